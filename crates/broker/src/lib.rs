@@ -1,0 +1,1 @@
+//! The broker role: partition logs and what its faces ask of them.

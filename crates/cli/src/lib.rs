@@ -1,0 +1,1 @@
+//! Operator commands, as table or JSON, and the load generator.

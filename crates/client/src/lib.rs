@@ -1,0 +1,1 @@
+//! The Rust client over the public gRPC API: producer, consumer, admin.

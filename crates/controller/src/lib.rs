@@ -1,0 +1,1 @@
+//! The controller role: cluster metadata on Raft.

@@ -1,0 +1,1 @@
+//! The public gRPC services at the broker.

@@ -1,0 +1,3 @@
+//! The `levada` binary: composes roles, faces and commands.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The segmented log on disk: append, read, index, recover, retain.

@@ -1,0 +1,1 @@
+//! The gRPC stubs generated from `proto/` and the conversions to the types of the house.

@@ -1,0 +1,1 @@
+//! Record batch v2: parse, validate, build, iterate, compress.

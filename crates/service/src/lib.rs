@@ -1,0 +1,1 @@
+//! What every process shares: options, telemetry, TLS, gRPC servers and channels, health, shutdown.

@@ -1,0 +1,1 @@
+//! Fuzz targets as plain functions over bytes: replayed in the gate, explored by cargo-fuzz.

@@ -1,0 +1,1 @@
+//! Starts real `levada` processes for tests and stops what it started.
