@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use levada_metadata::Endpoint;
 use tokio_util::sync::CancellationToken;
 
 use crate::Broker;
@@ -17,6 +18,10 @@ pub trait Face: Send + 'static {
 
     /// The address that clients connect to.
     fn local_addr(&self) -> SocketAddr;
+
+    /// Where clients are told to reach it: its listeners with their *advertised* addresses (`advertised.listeners`, or
+    /// the bound address with its real port). The broker registers them before it serves.
+    fn endpoints(&self) -> Vec<Endpoint>;
 
     /// Serves until `shutdown` is cancelled, then finishes what is in flight within the bounds of its options.
     fn serve(
