@@ -1,0 +1,206 @@
+//! The foreign clients by toolchain: what each needs, how it is installed, and how its program is started.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
+
+use serde::Serialize;
+
+use crate::{
+    failure::{Failure, Outcome},
+    program::{self, Program},
+    workspace::Workspace,
+};
+
+const ALL: &[&str] = &["none", "gzip", "snappy", "lz4", "zstd"];
+
+/// One client program, ready to run.
+#[derive(Serialize)]
+pub(super) struct Client {
+    /// The client library.
+    pub(super) name: String,
+    /// What to start; the phase and its options follow.
+    argv: Vec<String>,
+    /// Variables of its environment.
+    env: Vec<(String, String)>,
+    /// What it can compress with.
+    compressions: &'static [&'static str],
+    /// Whether it can consume without a group.
+    consumes: bool,
+    /// Whether it speaks gRPC, not the Kafka protocol.
+    grpc: bool,
+}
+
+/// A language with the clients that are tested in it.
+pub(super) struct Toolchain {
+    /// The clients, by name.
+    pub(super) clients: &'static [&'static str],
+    /// Programs that must be there.
+    needs: &'static [&'static str],
+    install: fn(&Workspace, &Path) -> Outcome<Vec<Client>>,
+}
+
+/// What came of an installation.
+pub(super) enum Installation {
+    /// The clients can run.
+    Ready(Vec<Client>),
+    /// A program of the toolchain is not on this machine.
+    Missing(String),
+}
+
+/// Every toolchain.
+pub(super) const TOOLCHAINS: [Toolchain; 6] = [
+    Toolchain {
+        clients: &["confluent-kafka", "kafka-python", "aiokafka", "grpcio"],
+        needs: &["python3"],
+        install: python,
+    },
+    Toolchain { clients: &["kafka-clients"], needs: &["java", "mvn"], install: java },
+    Toolchain { clients: &["kafkajs"], needs: &["node", "npm"], install: node },
+    Toolchain { clients: &["franz-go"], needs: &["go"], install: go },
+    Toolchain { clients: &["kcat"], needs: &["kcat"], install: kcat },
+    Toolchain { clients: &["grpcurl"], needs: &["go"], install: grpcurl },
+];
+
+impl Toolchain {
+    /// Installs the clients below `directory`.
+    pub(super) fn install(&self, workspace: &Workspace, directory: &Path) -> Outcome<Installation> {
+        match self.needs.iter().find(|name| program::find(name).is_none()) {
+            Some(name) => Ok(Installation::Missing(format!("`{name}` is not on this machine"))),
+            None => (self.install)(workspace, directory).map(Installation::Ready),
+        }
+    }
+}
+
+impl Client {
+    fn new(name: &str, argv: &[&dyn AsRef<Path>]) -> Self {
+        Self {
+            name: name.to_owned(),
+            argv: argv.iter().map(|part| part.as_ref().display().to_string()).collect(),
+            env: Vec::new(),
+            compressions: ALL,
+            consumes: true,
+            grpc: false,
+        }
+    }
+}
+
+fn python(workspace: &Workspace, directory: &Path) -> Outcome<Vec<Client>> {
+    let sources = workspace.root().join("tests/conformance/python");
+    let venv = directory.join("python");
+    let python = venv.join("bin/python");
+    if !python.is_file() {
+        Program::new("python3").args(["-m", "venv"]).args([&venv]).run()?;
+    }
+    let requirements = sources.join("requirements.txt");
+    Program::new(&python).args(["-m", "pip", "install", "--quiet", "--requirement"]).args([&requirements]).run()?;
+
+    // The gRPC client gets nothing but what any user gets from the `.proto` files.
+    let stubs = directory.join("python-stubs");
+    fs::create_dir_all(&stubs).map_err(Failure::io(stubs.display()))?;
+    let protos = files(&workspace.root().join("proto/levada/v1"), "proto")?;
+    let proto = workspace.root().join("proto");
+    Program::new(&python)
+        .args(["-m", "grpc_tools.protoc"])
+        .args([
+            format!("--proto_path={}", proto.display()),
+            format!("--python_out={}", stubs.display()),
+            format!("--grpc_python_out={}", stubs.display()),
+        ])
+        .args(protos)
+        .run()?;
+
+    let client = |name: &str, file: &str| Client::new(name, &[&python, &sources.join(file)]);
+    Ok(vec![
+        client("confluent-kafka", "confluent_kafka_client.py"),
+        client("kafka-python", "kafka_python_client.py"),
+        client("aiokafka", "aiokafka_client.py"),
+        Client {
+            env: vec![("PYTHONPATH".into(), stubs.display().to_string())],
+            grpc: true,
+            ..client("grpcio", "grpc_client.py")
+        },
+    ])
+}
+
+fn java(workspace: &Workspace, directory: &Path) -> Outcome<Vec<Client>> {
+    let pom = workspace.root().join("tests/conformance/java/pom.xml");
+    let built = directory.join("java");
+    Program::new("mvn")
+        .args(["--quiet", "--batch-mode", "--file"])
+        .args([&pom])
+        .args([format!("-Dlevada.build={}", built.display())])
+        .args(["package"])
+        .run()?;
+    let classpath = format!("{0}/classes:{0}/lib/*", built.display());
+    Ok(vec![Client::new("kafka-clients", &[&"java", &"-cp", &classpath, &"levada.conformance.Client"])])
+}
+
+fn node(workspace: &Workspace, directory: &Path) -> Outcome<Vec<Client>> {
+    let sources = workspace.root().join("tests/conformance/node");
+    let built = directory.join("node");
+    fs::create_dir_all(&built).map_err(Failure::io(built.display()))?;
+    for file in ["package.json", "client.js"] {
+        fs::copy(sources.join(file), built.join(file)).map_err(Failure::io(file))?;
+    }
+    Program::new("npm").directory(&built).args(["install", "--silent", "--no-audit", "--no-fund"]).run()?;
+    Ok(vec![Client { consumes: false, ..Client::new("kafkajs", &[&"node", &built.join("client.js")]) }])
+}
+
+fn go(workspace: &Workspace, directory: &Path) -> Outcome<Vec<Client>> {
+    let program = directory.join("go/client");
+    Program::new("go")
+        .directory(&workspace.root().join("tests/conformance/go"))
+        .args(["build", "-o"])
+        .args([&program])
+        .args(["."])
+        .run()?;
+    Ok(vec![Client::new("franz-go", &[&program])])
+}
+
+fn kcat(workspace: &Workspace, _directory: &Path) -> Outcome<Vec<Client>> {
+    let script = workspace.root().join("tests/conformance/shell/kcat_client.py");
+    Ok(vec![Client::new("kcat", &[&"python3", &script])])
+}
+
+fn grpcurl(workspace: &Workspace, directory: &Path) -> Outcome<Vec<Client>> {
+    let tools = workspace.target().join("tools");
+    let program = match program::find("grpcurl") {
+        Some(program) => program,
+        None => install_grpcurl(&tools)?,
+    };
+    let script = workspace.root().join("tests/conformance/shell/grpcurl_client.py");
+    let path = [program.parent(), Some(directory)].into_iter().flatten().map(Path::to_path_buf);
+    let path = env::join_paths(path.chain(env::split_paths(&env::var_os("PATH").unwrap_or_default())))
+        .map_err(|error| Failure::new(format!("PATH: {error}")))?;
+    Ok(vec![Client {
+        env: vec![("PATH".into(), path.to_string_lossy().into_owned())],
+        grpc: true,
+        ..Client::new("grpcurl", &[&"python3", &script])
+    }])
+}
+
+fn install_grpcurl(tools: &Path) -> Outcome<PathBuf> {
+    let program = tools.join("grpcurl");
+    if !program.is_file() {
+        Program::new("go")
+            .env("GOBIN", tools)
+            .args(["install", "github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3"])
+            .run()?;
+    }
+    Ok(program)
+}
+
+/// The files of `directory` with the given extension, in order.
+fn files(directory: &Path, extension: &str) -> Outcome<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory).map_err(Failure::io(directory.display()))? {
+        let path = entry.map_err(Failure::io(directory.display()))?.path();
+        if path.extension().is_some_and(|found| found == extension) {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
