@@ -1,0 +1,13 @@
+//! gRPC servers and channels with the settings that were measured for bulk data and for control messages.
+
+mod options;
+mod profile;
+mod server;
+mod severable;
+mod trace;
+
+pub use options::GrpcOptions;
+pub use profile::Profile;
+pub use server::{GrpcServer, GrpcServerError};
+pub use tonic_health::ServingStatus;
+pub use tonic_health::server::HealthReporter;

@@ -1,0 +1,154 @@
+//! One builder for every gRPC server of the house.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::pin;
+use std::time::Duration;
+
+use http::{Request, Response};
+use tokio_stream::StreamExt as _;
+use tokio_util::sync::CancellationToken;
+use tonic::body::Body;
+use tonic::server::NamedService;
+use tonic::service::RoutesBuilder;
+use tonic::transport::Server;
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+use tower::Service;
+use tower::limit::GlobalConcurrencyLimitLayer;
+use tower::load_shed::LoadShedLayer;
+
+use super::severable::Severable;
+use super::trace::request_span;
+use super::{GrpcOptions, Profile};
+use crate::net::Listener;
+
+/// How long connections that outlived the drain have to notice that they were severed.
+const SEVER_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// A gRPC server in the making: services, health, and for a public one reflection.
+///
+/// A public server lists what it was given descriptors of in reflection (v1 and v1alpha). An internal server has no
+/// reflection at all, so internal services cannot show up in it by mistake.
+pub struct GrpcServer {
+    profile: Profile,
+    options: GrpcOptions,
+    routes: RoutesBuilder,
+    health: HealthReporter,
+}
+
+/// A gRPC server could not be made or stopped serving although nobody asked it to.
+#[derive(Debug, thiserror::Error)]
+pub enum GrpcServerError {
+    /// A descriptor set cannot be served by reflection.
+    #[error("the descriptors given for reflection are not valid: {0}")]
+    Descriptors(String),
+    /// The transport failed.
+    #[error("the gRPC server failed: {0}")]
+    Transport(#[from] tonic::transport::Error),
+}
+
+impl GrpcServer {
+    /// A server that clients reach, with reflection over `descriptors` (encoded `FileDescriptorSet`s).
+    pub fn public(options: &GrpcOptions, descriptors: &[&[u8]]) -> Result<Self, GrpcServerError> {
+        let reflection = || {
+            let health = tonic_reflection::server::Builder::configure()
+                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
+            descriptors.iter().fold(health, |builder, set| builder.register_encoded_file_descriptor_set(set))
+        };
+        let refused = |error: tonic_reflection::server::Error| GrpcServerError::Descriptors(error.to_string());
+        let mut server = Self::new(Profile::Bulk, options);
+        server.routes.add_service(reflection().build_v1().map_err(refused)?);
+        server.routes.add_service(reflection().build_v1alpha().map_err(refused)?);
+        Ok(server)
+    }
+
+    /// A server that only other roles reach. `profile` says whether it receives bulk data.
+    #[must_use]
+    pub fn internal(options: &GrpcOptions, profile: Profile) -> Self {
+        Self::new(profile, options)
+    }
+
+    fn new(profile: Profile, options: &GrpcOptions) -> Self {
+        let (health, service) = tonic_health::server::health_reporter();
+        let mut routes = RoutesBuilder::default();
+        routes.add_service(service);
+        Self { profile, options: options.clone(), routes, health }
+    }
+
+    /// Adds a service. Set its message limits (`max_decoding_message_size`) from
+    /// [`GrpcOptions::max_message_bytes`] before.
+    #[must_use]
+    pub fn add_service<S>(mut self, service: S) -> Self
+    where
+        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
+            + NamedService
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+        S::Future: Send + 'static,
+    {
+        self.routes.add_service(service);
+        self
+    }
+
+    /// The health of the services here. The whole server (the empty name) is "serving" until it drains.
+    #[must_use]
+    pub fn health(&self) -> HealthReporter {
+        self.health.clone()
+    }
+
+    /// Serves until `shutdown` is cancelled, then drains: health says "not serving", no connection is accepted any
+    /// more, requests in flight may finish within `grpc.drain.timeout.ms`, and what is left is cut off. When this
+    /// returns, no connection holds a service any more. Handlers of endless streams should watch `shutdown`
+    /// themselves, or every stop lasts as long as the drain may.
+    pub async fn serve(self, listener: Listener, shutdown: CancellationToken) -> Result<(), GrpcServerError> {
+        let sever = CancellationToken::new();
+        let severed = sever.clone();
+        let incoming = listener.incoming().map(move |connection| {
+            connection
+                .map(|io| Severable::new(io, severed.clone().cancelled_owned()))
+                .inspect_err(|error| tracing::warn!(%error, "could not accept a connection"))
+        });
+        let server = self
+            .profile
+            .tune_server(Server::builder())
+            .timeout(Duration::from_millis(self.options.request_timeout_ms))
+            .max_concurrent_streams(self.options.max_concurrent_streams)
+            .trace_fn(request_span)
+            .layer(LoadShedLayer::new())
+            .layer(GlobalConcurrencyLimitLayer::new(self.options.max_concurrent_requests))
+            .add_routes(self.routes.routes());
+        let draining = {
+            let (health, shutdown) = (self.health, shutdown.clone());
+            async move {
+                shutdown.cancelled().await;
+                health.set_service_status("", ServingStatus::NotServing).await;
+            }
+        };
+        let mut serving = pin!(server.serve_with_incoming_shutdown(incoming, draining));
+        let drain = Duration::from_millis(self.options.drain_timeout_ms);
+        let Some(result) = within_drain(&mut serving, &shutdown, drain).await else {
+            tracing::debug!("cutting off the connections that did not drain");
+            sever.cancel();
+            return Ok(tokio::time::timeout(SEVER_TIMEOUT, serving).await.unwrap_or(Ok(()))?);
+        };
+        Ok(result?)
+    }
+}
+
+/// The output of `serving`, unless `drain` passes between the cancellation of `shutdown` and its end.
+async fn within_drain<F: Future + Unpin>(
+    serving: &mut F,
+    shutdown: &CancellationToken,
+    drain: Duration,
+) -> Option<F::Output> {
+    tokio::select! {
+        output = serving => Some(output),
+        () = async {
+            shutdown.cancelled().await;
+            tokio::time::sleep(drain).await;
+        } => None,
+    }
+}

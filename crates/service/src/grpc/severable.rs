@@ -1,0 +1,71 @@
+//! A connection that its server can cut off.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_util::sync::WaitForCancellationFutureOwned;
+use tonic::transport::server::Connected;
+
+use crate::net::{Connection, Peer};
+
+/// A connection that fails as soon as its server severs it. The transport runs each connection in a task of its own
+/// that outlives the server's future; this is the only handle on it.
+pub(super) struct Severable {
+    io: Connection,
+    severed: Pin<Box<WaitForCancellationFutureOwned>>,
+    dead: bool,
+}
+
+impl Severable {
+    pub(super) fn new(io: Connection, severed: WaitForCancellationFutureOwned) -> Self {
+        Self { io, severed: Box::pin(severed), dead: false }
+    }
+}
+
+impl Connected for Severable {
+    type ConnectInfo = Option<Peer>;
+
+    fn connect_info(&self) -> Option<Peer> {
+        self.io.connect_info()
+    }
+}
+
+impl AsyncRead for Severable {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if !self.dead && self.severed.as_mut().poll(cx).is_ready() {
+            self.dead = true;
+        }
+        if self.dead {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
+        Pin::new(&mut self.io).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Severable {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,7 @@
+//! The HTTP endpoint of a process: `/metrics`, `/healthz`, `/readyz`.
+
+mod readiness;
+mod server;
+
+pub use readiness::{Readiness, ReadyFlag};
+pub use server::HttpServer;
