@@ -1,1 +1,41 @@
 //! Cluster metadata as a pure state machine: decide, apply, the proposer, the image.
+//!
+//! A [`Command`] asks for a change. [`decide`] turns it, against a [`State`], into a [`Response`] and [`Delta`]s, which
+//! are the outcome and nothing else. Deltas travel in an [`Entry`] of the metadata log; [`Image::apply`] is the same few
+//! lines at the controller and at everybody who watches, so two versions of `decide` may differ and no two images do.
+//! The [`Proposer`] keeps the order: it decides on the newest proposed state and answers when that state is committed.
+//!
+//! Pure: time and fresh ids come in through [`Context`].
+
+mod broker;
+mod command;
+mod controller_node;
+mod delta;
+mod entry;
+mod image;
+mod item_error;
+mod level;
+pub mod limits;
+mod partition;
+mod response;
+mod state;
+mod topic;
+
+pub use broker::{BrokerRegistration, Endpoint, EndpointProtocol};
+pub use command::{
+    AlterConfigsMode, Command, ConfigAlteration, ConfigChange, ConfigTarget, ManualAssignment, MorePartitions,
+    NewBroker, NewTopic, ReplicaDirectory, TopicRef,
+};
+pub use controller_node::{ControllerId, ControllerRegistration};
+pub use delta::{ConfigResource, Delta};
+pub use entry::{Entry, RunPosition};
+pub use image::{Applied, Image};
+pub use item_error::ItemError;
+pub use level::{LevelRange, MetadataLevel};
+pub use partition::{IsrMember, Partition, Replica};
+pub use response::{
+    AlteredConfig, CreatedPartitions, CreatedTopic, DeletedTopic, PRODUCER_ID_BLOCK_LEN, ProducerIdBlock, Response,
+    TopicCreation,
+};
+pub use state::{ApplyError, ConfigOverrides, State};
+pub use topic::Topic;

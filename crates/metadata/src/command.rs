@@ -1,0 +1,214 @@
+//! Commands: what may be asked of the active controller.
+//!
+//! A command comes from another process and is not trusted: names are plain text until `decide` has checked them.
+
+use levada_types::{BrokerEpoch, BrokerId, DirectoryId, PartitionIndex, TopicId};
+use uuid::Uuid;
+
+use crate::{ControllerRegistration, Endpoint, LevelRange};
+
+/// A request to change the cluster's metadata.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// A broker began a session: it is registered, fenced until it has caught up.
+    RegisterBroker(NewBroker),
+    /// A broker has caught up with the metadata and may lead.
+    UnfenceBroker {
+        /// Which broker.
+        id: BrokerId,
+        /// Under which registration; any other is STALE_BROKER_EPOCH.
+        epoch: BrokerEpoch,
+    },
+    /// A broker's session ended: its leaderships move.
+    FenceBroker {
+        /// Which broker.
+        id: BrokerId,
+        /// Under which registration; any other is STALE_BROKER_EPOCH.
+        epoch: BrokerEpoch,
+    },
+    /// A broker gives notice of a clean shutdown: its leaderships move to others before it stops.
+    StopBroker {
+        /// Which broker.
+        id: BrokerId,
+        /// Under which registration; any other is STALE_BROKER_EPOCH.
+        epoch: BrokerEpoch,
+    },
+    /// A controller says where it is reached.
+    RegisterController(ControllerRegistration),
+    /// Create topics, each on its own: one that is refused does not hinder the others.
+    CreateTopics {
+        /// The topics.
+        topics: Vec<NewTopic>,
+        /// Check and answer, but change nothing.
+        validate_only: bool,
+    },
+    /// Delete topics, each on its own.
+    DeleteTopics {
+        /// The topics.
+        topics: Vec<TopicRef>,
+    },
+    /// Add partitions to topics, each on its own.
+    CreatePartitions {
+        /// The topics.
+        topics: Vec<MorePartitions>,
+        /// Check and answer, but change nothing.
+        validate_only: bool,
+    },
+    /// Change settings, each resource on its own and whole.
+    AlterConfigs {
+        /// The resources.
+        resources: Vec<ConfigAlteration>,
+        /// Whether the changes stand alone or are all that remains.
+        mode: AlterConfigsMode,
+        /// Check and answer, but change nothing.
+        validate_only: bool,
+    },
+    /// Hand out a block of producer ids to a broker.
+    AllocateProducerIds {
+        /// Which broker.
+        broker: BrokerId,
+        /// Under which registration.
+        epoch: BrokerEpoch,
+    },
+    /// A broker says in which of its directories replicas live (KIP-858).
+    AssignReplicasToDirs {
+        /// Which broker.
+        broker: BrokerId,
+        /// Under which registration.
+        epoch: BrokerEpoch,
+        /// The replicas and where they are.
+        assignments: Vec<ReplicaDirectory>,
+    },
+}
+
+/// A broker that registers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewBroker {
+    /// Its number.
+    pub id: BrokerId,
+    /// This process, drawn at its start: the same registration sent twice gets the same epoch.
+    pub incarnation: Uuid,
+    /// Which boot of its machine, if known.
+    pub boot_id: Option<String>,
+    /// The broker epoch under which the broker that owned these directories stopped cleanly, from its clean-shutdown
+    /// file. `None`, or another epoch than the registered one, means that it did not.
+    pub clean_shutdown_epoch: Option<BrokerEpoch>,
+    /// The data directories that are online.
+    pub directories: Vec<DirectoryId>,
+    /// Where clients reach it.
+    pub endpoints: Vec<Endpoint>,
+    /// Where other roles reach its internal services.
+    pub internal_address: String,
+    /// The failure domain it stands in, if told.
+    pub rack: Option<String>,
+    /// The metadata levels it can run at.
+    pub levels: LevelRange,
+}
+
+/// A topic to create.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewTopic {
+    /// Its name, unchecked.
+    pub name: String,
+    /// How many partitions; `None` asks for the default (`num.partitions`). Ignored with `assignments`.
+    pub partitions: Option<i32>,
+    /// How many replicas of each; `None` asks for the default (`default.replication.factor`). Ignored with `assignments`.
+    pub replication_factor: Option<i16>,
+    /// Who holds which partition, if the caller says so; partitions must be numbered from 0 without a gap.
+    pub assignments: Vec<ManualAssignment>,
+    /// Settings that differ from the defaults: name and value.
+    pub configs: Vec<(String, String)>,
+}
+
+/// The brokers of one partition, preferred leader first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ManualAssignment {
+    /// The partition's number.
+    pub partition: PartitionIndex,
+    /// The brokers.
+    pub brokers: Vec<BrokerId>,
+}
+
+/// A topic by its name or by its identity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TopicRef {
+    /// By name, unchecked.
+    Name(String),
+    /// By identity.
+    Id(TopicId),
+}
+
+/// A topic that is to have more partitions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MorePartitions {
+    /// Its name, unchecked.
+    pub name: String,
+    /// How many partitions it is to have in all.
+    pub count: i32,
+    /// The brokers of each *new* partition in order, if the caller says so; empty lets the controller place them.
+    pub assignments: Vec<Vec<BrokerId>>,
+}
+
+/// Whether an alteration names changes or everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AlterConfigsMode {
+    /// Only the settings that are named change (KIP-339).
+    Incremental,
+    /// Settings that are not named return to their defaults; every change must be a [`ConfigChange::Set`].
+    Full,
+}
+
+/// The settings of one resource that are to change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigAlteration {
+    /// Whose settings.
+    pub target: ConfigTarget,
+    /// Setting names with their changes; a name twice is INVALID_REQUEST.
+    pub changes: Vec<(String, ConfigChange)>,
+}
+
+/// Whose settings are to change.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ConfigTarget {
+    /// A topic, by its name, unchecked.
+    Topic(String),
+    /// One broker.
+    Broker(BrokerId),
+    /// The default of all brokers.
+    DefaultBroker,
+}
+
+/// What happens to one setting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConfigChange {
+    /// It gets this value.
+    Set(String),
+    /// It returns to its default.
+    Delete,
+    /// These elements (comma-separated) are added to the list it holds.
+    Append(String),
+    /// These elements (comma-separated) are taken from the list it holds.
+    Subtract(String),
+}
+
+/// A replica and the directory it lives in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReplicaDirectory {
+    /// The topic.
+    pub topic: TopicId,
+    /// The partition's number.
+    pub partition: PartitionIndex,
+    /// The directory, one of those that the broker registered.
+    pub directory: DirectoryId,
+}
+
+impl Command {
+    /// How many fresh ids [`crate::decide`] needs for it.
+    #[must_use]
+    pub fn fresh_ids(&self) -> usize {
+        match self {
+            Self::CreateTopics { topics, .. } => topics.len().min(crate::limits::MAX_TOPICS_PER_REQUEST),
+            _ => 0,
+        }
+    }
+}

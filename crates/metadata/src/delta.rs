@@ -1,0 +1,91 @@
+//! Deltas: what changed. The outcome of a decision, never the reasons.
+
+use std::sync::Arc;
+
+use levada_types::{BrokerEpoch, BrokerId, ClusterId, PartitionIndex, ProducerId, TopicId, TopicName};
+
+use crate::{BrokerRegistration, ControllerRegistration, MetadataLevel, Partition};
+
+/// What settings belong to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ConfigResource {
+    /// A topic, by its identity.
+    Topic(TopicId),
+    /// One broker.
+    Broker(BrokerId),
+    /// Every broker that has no setting of its own (Kafka's broker resource with the empty name).
+    DefaultBroker,
+}
+
+/// One change of the cluster's metadata. Whoever applies the same deltas in the same order holds the same state.
+///
+/// A new kind needs a new [`MetadataLevel`]; a kind that a node does not know stops that node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Delta {
+    /// The cluster got its identity. Together with the level, the first of all deltas.
+    ClusterCreated {
+        /// The identity.
+        cluster_id: ClusterId,
+    },
+    /// The cluster agreed on a metadata level.
+    LevelFinalized {
+        /// The level, never lower than before.
+        level: MetadataLevel,
+    },
+    /// A broker registered, for the first time or again. Replaces what was known about it.
+    BrokerRegistered {
+        /// All of it.
+        broker: Arc<BrokerRegistration>,
+    },
+    /// A registered broker was fenced, unfenced or gave notice.
+    BrokerChanged {
+        /// Which broker.
+        id: BrokerId,
+        /// Under which registration.
+        epoch: BrokerEpoch,
+        /// Its new state, see [`BrokerRegistration::fenced`].
+        fenced: bool,
+        /// Its new state, see [`BrokerRegistration::stopping`].
+        stopping: bool,
+    },
+    /// A controller announced itself. Replaces what was known about it.
+    ControllerRegistered {
+        /// All of it.
+        controller: Arc<ControllerRegistration>,
+    },
+    /// A topic exists; its partitions follow in the same entry.
+    TopicCreated {
+        /// Its identity.
+        id: TopicId,
+        /// Its name.
+        name: TopicName,
+    },
+    /// A topic is gone, with its partitions and settings.
+    TopicDeleted {
+        /// Its identity.
+        id: TopicId,
+    },
+    /// A partition is new, or its state is now this.
+    PartitionSet {
+        /// The topic.
+        topic: TopicId,
+        /// The partition's number: one that exists, or the next one.
+        index: PartitionIndex,
+        /// All of it.
+        partition: Arc<Partition>,
+    },
+    /// A setting was given a value, or lost it.
+    ConfigSet {
+        /// Whose setting.
+        resource: ConfigResource,
+        /// Its name.
+        name: String,
+        /// The value; `None` returns it to its default.
+        value: Option<String>,
+    },
+    /// Producer ids below this one are taken.
+    ProducerIdsAllocated {
+        /// The first id that is still free.
+        next: ProducerId,
+    },
+}

@@ -1,0 +1,48 @@
+//! The metadata level: which kinds of deltas may be written.
+
+use std::fmt;
+
+/// The version of the metadata vocabulary that a cluster has agreed on (its finalised feature level, KIP-584). A delta
+/// kind that came with level n is written only once level n is finalised, which needs every registered node to support
+/// it; so no node ever meets a delta that it does not know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct MetadataLevel(pub u16);
+
+impl MetadataLevel {
+    /// The first level, with every delta kind that exists today.
+    pub const FIRST: Self = Self(1);
+    /// The newest level that this build can write and read.
+    pub const LATEST: Self = Self::FIRST;
+}
+
+impl fmt::Display for MetadataLevel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The levels that a node supports, both ends included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct LevelRange {
+    /// The oldest level it can run at.
+    pub min: MetadataLevel,
+    /// The newest level it can run at.
+    pub max: MetadataLevel,
+}
+
+impl LevelRange {
+    /// What this build supports.
+    pub const SUPPORTED: Self = Self { min: MetadataLevel::FIRST, max: MetadataLevel::LATEST };
+
+    /// Whether a node with this range can run at `level`.
+    #[must_use]
+    pub fn contains(self, level: MetadataLevel) -> bool {
+        self.min <= level && level <= self.max
+    }
+}
+
+impl fmt::Display for LevelRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} to {}", self.min, self.max)
+    }
+}

@@ -1,0 +1,173 @@
+//! The cluster's metadata, as persistent maps: a copy costs nothing and a change costs its own size.
+
+mod apply;
+mod to_deltas;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use imbl::OrdMap;
+use levada_types::{BrokerId, ClusterId, PartitionIndex, ProducerId, TopicId, TopicIdPartition, TopicName};
+
+use crate::{
+    BrokerRegistration, ConfigResource, ControllerId, ControllerRegistration, MetadataLevel, Partition, Topic,
+};
+
+pub use apply::ApplyError;
+
+/// The settings that one resource bears itself: name to value.
+pub type ConfigOverrides = BTreeMap<String, String>;
+
+/// Everything that the metadata log has decided. Cheap to clone.
+///
+/// Equality is that of the contents. Maps are ordered, so that iteration is the same everywhere.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct State {
+    cluster_id: Option<ClusterId>,
+    level: Option<MetadataLevel>,
+    brokers: OrdMap<BrokerId, Arc<BrokerRegistration>>,
+    /// The greatest broker epoch given so far; kept apart so that no epoch is given twice.
+    last_broker_epoch: i64,
+    controllers: OrdMap<ControllerId, Arc<ControllerRegistration>>,
+    topics: OrdMap<TopicId, Topic>,
+    /// Derived from `topics`.
+    names: OrdMap<TopicName, TopicId>,
+    /// Derived from `topics`: names with a `.` or `_`, by their collision key.
+    collisions: OrdMap<String, TopicName>,
+    /// Derived from `topics`: replicas held by each broker.
+    replica_counts: OrdMap<BrokerId, u32>,
+    configs: OrdMap<ConfigResource, Arc<ConfigOverrides>>,
+    next_producer_id: ProducerId,
+}
+
+impl State {
+    /// The metadata of a cluster that does not exist yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The cluster's identity, once it has one.
+    #[must_use]
+    pub fn cluster_id(&self) -> Option<ClusterId> {
+        self.cluster_id
+    }
+
+    /// The finalised metadata level, once there is one.
+    #[must_use]
+    pub fn level(&self) -> Option<MetadataLevel> {
+        self.level
+    }
+
+    /// Every registered broker, fenced ones included, by number.
+    pub fn brokers(&self) -> impl Iterator<Item = &Arc<BrokerRegistration>> {
+        self.brokers.values()
+    }
+
+    /// The brokers that may lead and be told to clients, by number.
+    pub fn live_brokers(&self) -> impl Iterator<Item = &Arc<BrokerRegistration>> {
+        self.brokers.values().filter(|b| b.is_live())
+    }
+
+    /// The broker of this number, fenced or not.
+    #[must_use]
+    pub fn broker(&self, id: BrokerId) -> Option<&Arc<BrokerRegistration>> {
+        self.brokers.get(&id)
+    }
+
+    /// The greatest broker epoch given so far.
+    #[must_use]
+    pub fn last_broker_epoch(&self) -> i64 {
+        self.last_broker_epoch
+    }
+
+    /// Every controller that has announced itself, by number.
+    pub fn controllers(&self) -> impl Iterator<Item = &Arc<ControllerRegistration>> {
+        self.controllers.values()
+    }
+
+    /// The controller of this number.
+    #[must_use]
+    pub fn controller(&self, id: ControllerId) -> Option<&Arc<ControllerRegistration>> {
+        self.controllers.get(&id)
+    }
+
+    /// Every topic, ordered by name.
+    pub fn topics(&self) -> impl Iterator<Item = &Topic> {
+        self.names.values().filter_map(|id| self.topics.get(id))
+    }
+
+    /// How many topics there are.
+    #[must_use]
+    pub fn topic_count(&self) -> usize {
+        self.topics.len()
+    }
+
+    /// The topics whose name is `from` or greater, ordered by name: for listings that go page by page.
+    pub fn topics_from<'a>(&'a self, from: &'a TopicName) -> impl Iterator<Item = &'a Topic> {
+        self.names.range(from.clone()..).filter_map(|(_, id)| self.topics.get(id))
+    }
+
+    /// The topic of this identity.
+    #[must_use]
+    pub fn topic(&self, id: TopicId) -> Option<&Topic> {
+        self.topics.get(&id)
+    }
+
+    /// The topic that bears this name now.
+    #[must_use]
+    pub fn topic_by_name(&self, name: &str) -> Option<&Topic> {
+        self.names.get(name).and_then(|id| self.topics.get(id))
+    }
+
+    /// The identity of the topic that bears this name now.
+    #[must_use]
+    pub fn topic_id(&self, name: &str) -> Option<TopicId> {
+        self.names.get(name).copied()
+    }
+
+    /// The partition of this topic and number.
+    #[must_use]
+    pub fn partition(&self, topic: TopicId, index: PartitionIndex) -> Option<&Arc<Partition>> {
+        self.topics.get(&topic).and_then(|t| t.partition(index))
+    }
+
+    /// Every partition of which `broker` holds a replica. Looks at all partitions of the cluster.
+    pub fn replicas_of(&self, broker: BrokerId) -> impl Iterator<Item = (TopicIdPartition, &Arc<Partition>)> {
+        self.topics.values().flat_map(move |topic| {
+            topic
+                .partitions()
+                .filter(move |(_, p)| p.has_replica(broker))
+                .map(|(partition, p)| (TopicIdPartition { topic_id: topic.id(), partition }, p))
+        })
+    }
+
+    /// An existing topic whose name differs from `name` only in `.` and `_`, or not at all.
+    #[must_use]
+    pub fn colliding_topic(&self, name: &TopicName) -> Option<&TopicName> {
+        self.collisions.get(&name.collision_key())
+    }
+
+    /// How many replicas `broker` holds.
+    #[must_use]
+    pub fn replica_count(&self, broker: BrokerId) -> u32 {
+        self.replica_counts.get(&broker).copied().unwrap_or(0)
+    }
+
+    /// The settings that `resource` bears itself. [`crate::config`] resolves the effective ones.
+    #[must_use]
+    pub fn overrides(&self, resource: ConfigResource) -> Option<&Arc<ConfigOverrides>> {
+        self.configs.get(&resource)
+    }
+
+    /// Every resource that bears settings of its own.
+    pub fn config_resources(&self) -> impl Iterator<Item = (ConfigResource, &Arc<ConfigOverrides>)> {
+        self.configs.iter().map(|(resource, overrides)| (*resource, overrides))
+    }
+
+    /// The first producer id that nobody was given.
+    #[must_use]
+    pub fn next_producer_id(&self) -> ProducerId {
+        self.next_producer_id
+    }
+}

@@ -1,0 +1,116 @@
+//! Applying deltas: the few lines that run the same everywhere.
+
+use std::sync::Arc;
+
+use levada_types::{BrokerEpoch, BrokerId, PartitionIndex, TopicId};
+use thiserror::Error;
+
+use super::State;
+use crate::{BrokerRegistration, ConfigResource, Delta, Topic};
+
+/// A delta that does not fit the state. It was not decided on this state, so this image is not the cluster's: the node
+/// must stop and not go on with a state that nobody else has.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ApplyError {
+    /// The delta names a topic that is not there.
+    #[error(
+        "a metadata delta names topic {0}, which is not in this image; the metadata log and this image do not belong together"
+    )]
+    UnknownTopic(TopicId),
+    /// The topic is there already, by its identity or its name.
+    #[error(
+        "a metadata delta creates topic {0}, which is in this image already; the metadata log and this image do not belong together"
+    )]
+    TopicExists(TopicId),
+    /// The delta names a broker registration that is not the current one.
+    #[error(
+        "a metadata delta changes broker {0} of epoch {1}, which is not the registration in this image; the metadata log and this image do not belong together"
+    )]
+    UnknownBroker(BrokerId, BrokerEpoch),
+    /// The partition neither exists nor is the next one.
+    #[error(
+        "a metadata delta sets partition {1} of topic {0}, which would leave a gap; the metadata log and this image do not belong together"
+    )]
+    PartitionGap(TopicId, PartitionIndex),
+}
+
+impl State {
+    /// Makes the change that `delta` tells.
+    ///
+    /// # Errors
+    /// [`ApplyError`] if the delta was not decided on this state; the state is then unchanged.
+    pub fn apply(&mut self, delta: &Delta) -> Result<(), ApplyError> {
+        match delta {
+            Delta::ClusterCreated { cluster_id } => self.cluster_id = Some(*cluster_id),
+            Delta::LevelFinalized { level } => self.level = Some(*level),
+            Delta::BrokerRegistered { broker } => {
+                self.last_broker_epoch = self.last_broker_epoch.max(broker.epoch.0);
+                self.brokers.insert(broker.id, Arc::clone(broker));
+            }
+            Delta::BrokerChanged { id, epoch, fenced, stopping } => {
+                let Some(known) = self.brokers.get(id).filter(|b| b.epoch == *epoch) else {
+                    return Err(ApplyError::UnknownBroker(*id, *epoch));
+                };
+                let changed = BrokerRegistration { fenced: *fenced, stopping: *stopping, ..(**known).clone() };
+                self.brokers.insert(*id, Arc::new(changed));
+            }
+            Delta::ControllerRegistered { controller } => {
+                self.controllers.insert(controller.id, Arc::clone(controller));
+            }
+            Delta::TopicCreated { id, name } => {
+                if self.topics.contains_key(id) || self.names.contains_key(name) {
+                    return Err(ApplyError::TopicExists(*id));
+                }
+                self.topics.insert(*id, Topic::new(*id, name.clone()));
+                self.names.insert(name.clone(), *id);
+                self.collisions.insert(name.collision_key(), name.clone());
+            }
+            Delta::TopicDeleted { id } => {
+                let topic = self.topics.remove(id).ok_or(ApplyError::UnknownTopic(*id))?;
+                self.names.remove(topic.name());
+                self.collisions.remove(&topic.name().collision_key());
+                self.configs.remove(&ConfigResource::Topic(*id));
+                for (_, partition) in topic.partitions() {
+                    partition.replicas.iter().for_each(|r| self.count_replica(r.broker, false));
+                }
+            }
+            Delta::PartitionSet { topic, index, partition } => {
+                let entry = self.topics.get_mut(topic).ok_or(ApplyError::UnknownTopic(*topic))?;
+                let before = entry.partition(*index).cloned();
+                if !entry.set_partition(*index, Arc::clone(partition)) {
+                    return Err(ApplyError::PartitionGap(*topic, *index));
+                }
+                partition.replicas.iter().for_each(|r| self.count_replica(r.broker, true));
+                for replica in before.iter().flat_map(|p| &p.replicas) {
+                    self.count_replica(replica.broker, false);
+                }
+            }
+            Delta::ConfigSet { resource, name, value } => self.set_config(*resource, name, value.as_deref()),
+            Delta::ProducerIdsAllocated { next } => self.next_producer_id = *next,
+        }
+        Ok(())
+    }
+
+    fn count_replica(&mut self, broker: BrokerId, more: bool) {
+        let count = self.replica_count(broker);
+        let count = if more { count.saturating_add(1) } else { count.saturating_sub(1) };
+        if count == 0 {
+            self.replica_counts.remove(&broker);
+        } else {
+            self.replica_counts.insert(broker, count);
+        }
+    }
+
+    fn set_config(&mut self, resource: ConfigResource, name: &str, value: Option<&str>) {
+        let mut overrides = self.configs.get(&resource).map(|o| (**o).clone()).unwrap_or_default();
+        match value {
+            Some(value) => overrides.insert(name.to_owned(), value.to_owned()),
+            None => overrides.remove(name),
+        };
+        if overrides.is_empty() {
+            self.configs.remove(&resource);
+        } else {
+            self.configs.insert(resource, Arc::new(overrides));
+        }
+    }
+}

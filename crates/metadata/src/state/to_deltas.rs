@@ -1,0 +1,45 @@
+//! A state as the deltas that make it: what a snapshot consists of.
+
+use std::sync::Arc;
+
+use levada_types::TopicId;
+
+use super::State;
+use crate::{Delta, Topic};
+
+impl State {
+    /// The deltas that turn [`State::new`] into this state. A snapshot is these, so it needs no format of its own.
+    pub fn to_deltas(&self) -> impl Iterator<Item = Delta> + '_ {
+        let cluster = self.cluster_id.map(|cluster_id| Delta::ClusterCreated { cluster_id });
+        let level = self.level.map(|level| Delta::LevelFinalized { level });
+        let controllers = self.controllers.values().map(|c| Delta::ControllerRegistered { controller: Arc::clone(c) });
+        let brokers = self.brokers.values().map(|b| Delta::BrokerRegistered { broker: Arc::clone(b) });
+        let topics = self.topics.iter().flat_map(|(id, topic)| topic_deltas(*id, topic));
+        let configs = self.configs.iter().flat_map(|(resource, overrides)| {
+            overrides.iter().map(|(name, value)| Delta::ConfigSet {
+                resource: *resource,
+                name: name.clone(),
+                value: Some(value.clone()),
+            })
+        });
+        let producer_ids =
+            (self.next_producer_id > 0).then_some(Delta::ProducerIdsAllocated { next: self.next_producer_id });
+        cluster
+            .into_iter()
+            .chain(level)
+            .chain(controllers)
+            .chain(brokers)
+            .chain(topics)
+            .chain(configs)
+            .chain(producer_ids)
+    }
+}
+
+fn topic_deltas(id: TopicId, topic: &Topic) -> impl Iterator<Item = Delta> + '_ {
+    let created = Delta::TopicCreated { id, name: topic.name().clone() };
+    std::iter::once(created).chain(topic.partitions().map(move |(index, partition)| Delta::PartitionSet {
+        topic: id,
+        index,
+        partition: Arc::clone(partition),
+    }))
+}
