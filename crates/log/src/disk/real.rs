@@ -1,0 +1,146 @@
+//! The machine's own file system.
+
+use std::any::Any;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, IoSlice, Read};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::time::UNIX_EPOCH;
+
+use nix::fcntl::{FallocateFlags, Flock, FlockArg, fallocate};
+use nix::sys::statvfs::statvfs;
+use nix::sys::uio::pwritev;
+use nix::unistd::fdatasync;
+
+use super::{DirEntry, Disk, DiskFile, DiskSpace, FileStat, OpenMode, page_cache};
+
+/// The machine's own file system.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RealDisk;
+
+#[derive(Debug)]
+struct RealFile(File);
+
+impl Disk for RealDisk {
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Box<dyn DiskFile>> {
+        let mut options = OpenOptions::new();
+        options.read(true);
+        match mode {
+            OpenMode::Read => {}
+            OpenMode::Write => {
+                options.write(true);
+            }
+            OpenMode::Create => {
+                options.write(true).create(true).truncate(false);
+            }
+        }
+        Ok(Box::new(RealFile(options.open(path)?)))
+    }
+
+    fn read(&self, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        File::open(path)?.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > limit {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("{} is longer than {limit} bytes", path.display()),
+            ));
+        }
+        Ok(bytes)
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<DirEntry>> {
+        let mut entries = Vec::new();
+        for entry in fs::read_dir(dir)? {
+            let entry = entry?;
+            if let Ok(name) = entry.file_name().into_string() {
+                entries.push(DirEntry { name, is_dir: entry.file_type()?.is_dir() });
+            }
+        }
+        Ok(entries)
+    }
+
+    fn stat(&self, path: &Path) -> io::Result<FileStat> {
+        let metadata = fs::metadata(path)?;
+        let modified_ms = metadata
+            .modified()?
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |age| i64::try_from(age.as_millis()).unwrap_or(i64::MAX));
+        Ok(FileStat { len: metadata.len(), modified_ms })
+    }
+
+    fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
+        fs::create_dir_all(dir)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn remove_dir_all(&self, dir: &Path) -> io::Result<()> {
+        fs::remove_dir_all(dir)
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        File::open(dir)?.sync_all()
+    }
+
+    fn space(&self, path: &Path) -> io::Result<DiskSpace> {
+        let volume = statvfs(path)?;
+        let unit = u64::from(volume.fragment_size());
+        Ok(DiskSpace {
+            total: unit.saturating_mul(volume.blocks()),
+            available: unit.saturating_mul(volume.blocks_available()),
+        })
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn Any + Send + Sync>> {
+        let file = OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
+        let guard = Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| io::Error::from(errno))?;
+        Ok(Box::new(guard))
+    }
+}
+
+impl DiskFile for RealFile {
+    fn write_vectored_at(&self, buffers: &[IoSlice<'_>], position: u64) -> io::Result<usize> {
+        let position = i64::try_from(position).map_err(|_| io::ErrorKind::FileTooLarge)?;
+        Ok(pwritev(&self.0, buffers, position)?)
+    }
+
+    fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
+        FileExt::read_at(&self.0, buffer, position)
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+
+    fn reserve(&self, len: u64) -> io::Result<()> {
+        let len = i64::try_from(len).map_err(|_| io::ErrorKind::FileTooLarge)?;
+        match fallocate(&self.0, FallocateFlags::FALLOC_FL_KEEP_SIZE, 0, len) {
+            Ok(()) | Err(nix::errno::Errno::EOPNOTSUPP | nix::errno::Errno::ENOSYS) => Ok(()),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        Ok(fdatasync(&self.0)?)
+    }
+
+    fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.0.as_fd())
+    }
+
+    fn is_cached(&self, position: u64) -> bool {
+        page_cache::is_cached(self.0.as_fd(), position)
+    }
+}

@@ -1,0 +1,5 @@
+//! Recovery of logs after a crash.
+
+mod progress;
+
+pub use progress::RecoveryProgress;
