@@ -3,7 +3,16 @@
 //! Messages come from the network or the disk, so a conversion to a type of the house checks what it reads and fails
 //! with [`ConversionError`]; the other way cannot fail.
 
+mod command_conversion;
+mod conversion_error;
+mod field;
+mod metadata_conversion;
+mod nodes;
+mod response_conversion;
+
+pub use conversion_error::ConversionError;
 pub use generated::*;
+pub use metadata_conversion::{ENTRY_VERSION, SNAPSHOT_VERSION};
 
 // Generated code keeps its own style.
 #[allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic, clippy::unwrap_used)]
