@@ -82,7 +82,8 @@ mod tests {
             write_varlong(&mut bytes, value);
             prop_assert_eq!(bytes.len(), varlong_len(value));
             bytes.push(trailing);
-            prop_assert_eq!(read_varlong(&bytes), Some((value, [trailing].as_slice())));
+            let rest = [trailing];
+            prop_assert_eq!(read_varlong(&bytes), Some((value, rest.as_slice())));
         }
 
         #[test]

@@ -59,7 +59,7 @@ fn text_gets_smaller() {
 
 #[test]
 fn a_bomb_stops_at_the_limit() {
-    let zeros = vec![0; 64 << 20];
+    let zeros = vec![0; 8 << 20];
     for compression in CODECS {
         let bomb = compressed(compression, None, &zeros);
         assert!(bomb.len() < zeros.len() / 15);
@@ -133,6 +133,7 @@ fn a_torn_stream_is_an_error() {
         let bytes = compressed(compression, None, &sample);
         let torn = decompressed(compression, &bytes[..bytes.len() / 2], sample.len());
         assert!(!matches!(&torn, Ok(read) if read.len() == sample.len()), "{}", compression.name());
+        // An LZ4 frame torn between two blocks reads as a shorter one; the record count notices that.
         if compression != Compression::Lz4 {
             assert!(matches!(torn, Err(BatchError::Decompression { .. })), "{}: {torn:?}", compression.name());
         }
@@ -141,11 +142,12 @@ fn a_torn_stream_is_an_error() {
 
 proptest! {
     #[test]
-    fn what_goes_in_comes_out(input in proptest::collection::vec(any::<u8>(), 0..2_000), repeat in 1..200usize) {
+    fn what_goes_in_comes_out(input in proptest::collection::vec(any::<u8>(), 0..300), repeat in 1..300usize) {
         let input = input.repeat(repeat);
         for compression in Compression::ALL {
             let bytes = compressed(compression, None, &input);
-            prop_assert_eq!(decompressed(compression, &bytes, input.len()).as_deref(), Ok(input.as_slice()));
+            let read = decompressed(compression, &bytes, input.len());
+            prop_assert_eq!(read.as_deref(), Ok(input.as_slice()));
         }
     }
 
