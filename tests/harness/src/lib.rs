@@ -1,1 +1,23 @@
 //! Starts real `levada` processes for tests and stops what it started.
+//!
+//! A [`Node`] is one `levada dev` process with a data directory of its own and ports that the kernel chose. It can be
+//! stopped, killed, frozen and started again on the same directory and ports, and it is gone when the value is dropped,
+//! after a panic too. [`Corpus`] is the real text that tests produce and consume.
+//!
+//! Nothing here waits for time: a node is ready when it says so, and gone when the kernel has reaped it.
+
+mod binary;
+mod corpus;
+mod node;
+mod node_error;
+mod node_options;
+mod process_facts;
+mod ready_line;
+
+pub use binary::levada_binary;
+pub use corpus::{Corpus, CorpusFile};
+pub use node::Node;
+pub use node_error::NodeError;
+pub use node_options::NodeOptions;
+pub use process_facts::ProcessFacts;
+pub use ready_line::{ReadyLine, ReadyLineError};

@@ -1,0 +1,145 @@
+//! A librdkafka producer that notes what was acknowledged.
+
+use std::{
+    net::SocketAddr,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use rdkafka::{
+    ClientContext,
+    error::{KafkaError, RDKafkaErrorCode},
+    message::{DeliveryResult, Header, Message, OwnedHeaders},
+    producer::{BaseProducer, BaseRecord, Producer, ProducerContext},
+};
+
+use crate::{Acknowledged, History, Outcome, RECORD_NUMBER_HEADER, client_config, fail};
+
+/// How long everything sent may take to be acknowledged or to fail.
+const FLUSH_LIMIT: Duration = Duration::from_secs(120);
+
+/// How a recorder produces.
+#[derive(Debug, Clone)]
+pub struct RecorderOptions {
+    /// `acks`: `0`, `1` or `all`.
+    pub acks: &'static str,
+    /// `enable.idempotence`.
+    pub idempotent: bool,
+    /// `compression.type`.
+    pub compression: &'static str,
+}
+
+impl Default for RecorderOptions {
+    fn default() -> Self {
+        Self { acks: "all", idempotent: false, compression: "none" }
+    }
+}
+
+/// A producer that numbers its records and notes what it is told of each.
+pub struct Recorder {
+    producer: BaseProducer<Notes>,
+    sent: u64,
+}
+
+#[derive(Default)]
+struct Notes(Mutex<History>);
+
+impl Notes {
+    fn history(&self) -> MutexGuard<'_, History> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ClientContext for Notes {
+    // A broker that is gone is what these tests are about; librdkafka need not report each time it notices.
+    fn error(&self, _error: KafkaError, _reason: &str) {}
+}
+
+impl ProducerContext for Notes {
+    type DeliveryOpaque = Box<u64>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, number: Box<u64>) {
+        let mut history = self.history();
+        match result {
+            Ok(message) => {
+                let place = Acknowledged { partition: message.partition(), offset: message.offset() };
+                history.acknowledged.insert(*number, place);
+            }
+            Err((error, _)) => {
+                history.failed.insert(*number, error.to_string());
+            }
+        }
+    }
+}
+
+impl Recorder {
+    /// Connects to `bootstrap`.
+    pub fn connect(bootstrap: SocketAddr, options: &RecorderOptions) -> Outcome<Self> {
+        let mut config = client_config(bootstrap);
+        config
+            .set("acks", options.acks)
+            .set("enable.idempotence", options.idempotent.to_string())
+            .set("compression.type", options.compression)
+            .set("linger.ms", "5")
+            .set("batch.size", "262144")
+            .set("message.timeout.ms", "110000");
+        if !options.idempotent {
+            // Without idempotence a retry may overtake its successor; one request in flight keeps the order.
+            config.set("max.in.flight.requests.per.connection", "1");
+        }
+        Ok(Self { producer: config.create_with_context(Notes::default())?, sent: 0 })
+    }
+
+    /// Sends a record and returns its number. Waits while librdkafka's queue is full.
+    pub fn send(&mut self, topic: &str, partition: Option<i32>, key: &str, value: &[u8]) -> Outcome<u64> {
+        let number = self.sent;
+        let text = number.to_string();
+        let headers = OwnedHeaders::new().insert(Header { key: RECORD_NUMBER_HEADER, value: Some(&text) });
+        let mut record = BaseRecord::with_opaque_to(topic, Box::new(number)).key(key).payload(value).headers(headers);
+        record.partition = partition;
+        let begun = Instant::now();
+        loop {
+            match self.producer.send(record) {
+                Ok(()) => break,
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
+                    if begun.elapsed() > FLUSH_LIMIT {
+                        return fail("the producer's queue stayed full");
+                    }
+                    record = back;
+                    self.producer.poll(Duration::from_millis(100));
+                }
+                Err((error, _)) => return Err(error.into()),
+            }
+        }
+        self.producer.poll(Duration::ZERO);
+        self.sent += 1;
+        Ok(number)
+    }
+
+    /// How many records were sent.
+    pub fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    /// How many records have been acknowledged by now.
+    pub fn acknowledged(&self) -> usize {
+        self.producer.context().history().acknowledged.len()
+    }
+
+    /// Handles what has arrived, waiting up to `limit` for the first of it.
+    pub fn poll(&self, limit: Duration) {
+        self.producer.poll(limit);
+    }
+
+    /// Waits until every record was acknowledged or has failed, and returns what is known of each.
+    pub fn finish(self) -> Outcome<History> {
+        self.producer.flush(FLUSH_LIMIT)?;
+        let history = self.producer.context().history().clone();
+        let known = history.acknowledged.len() + history.failed.len();
+        if known as u64 == self.sent {
+            Ok(history)
+        } else {
+            fail(format!("{} records were sent, and only {known} had an outcome", self.sent))
+        }
+    }
+}

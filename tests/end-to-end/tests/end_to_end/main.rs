@@ -1,0 +1,8 @@
+//! End-to-end tests: a real `levada dev`, real sockets, a real client.
+
+mod admin;
+mod bad_input;
+mod crash;
+mod overload;
+mod round_trip;
+mod wire;
