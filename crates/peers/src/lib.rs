@@ -1,1 +1,23 @@
 //! Routed, retrying clients of the internal services, and the watch that keeps the metadata image.
+//!
+//! [`Controllers`] knows the way to the controllers and which of them is active. On it stand [`ControllerClient`], which
+//! submits commands, [`MetadataWatch`], which keeps the newest [`levada_metadata::Image`], and [`BrokerSession`], which
+//! keeps a broker registered. None of them ever moves the image back, and none repeats what might have been done and
+//! must not be done twice.
+
+mod backoff;
+mod broker_session;
+mod controller_client;
+mod controllers;
+mod metadata_assembler;
+mod metadata_watch;
+mod outcome;
+mod session_state;
+mod submit_error;
+
+pub use broker_session::BrokerSession;
+pub use controller_client::ControllerClient;
+pub use controllers::Controllers;
+pub use metadata_watch::{MetadataWatch, StaleImage, WatchFailure};
+pub use session_state::{RegistrationError, SessionState};
+pub use submit_error::SubmitError;

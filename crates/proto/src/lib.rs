@@ -1,8 +1,10 @@
 //! The gRPC stubs generated from `proto/` and the conversions to the types of the house.
 //!
 //! [`v1`] is public: what clients are written against. [`internal`] is between roles, and the format of the metadata log.
+//! [`status`] is how errors travel.
 
 pub mod internal;
+pub mod status;
 pub mod v1;
 
 /// The encoded `FileDescriptorSet` of the public services, for server reflection.

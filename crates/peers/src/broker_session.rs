@@ -1,0 +1,261 @@
+//! A broker's session with the active controller: registration, heartbeats, notice of a clean shutdown.
+
+use std::time::Duration;
+
+use levada_metadata::NewBroker;
+use levada_proto::internal::session_request::Kind as Ask;
+use levada_proto::internal::session_response::Kind as Told;
+use levada_proto::internal::{
+    Heartbeat, RegisterBroker, SessionOpened, SessionRequest, SessionResponse, ShutdownNotice,
+};
+use levada_proto::status::error_of;
+use levada_service::net::Address;
+use levada_service::shutdown::CancellationToken;
+use levada_types::{BrokerEpoch, ErrorCode};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Status, Streaming};
+
+use crate::backoff::Backoff;
+use crate::outcome::Outcome;
+use crate::{Controllers, MetadataWatch, RegistrationError, SessionState};
+
+/// Messages that may wait to be sent. Heartbeats carry state, not history, so one that finds no room is left out.
+const OUTBOX: usize = 4;
+
+/// How long the controller may take to answer a registration before another one is tried.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Keeps one broker registered. Dropping it ends the session without notice, as a crash would.
+#[derive(Debug)]
+pub struct BrokerSession {
+    wishes: watch::Sender<Wishes>,
+    state: watch::Receiver<SessionState>,
+    stopped: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+/// What the broker wants its controller to know.
+#[derive(Debug, Clone, Copy, Default)]
+struct Wishes {
+    ready: bool,
+    stop: bool,
+}
+
+impl BrokerSession {
+    /// Opens a session for `broker` with the active one of `controllers` and keeps it open, across broken streams and
+    /// changes of the controller, until [`BrokerSession::stop`] or drop. Heartbeats report how far `metadata` has come.
+    #[must_use]
+    pub fn open(controllers: Controllers, broker: &NewBroker, metadata: MetadataWatch) -> Self {
+        let (wishes, heard) = watch::channel(Wishes::default());
+        let (told, state) = watch::channel(SessionState { fenced: true, ..SessionState::default() });
+        let stopped = CancellationToken::new();
+        let keeper = Keeper {
+            controllers,
+            register: RegisterBroker::from(broker),
+            metadata,
+            wishes: heard,
+            state: told,
+            stopped: stopped.clone(),
+        };
+        Self { wishes, state, stopped, task: tokio::spawn(keeper.keep()) }
+    }
+
+    /// The state of the session and its changes.
+    #[must_use]
+    pub fn state(&self) -> watch::Receiver<SessionState> {
+        self.state.clone()
+    }
+
+    /// The broker epoch of the registration, once there is one.
+    ///
+    /// # Errors
+    /// [`RegistrationError`] if the controller refused it for good.
+    pub async fn registered(&self) -> Result<BrokerEpoch, RegistrationError> {
+        let mut state = self.state.clone();
+        loop {
+            {
+                let now = state.borrow_and_update();
+                if let Some(refused) = &now.refused {
+                    return Err(refused.clone());
+                }
+                if let Some(epoch) = now.epoch {
+                    return Ok(epoch);
+                }
+            }
+            if state.changed().await.is_err() {
+                let message = "the session ended before it began".to_owned();
+                return Err(RegistrationError { code: ErrorCode::UnknownServerError, message });
+            }
+        }
+    }
+
+    /// Resolves when the controller lets this broker lead.
+    pub async fn unfenced(&self) {
+        let _ = self.state.clone().wait_for(|state| state.epoch.is_some() && !state.fenced).await;
+    }
+
+    /// Tells the controller that the logs are open and the broker is ready to lead.
+    pub fn set_ready(&self) {
+        self.wishes.send_modify(|wishes| wishes.ready = true);
+    }
+
+    /// Gives notice of a clean shutdown and waits until the controller has moved the leaderships, for at most
+    /// `timeout`. Says whether it has; either way the session is over.
+    pub async fn stop(self, timeout: Duration) -> bool {
+        self.wishes.send_modify(|wishes| wishes.stop = true);
+        tokio::time::timeout(timeout, self.stopped.cancelled()).await.is_ok()
+    }
+}
+
+impl Drop for BrokerSession {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+struct Keeper {
+    controllers: Controllers,
+    register: RegisterBroker,
+    metadata: MetadataWatch,
+    wishes: watch::Receiver<Wishes>,
+    state: watch::Sender<SessionState>,
+    stopped: CancellationToken,
+}
+
+/// How a stream ended.
+enum Ended {
+    /// Another one is to be tried.
+    Broken,
+    /// The broker may stop, or was refused.
+    ForGood,
+}
+
+impl Keeper {
+    async fn keep(mut self) {
+        let mut backoff = Backoff::new();
+        loop {
+            let Some(address) = self.controllers.next() else {
+                let message = "no controller is configured".to_owned();
+                self.refuse(RegistrationError { code: ErrorCode::InvalidConfig, message });
+                return;
+            };
+            match self.session_with(&address).await {
+                Ok(Ended::ForGood) => return,
+                Ok(Ended::Broken) => backoff = Backoff::new(),
+                Err(status) => {
+                    if self.failed(&address, &status) {
+                        return;
+                    }
+                }
+            }
+            tokio::time::sleep(backoff.pause()).await;
+        }
+    }
+
+    /// Takes note of a session that was not opened; says whether it never will be.
+    fn failed(&self, address: &Address, status: &Status) -> bool {
+        tracing::debug!(controller = %address, reason = status.message(), "no session");
+        match Outcome::of(status) {
+            Outcome::NotActive(active) => self.controllers.hint(address, active),
+            Outcome::Refused => {
+                let (code, message) = error_of(status).map_or_else(
+                    || (ErrorCode::InvalidRegistration, status.message().to_owned()),
+                    |error| {
+                        let code = i16::try_from(error.code).ok().and_then(ErrorCode::from_code);
+                        (code.unwrap_or(ErrorCode::InvalidRegistration), error.message)
+                    },
+                );
+                // Another live incarnation of this broker: it may be the one whose place this one takes, and is
+                // fenced when its session times out.
+                if !code.is_retriable() && code != ErrorCode::DuplicateBrokerRegistration {
+                    self.refuse(RegistrationError { code, message });
+                    return true;
+                }
+                tracing::warn!(controller = %address, %code, message, "not registered yet; trying again");
+            }
+            Outcome::NotDone | Outcome::Unknown => self.controllers.failed(address),
+        }
+        false
+    }
+
+    fn refuse(&self, refused: RegistrationError) {
+        tracing::error!(%refused, "this broker cannot join the cluster");
+        self.state.send_modify(|state| state.refused = Some(refused));
+    }
+
+    async fn session_with(&mut self, address: &Address) -> Result<Ended, Status> {
+        let (outbox, messages) = mpsc::channel(OUTBOX);
+        let send = |kind| outbox.try_send(SessionRequest { kind: Some(kind) }).is_ok();
+        send(Ask::Register(self.register.clone()));
+        let mut stub = self.controllers.stub(address);
+        let opening = async {
+            let mut inbox = stub.session(ReceiverStream::new(messages)).await?.into_inner();
+            let opened = opened(&mut inbox).await?;
+            Ok::<_, Status>((inbox, opened))
+        };
+        let (mut inbox, opened) = tokio::time::timeout(OPEN_TIMEOUT, opening)
+            .await
+            .unwrap_or_else(|_| Err(Status::unavailable("the registration was not answered")))?;
+        self.controllers.served(address);
+        tracing::info!(epoch = opened.epoch, controller = %address, "registered");
+        self.state.send_modify(|state| state.epoch = Some(BrokerEpoch(opened.epoch)));
+
+        let silence = Duration::from_millis(u64::from(opened.session_timeout_ms));
+        let mut fence_at = Instant::now() + silence;
+        let mut heartbeats =
+            tokio::time::interval(Duration::from_millis(u64::from(opened.heartbeat_interval_ms.max(1))));
+        heartbeats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut offsets = self.metadata.offsets();
+        let mut notice_given = false;
+        loop {
+            // While fenced, every step towards being unfenced is told at once rather than at the next interval: what
+            // has arrived here (the registration, then the end of the fence) and that the logs are open.
+            let fenced = self.state.borrow().fenced;
+            tokio::select! {
+                told = inbox.message() => match told {
+                    Ok(Some(SessionResponse { kind: Some(Told::HeartbeatAck(ack)) })) => {
+                        fence_at = Instant::now() + silence;
+                        self.set_fenced(ack.fenced);
+                        continue;
+                    }
+                    Ok(Some(SessionResponse { kind: Some(Told::Stopped(_)) })) => {
+                        self.set_fenced(true);
+                        self.stopped.cancel();
+                        return Ok(Ended::ForGood);
+                    }
+                    Ok(Some(_)) => continue,
+                    Ok(None) | Err(_) => return Ok(Ended::Broken),
+                },
+                _ = heartbeats.tick() => {}
+                changed = offsets.changed(), if fenced => if changed.is_err() { return Ok(Ended::ForGood); },
+                changed = self.wishes.changed() => if changed.is_err() { return Ok(Ended::ForGood); },
+                () = tokio::time::sleep_until(fence_at), if !fenced => {
+                    tracing::warn!("heard nothing from the controller for the session timeout; assuming to be fenced");
+                    self.set_fenced(true);
+                    continue;
+                }
+            }
+            let wishes = *self.wishes.borrow();
+            if wishes.stop && !notice_given {
+                notice_given = send(Ask::ShutdownNotice(ShutdownNotice {}));
+            }
+            let applied_offset = self.metadata.image().offset().0;
+            send(Ask::Heartbeat(Heartbeat { applied_offset, ready: wishes.ready }));
+        }
+    }
+
+    fn set_fenced(&self, fenced: bool) {
+        self.state.send_if_modified(|state| std::mem::replace(&mut state.fenced, fenced) != fenced);
+    }
+}
+
+async fn opened(inbox: &mut Streaming<SessionResponse>) -> Result<SessionOpened, Status> {
+    match inbox.message().await? {
+        Some(SessionResponse { kind: Some(Told::Opened(opened)) }) => Ok(opened),
+        Some(_) => Err(Status::internal("the first answer of a session is not the registration's")),
+        None => Err(Status::unavailable("the session ended before it began")),
+    }
+}

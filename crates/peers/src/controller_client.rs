@@ -1,0 +1,126 @@
+//! Submits commands to the active controller.
+
+use std::time::Duration;
+
+use levada_metadata::{Command, ConfigChange, Response};
+use levada_proto::internal;
+use levada_types::MetadataOffset;
+use tokio::time::Instant;
+use tonic::Request;
+
+use crate::backoff::Backoff;
+use crate::outcome::Outcome;
+use crate::{Controllers, SubmitError};
+
+/// Finds the active controller and has it decide commands. Clones share what they know of the controllers.
+#[derive(Debug, Clone)]
+pub struct ControllerClient {
+    controllers: Controllers,
+}
+
+impl ControllerClient {
+    /// A client of `controllers`.
+    #[must_use]
+    pub fn new(controllers: Controllers) -> Self {
+        Self { controllers }
+    }
+
+    /// Has the active controller decide `command`; gives its answer and the metadata offset at which it holds. An image
+    /// that has reached the offset shows what was done ([`crate::MetadataWatch::wait_for`]).
+    ///
+    /// Until `timeout` has passed it looks for the active controller and repeats what certainly was not done, and what
+    /// is the same when it is done twice. Everything else whose outcome is unknown is left to the caller.
+    ///
+    /// # Errors
+    /// [`SubmitError`]; a refusal of the command's items is an answer, not an error.
+    pub async fn submit(
+        &self,
+        command: &Command,
+        timeout: Duration,
+    ) -> Result<(Response, MetadataOffset), SubmitError> {
+        let started = Instant::now();
+        let deadline = started + timeout;
+        let repeatable = is_repeatable(command);
+        let message = internal::Command::from(command);
+        let mut backoff = Backoff::new();
+        let mut maybe_done = false;
+        let mut last = String::new();
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                let waited = started.elapsed();
+                return Err(if maybe_done {
+                    SubmitError::Unknown { last }
+                } else {
+                    SubmitError::NoController { waited, last }
+                });
+            }
+            let Some(address) = self.controllers.next() else {
+                return Err(SubmitError::NoController {
+                    waited: started.elapsed(),
+                    last: "none is configured".to_owned(),
+                });
+            };
+            let mut request = Request::new(internal::SubmitRequest { command: Some(message.clone()) });
+            request.set_timeout(left);
+            let mut stub = self.controllers.stub(&address);
+            let answer = match tokio::time::timeout(left, stub.submit(request)).await {
+                Ok(answer) => answer,
+                Err(_) => Err(tonic::Status::deadline_exceeded("no answer within the time")),
+            };
+            let status = match answer {
+                Ok(answer) => {
+                    self.controllers.served(&address);
+                    return read(answer.into_inner());
+                }
+                Err(status) => status,
+            };
+            last = format!("{address}: {}", status.message());
+            match Outcome::of(&status) {
+                Outcome::NotActive(active) => {
+                    let known = active.is_some();
+                    self.controllers.hint(&address, active);
+                    if known {
+                        continue;
+                    }
+                }
+                Outcome::NotDone => self.controllers.failed(&address),
+                Outcome::Unknown if repeatable => {
+                    maybe_done = true;
+                    self.controllers.failed(&address);
+                }
+                Outcome::Unknown => return Err(SubmitError::Unknown { last }),
+                Outcome::Refused => return Err(SubmitError::Refused { reason: last }),
+            }
+            tokio::time::sleep_until((Instant::now() + backoff.pause()).min(deadline)).await;
+        }
+    }
+}
+
+fn read(answer: internal::SubmitResponse) -> Result<(Response, MetadataOffset), SubmitError> {
+    let response = answer.response.ok_or_else(|| SubmitError::Unreadable { reason: "it is empty".to_owned() })?;
+    let response =
+        Response::try_from(response).map_err(|error| SubmitError::Unreadable { reason: error.to_string() })?;
+    Ok((response, MetadataOffset(answer.offset)))
+}
+
+/// Whether doing `command` twice comes to the same as doing it once, the answer included. Creating a topic twice does
+/// not: the second answer would be that it exists.
+fn is_repeatable(command: &Command) -> bool {
+    match command {
+        Command::RegisterBroker(_)
+        | Command::UnfenceBroker { .. }
+        | Command::FenceBroker { .. }
+        | Command::StopBroker { .. }
+        | Command::RegisterController(_)
+        | Command::AssignReplicasToDirs { .. }
+        // A block that was handed out and never arrived is only lost.
+        | Command::AllocateProducerIds { .. } => true,
+        Command::CreateTopics { validate_only, .. } | Command::CreatePartitions { validate_only, .. } => *validate_only,
+        Command::DeleteTopics { .. } => false,
+        Command::AlterConfigs { resources, validate_only, .. } => {
+            let is_absolute = |change: &ConfigChange| matches!(change, ConfigChange::Set(_) | ConfigChange::Delete);
+            *validate_only || resources.iter().all(|one| one.changes.iter().all(|(_, change)| is_absolute(change)))
+        }
+    }
+}

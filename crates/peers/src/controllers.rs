@@ -1,0 +1,139 @@
+//! The way to the controllers, and which of them is believed to be active.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use levada_proto::internal::controller_client::ControllerClient as Stub;
+use levada_service::grpc::Profile;
+use levada_service::net::{Address, Network};
+use tonic::transport::Channel;
+
+/// The largest message that a controller sends or takes: a command that creates many topics, or a part of a snapshot.
+const MAX_MESSAGE_BYTES: usize = 64 << 20;
+
+/// Where the controllers are. Clones share what they learn.
+///
+/// Starts from configured addresses and follows hints of controllers that are not active, so that one reachable
+/// address is enough.
+#[derive(Debug, Clone)]
+pub struct Controllers {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    network: Network,
+    configured: Vec<Address>,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    /// The one that served the last command, or that was named as active since.
+    active: Option<Address>,
+    /// Which configured address to try next while no active one is known.
+    next: usize,
+    /// Channels for short messages, by address. They reconnect by themselves.
+    channels: HashMap<Address, Channel>,
+}
+
+impl Controllers {
+    /// The controllers at `configured`, of which at least one should be reachable.
+    #[must_use]
+    pub fn new(network: Network, configured: Vec<Address>) -> Self {
+        Self { inner: Arc::new(Inner { network, configured, known: Mutex::default() }) }
+    }
+
+    /// The one to ask next: the active one as far as it is known, or else the next configured one. `None` if none is
+    /// configured.
+    pub(crate) fn next(&self) -> Option<Address> {
+        let mut known = self.known();
+        if let Some(active) = &known.active {
+            return Some(active.clone());
+        }
+        let address = self.inner.configured.get(known.next % self.inner.configured.len().max(1)).cloned();
+        known.next = known.next.wrapping_add(1);
+        address
+    }
+
+    /// Takes note that `address` said which controller is active, or that it does not know.
+    pub(crate) fn hint(&self, address: &Address, active: Option<Address>) {
+        let mut known = self.known();
+        // A controller that names itself while it refuses is confused; asking it again at once would be a loop.
+        known.active = active.filter(|active| active != address);
+    }
+
+    /// Takes note that `address` served as the active controller.
+    pub(crate) fn served(&self, address: &Address) {
+        self.known().active = Some(address.clone());
+    }
+
+    /// Takes note that `address` did not answer.
+    pub(crate) fn failed(&self, address: &Address) {
+        let mut known = self.known();
+        if known.active.as_ref() == Some(address) {
+            known.active = None;
+        }
+    }
+
+    /// A client over the shared channel for short messages.
+    pub(crate) fn stub(&self, address: &Address) -> Stub<Channel> {
+        let mut known = self.known();
+        let channel = known
+            .channels
+            .entry(address.clone())
+            .or_insert_with(|| self.inner.network.dialer(address.clone()).channel(Profile::Control));
+        limited(channel.clone())
+    }
+
+    /// A client over a channel of its own, for a stream that carries much.
+    pub(crate) fn stub_apart(&self, address: &Address) -> Stub<Channel> {
+        limited(self.inner.network.dialer(address.clone()).channel(Profile::Control))
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+        self.inner.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn limited(channel: Channel) -> Stub<Channel> {
+    Stub::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES).max_encoding_message_size(MAX_MESSAGE_BYTES)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn controllers() -> (Controllers, [Address; 3]) {
+        let addresses = ["c-1", "c-2", "c-3"].map(Address::memory);
+        (Controllers::new(Network::new(), addresses.to_vec()), addresses)
+    }
+
+    #[test]
+    fn configured_ones_are_tried_in_turn_until_one_serves() {
+        let (controllers, [first, second, third]) = controllers();
+        let tried: Vec<_> = (0..4).filter_map(|_| controllers.next()).collect();
+        assert_eq!(tried, [first.clone(), second.clone(), third, first]);
+        controllers.served(&second);
+        assert_eq!(controllers.next(), Some(second.clone()));
+        assert_eq!(controllers.next(), Some(second.clone()));
+        controllers.failed(&second);
+        assert_ne!(controllers.next(), Some(second));
+    }
+
+    #[test]
+    fn a_hint_is_followed_unless_it_names_the_one_that_gave_it() {
+        let (controllers, [first, second, _]) = controllers();
+        let elsewhere = Address::memory("c-9");
+        controllers.hint(&first, Some(elsewhere.clone()));
+        assert_eq!(controllers.next(), Some(elsewhere));
+        controllers.hint(&first, Some(first.clone()));
+        assert_eq!(controllers.next(), Some(first));
+        assert_eq!(controllers.next(), Some(second), "back to taking turns");
+    }
+
+    #[test]
+    fn without_addresses_there_is_nobody_to_ask() {
+        assert_eq!(Controllers::new(Network::new(), Vec::new()).next(), None);
+    }
+}
