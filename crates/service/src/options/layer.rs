@@ -25,6 +25,30 @@ impl Layer {
         flatten("", tables, &mut values);
         Self { origin: origin.to_owned(), values }
     }
+
+    /// Where its values were given, for messages.
+    pub(super) fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// The names in it.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.values.keys().map(String::as_str)
+    }
+
+    /// The value of `name`.
+    pub(super) fn get(&self, name: &str) -> Option<&Value> {
+        self.values.get(name)
+    }
+
+    /// The part of it whose names `wanted` says yes to.
+    pub(super) fn only(&self, wanted: impl Fn(&str) -> bool) -> Self {
+        let values = self.values.iter().filter(|(name, _)| wanted(name));
+        Self {
+            origin: self.origin.clone(),
+            values: values.map(|(name, value)| (name.clone(), value.clone())).collect(),
+        }
+    }
 }
 
 fn flatten(prefix: &str, tables: Dict, into: &mut Dict) {

@@ -44,7 +44,8 @@ impl<T: Default + Serialize + DeserializeOwned> Options for T {}
 /// ```
 #[derive(Default)]
 pub struct OptionsLoader {
-    given: Figment,
+    /// In ascending order of precedence.
+    layers: Vec<Layer>,
     known: BTreeSet<String>,
 }
 
@@ -96,7 +97,7 @@ impl OptionsLoader {
     }
 
     fn merge(mut self, layer: Layer) -> Self {
-        self.given = self.given.merge(layer);
+        self.layers.push(layer);
         self
     }
 
@@ -105,22 +106,21 @@ impl OptionsLoader {
         let defaults = match Value::serialize(T::default()) {
             Ok(Value::Dict(_, dict)) => dict,
             Ok(_) => Dict::new(),
-            Err(error) => return Err(self.invalid(&error)),
+            Err(error) => return Err(invalid(&error)),
         };
-        self.known.extend(defaults.keys().cloned());
-        Figment::from(Serialized::defaults(T::default()))
-            .merge(self.given.clone())
-            .extract_lossy()
-            .map_err(|error| self.invalid(&error))
+        let figment = self.layers.iter().fold(Figment::from(Serialized::defaults(T::default())), |figment, layer| {
+            figment.merge(layer.only(|name| defaults.contains_key(name)))
+        });
+        self.known.extend(defaults.into_keys());
+        figment.extract_lossy().map_err(|error| invalid(&error))
     }
 
     /// The values given for any of `names`, as texts (a TOML array joined by commas), without defaults. For tables of
     /// settings that have their own types and validators. The names are known from here on.
     pub fn take_settings<'a>(&mut self, names: impl IntoIterator<Item = &'a str>) -> BTreeMap<String, String> {
-        let given = self.values();
         let mut taken = BTreeMap::new();
         for name in names {
-            if let Some(value) = given.get(name) {
+            if let Some(value) = self.layers.iter().rev().find_map(|layer| layer.get(name)) {
                 taken.insert(name.to_owned(), text_of(value));
             }
             self.known.insert(name.to_owned());
@@ -130,16 +130,16 @@ impl OptionsLoader {
 
     /// Refuses what was given and nobody took.
     pub fn finish(self) -> Result<(), OptionsError> {
-        let values = self.values();
-        let Some((name, value)) = values.iter().find(|(name, _)| !self.known.contains(*name)) else {
-            return Ok(());
-        };
-        let origin = self.given.get_metadata(value.tag()).map(|from| from.name.to_string()).unwrap_or_default();
-        Err(OptionsError::Unknown { name: name.clone(), origin, nearest: self.nearest(name) })
-    }
-
-    fn values(&self) -> Dict {
-        self.given.extract().unwrap_or_default()
+        for layer in &self.layers {
+            if let Some(name) = layer.names().find(|name| !self.known.contains(*name)) {
+                return Err(OptionsError::Unknown {
+                    name: name.to_owned(),
+                    origin: layer.origin().to_owned(),
+                    nearest: self.nearest(name),
+                });
+            }
+        }
+        Ok(())
     }
 
     /// The known name that is most like `name`; of names equally like it the first in the alphabet.
@@ -152,11 +152,11 @@ impl OptionsLoader {
             .reduce(|best, next| if next.0 > best.0 { next } else { best })
             .map(|(_, known)| known.clone())
     }
+}
 
-    fn invalid(&self, error: &figment::Error) -> OptionsError {
-        let origin = error.metadata.as_ref().map_or("the options", |from| &from.name).to_owned();
-        OptionsError::Invalid { name: error.path.join("."), origin, reason: error.kind.to_string() }
-    }
+fn invalid(error: &figment::Error) -> OptionsError {
+    let origin = error.metadata.as_ref().map_or("the options", |from| &from.name).to_owned();
+    OptionsError::Invalid { name: error.path.join("."), origin, reason: error.kind.to_string() }
 }
 
 /// The text of a scalar as it was given; an array is joined by commas, as Kafka writes lists.

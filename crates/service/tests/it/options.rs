@@ -25,6 +25,7 @@ impl Default for LogOptions {
 }
 
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct IdOptions {
     #[serde(rename = "broker.id")]
     id: u32,

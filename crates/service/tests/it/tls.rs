@@ -90,7 +90,7 @@ fn files_that_do_not_serve_are_named() {
     let (broker, other) = (files.identity("broker"), files.identity("other"));
     let mixed = Identity { certificates: broker.certificates.clone(), key: other.key };
     assert!(matches!(server_config(&mixed, None), Err(TlsError::Mismatch(_))));
-    let swapped = Identity { certificates: broker.key.clone(), key: broker.key.clone() };
+    let swapped = Identity { certificates: broker.key.clone(), key: broker.key };
     let refused = server_config(&swapped, None).unwrap_err().to_string();
     assert!(refused.contains("certificates") && refused.contains("broker.key"), "{refused}");
     let missing = client_config(&files.directory.path().join("none.pem"), None).unwrap_err();
