@@ -6,7 +6,7 @@ use levada_metadata::{Command, ConfigChange, Response};
 use levada_proto::internal;
 use levada_types::MetadataOffset;
 use tokio::time::Instant;
-use tonic::Request;
+use tonic::{Code, Request};
 
 use crate::backoff::Backoff;
 use crate::outcome::Outcome;
@@ -84,6 +84,8 @@ impl ControllerClient {
                         continue;
                     }
                 }
+                // One that has no room is alive, and may well be the active one.
+                Outcome::NotDone if status.code() == Code::ResourceExhausted => {}
                 Outcome::NotDone => self.controllers.failed(&address),
                 Outcome::Unknown if repeatable => {
                     maybe_done = true;

@@ -1,0 +1,163 @@
+//! A broker's session across its life: registration, readiness, broken streams, notice, refusal.
+
+use levada_metadata::{Endpoint, EndpointProtocol, Image, LevelRange, NewBroker};
+use levada_peers::{BrokerSession, MetadataWatch};
+use levada_proto::internal::session_request::Kind as Ask;
+use levada_proto::internal::session_response::Kind as Told;
+use levada_proto::internal::{HeartbeatAck, SessionOpened, SessionResponse, Stopped};
+use levada_proto::status::status_of;
+use levada_service::net::Network;
+use levada_types::{BrokerEpoch, BrokerId, DirectoryId, ErrorCode, MetadataOffset};
+use std::time::Duration;
+
+use crate::script::{Handle, Session, controller, way_to};
+
+/// Long enough that it never passes in a test, so every heartbeat seen is one out of turn.
+const NEVER_MS: u32 = 3_600_000;
+
+fn broker() -> NewBroker {
+    NewBroker {
+        id: BrokerId(1),
+        incarnation: uuid::Uuid::from_u128(77),
+        boot_id: None,
+        clean_shutdown_epoch: None,
+        directories: vec![DirectoryId(uuid::Uuid::from_u128(5))],
+        endpoints: vec![Endpoint {
+            listener: "PLAINTEXT".to_owned(),
+            host: "localhost".to_owned(),
+            port: 9092,
+            protocol: EndpointProtocol::Plaintext,
+        }],
+        internal_address: "memory:broker-1".to_owned(),
+        rack: None,
+        levels: LevelRange::SUPPORTED,
+    }
+}
+
+impl Session {
+    fn answer(&self, kind: Told) {
+        self.tell.send(Ok(SessionResponse { kind: Some(kind) })).unwrap();
+    }
+
+    fn open(&self, epoch: i64, offset: u64) {
+        let (heartbeat_interval_ms, session_timeout_ms) = (NEVER_MS, NEVER_MS);
+        self.answer(Told::Opened(SessionOpened { epoch, offset, heartbeat_interval_ms, session_timeout_ms }));
+    }
+
+    async fn next(&mut self) -> Ask {
+        self.asked.message().await.unwrap().unwrap().kind.unwrap()
+    }
+
+    /// The next heartbeat that says this; earlier ones may say less.
+    async fn heartbeat(&mut self, applied_offset: u64, ready: bool) {
+        loop {
+            match self.next().await {
+                Ask::Heartbeat(beat) if beat.applied_offset == applied_offset && beat.ready == ready => return,
+                Ask::Heartbeat(beat) => assert!(beat.applied_offset <= applied_offset, "{beat:?}"),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
+
+struct Scene {
+    handle: Handle,
+    metadata: MetadataWatch,
+    session: BrokerSession,
+}
+
+async fn scene() -> Scene {
+    let network = Network::new();
+    let handle = controller(&network, "c-1").await;
+    let metadata = MetadataWatch::holding(Image::new());
+    let session = BrokerSession::open(way_to(&network, &["c-1"]), &broker(), metadata.clone());
+    Scene { handle, metadata, session }
+}
+
+impl Scene {
+    async fn opened(&mut self, epoch: i64, offset: u64) -> Session {
+        let mut stream = self.handle.sessions.recv().await.unwrap();
+        let Ask::Register(register) = stream.next().await else { panic!("the first message registers") };
+        assert_eq!(NewBroker::try_from(register).unwrap(), broker());
+        stream.open(epoch, offset);
+        stream
+    }
+
+    fn metadata_reaches(&self, offset: u64) {
+        let mut image = Image::clone(&self.metadata.image());
+        image.advance(MetadataOffset(offset));
+        self.metadata.publish(&image);
+    }
+}
+
+#[tokio::test]
+async fn each_step_towards_leading_is_told_without_waiting_for_an_interval() {
+    let mut scene = scene().await;
+    let mut stream = scene.opened(12, 40).await;
+    assert_eq!(scene.session.registered().await, Ok(BrokerEpoch(12)));
+    assert!(scene.session.state().borrow().fenced);
+    stream.heartbeat(0, false).await;
+    scene.metadata_reaches(40);
+    stream.heartbeat(40, false).await;
+    scene.session.set_ready();
+    stream.heartbeat(40, true).await;
+    stream.answer(Told::HeartbeatAck(HeartbeatAck { committed_offset: 41, fenced: false }));
+    scene.session.unfenced().await;
+}
+
+#[tokio::test]
+async fn a_broken_stream_is_followed_by_another_under_the_same_incarnation() {
+    let mut scene = scene().await;
+    let stream = scene.opened(12, 40).await;
+    scene.session.registered().await.unwrap();
+    scene.session.set_ready();
+    drop(stream);
+    let mut stream = scene.opened(13, 50).await;
+    stream.heartbeat(0, true).await;
+    let mut state = scene.session.state();
+    state.wait_for(|state| state.epoch == Some(BrokerEpoch(13))).await.unwrap();
+}
+
+#[tokio::test]
+async fn notice_of_a_stop_is_given_and_the_leaderships_are_waited_for() {
+    let mut scene = scene().await;
+    let mut stream = scene.opened(12, 40).await;
+    scene.session.registered().await.unwrap();
+    let stopping = tokio::spawn(scene.session.stop(Duration::from_secs(60)));
+    loop {
+        match stream.next().await {
+            Ask::ShutdownNotice(_) => break,
+            Ask::Heartbeat(_) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    stream.answer(Told::Stopped(Stopped { offset: 60 }));
+    assert!(stopping.await.unwrap());
+}
+
+#[tokio::test]
+async fn a_controller_that_does_not_answer_does_not_hold_a_stop() {
+    let mut scene = scene().await;
+    let _stream = scene.opened(12, 40).await;
+    scene.session.registered().await.unwrap();
+    assert!(!scene.session.stop(Duration::ZERO).await);
+}
+
+#[tokio::test]
+async fn a_broker_that_is_refused_for_good_is_told_why() {
+    let mut scene = scene().await;
+    let stream = scene.handle.sessions.recv().await.unwrap();
+    stream.tell.send(Err(status_of(ErrorCode::InvalidRegistration, "another cluster's directories"))).unwrap();
+    let refused = scene.session.registered().await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::InvalidRegistration);
+    assert!(refused.message.contains("another cluster"), "{refused}");
+}
+
+#[tokio::test]
+async fn an_older_incarnation_that_still_lives_is_waited_out() {
+    let mut scene = scene().await;
+    let stream = scene.handle.sessions.recv().await.unwrap();
+    stream.tell.send(Err(status_of(ErrorCode::DuplicateBrokerRegistration, ""))).unwrap();
+    scene.opened(14, 41).await;
+    assert_eq!(scene.session.registered().await, Ok(BrokerEpoch(14)));
+}
