@@ -9,6 +9,7 @@
 
 mod broker;
 mod command;
+pub mod config;
 mod controller_node;
 mod delta;
 mod entry;

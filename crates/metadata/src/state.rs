@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use imbl::OrdMap;
+use imbl::ordmap::DiffItem;
 use levada_types::{BrokerId, ClusterId, PartitionIndex, ProducerId, TopicId, TopicIdPartition, TopicName};
 
 use crate::{
@@ -163,6 +164,22 @@ impl State {
     /// Every resource that bears settings of its own.
     pub fn config_resources(&self) -> impl Iterator<Item = (ConfigResource, &Arc<ConfigOverrides>)> {
         self.configs.iter().map(|(resource, overrides)| (*resource, overrides))
+    }
+
+    /// The topics that are new, gone or different in comparison with `old`. Costs the size of the difference.
+    pub fn topics_changed_since<'a>(&'a self, old: &'a Self) -> impl Iterator<Item = TopicId> + 'a {
+        old.topics.diff(&self.topics).map(|change| match change {
+            DiffItem::Add(id, _) | DiffItem::Remove(id, _) | DiffItem::Update { new: (id, _), .. } => *id,
+        })
+    }
+
+    /// The resources whose own settings differ from those in `old`. Costs the size of the difference.
+    pub fn resources_changed_since<'a>(&'a self, old: &'a Self) -> impl Iterator<Item = ConfigResource> + 'a {
+        old.configs.diff(&self.configs).map(|change| match change {
+            DiffItem::Add(resource, _)
+            | DiffItem::Remove(resource, _)
+            | DiffItem::Update { new: (resource, _), .. } => *resource,
+        })
     }
 
     /// The first producer id that nobody was given.

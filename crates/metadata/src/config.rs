@@ -1,0 +1,21 @@
+//! Settings: the one table of what can be set, and how the value that counts is found.
+//!
+//! Names, types, defaults and synonyms are Kafka's. The effective value of a topic's setting is the first of: the
+//! topic's own; its broker synonym as set on this broker; as set for all brokers; as in the process's configuration;
+//! the default.
+
+mod broker_configs;
+mod check;
+mod definition;
+mod resolve;
+mod static_configs;
+mod topic_configs;
+mod topic_settings;
+
+pub use broker_configs::{BROKER_CONFIGS, broker_config};
+pub use check::Check;
+pub use definition::{ConfigDef, ConfigKind, Scope, Synonym, Unit};
+pub use resolve::{ConfigSource, ConfigSynonym, EffectiveConfig, Resolver};
+pub use static_configs::{StaticConfigError, StaticConfigs};
+pub use topic_configs::{TOPIC_CONFIGS, topic_config};
+pub use topic_settings::{CompressionType, TimestampKind, TopicSettings};
