@@ -90,6 +90,11 @@ pub(crate) fn request(key: i16, version: i16, body: &Bytes) -> Vec<u8> {
     Bytes::default().i16(key).i16(version).i32(7).string("by hand").raw(&body.0).0
 }
 
+/// A request with header version 2, as the flexible versions have it, without its length.
+pub(crate) fn flexible_request(key: i16, version: i16, body: &Bytes) -> Vec<u8> {
+    Bytes::default().i16(key).i16(version).i32(7).string("by hand").i8(0).raw(&body.0).0
+}
+
 /// A Produce v7 request for partition 0 of `topic`.
 pub(crate) fn produce(topic: &str, records: &[u8]) -> Vec<u8> {
     let body = Bytes::default()
