@@ -1,0 +1,50 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// A distributed event streaming platform with the semantics of Apache Kafka.
+#[derive(Debug, Parser)]
+#[command(name = "levada", version, arg_required_else_help = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to run.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run every role in one process, with nothing to configure.
+    Dev(DevArguments),
+}
+
+/// Arguments of `levada dev`.
+#[derive(Debug, Args)]
+pub(crate) struct DevArguments {
+    /// Where all data is kept.
+    #[arg(long, value_name = "DIR", default_value = "./levada-data")]
+    pub(crate) data_dir: PathBuf,
+    /// Where Kafka clients connect; port 0 takes a free one.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9092")]
+    pub(crate) kafka_addr: String,
+    /// Where gRPC clients connect; port 0 takes a free one.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9090")]
+    pub(crate) grpc_addr: String,
+    /// Where metrics and health are served; port 0 takes a free one.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9644")]
+    pub(crate) http_addr: String,
+    #[command(flatten)]
+    pub(crate) options: OptionArguments,
+}
+
+/// Where options come from, beside the environment.
+#[derive(Debug, Args)]
+pub(crate) struct OptionArguments {
+    /// A TOML file with options, under Kafka's names.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// One option; stands above the file and the environment (LEVADA_NUM__PARTITIONS for num.partitions).
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(crate) set: Vec<String>,
+}
