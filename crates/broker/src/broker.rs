@@ -4,106 +4,153 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use levada_log::LogStore;
 use levada_metadata::{Command, Image, Response};
-use levada_types::{BrokerId, ErrorCode, Isolation, Offset, ProducerEpoch, ProducerId, TopicIdPartition};
-
-use crate::api::{
-    DeleteRecords, DescribedConfig, DescribedLogDir, DescribedProducer, DescribedResource, EpochEnd, EpochEndRequest, Fetch, FetchedPartition, FoundOffset,
-    ListOffset, PartitionError, Produce, Produced,
+use levada_peers::{ControllerClient, MetadataWatch};
+use levada_types::{
+    BrokerEpoch, BrokerId, ErrorCode, Isolation, MetadataOffset, Offset, ProducerEpoch, ProducerId, TopicIdPartition,
 };
+use tokio::sync::watch;
+
+use crate::BrokerOptions;
+use crate::api::{
+    DeleteRecords, DescribedConfig, DescribedLogDir, DescribedProducer, DescribedResource, EpochEnd, EpochEndRequest,
+    Fetch, FetchedPartition, FoundOffset, ListOffset, PartitionError, Produce, Produced,
+};
+use crate::partition::PartitionTable;
+use crate::services::ProducerIds;
+use crate::telemetry::BrokerMetrics;
+use crate::threads::{InFlight, LogThreads};
 
 /// One broker: its partitions, its view of the cluster, and its way to the controller. Shared by all faces.
-pub struct Broker {}
+///
+/// Its methods are the services of the `services` rooms, listed here so that a face sees them together.
+pub struct Broker {
+    pub(crate) options: BrokerOptions,
+    /// The newest image that this broker has acted upon: every replica that it assigns is open.
+    pub(crate) metadata: MetadataWatch,
+    pub(crate) controller: ControllerClient,
+    pub(crate) store: Arc<LogStore>,
+    pub(crate) partitions: PartitionTable,
+    pub(crate) threads: LogThreads,
+    pub(crate) in_flight: Arc<InFlight>,
+    pub(crate) producer_ids: ProducerIds,
+    pub(crate) metrics: Arc<BrokerMetrics>,
+    /// The epoch of the current registration, once there is one.
+    pub(crate) epoch: watch::Sender<Option<BrokerEpoch>>,
+}
 
-/// The signatures of the broker's services; each is filled in its own room.
 impl Broker {
     /// This broker's id.
     pub fn id(&self) -> BrokerId {
-        unimplemented!()
+        self.options.broker_id()
     }
 
-    /// The cluster as this broker knows it now.
+    /// The epoch of this broker's registration; `None` before there is one.
+    pub fn epoch(&self) -> Option<BrokerEpoch> {
+        *self.epoch.borrow()
+    }
+
+    /// The cluster as this broker knows it and has acted upon it: what it assigns to this broker is open.
     pub fn image(&self) -> Arc<Image> {
-        unimplemented!()
+        self.metadata.image()
     }
 
-    /// Resolves when the image has changed from `seen` (compare `image().offset`).
-    pub async fn image_changed(&self, _seen: levada_types::MetadataOffset) {
-        unimplemented!()
+    /// Resolves when the image has changed from `seen` (compare `image().offset()`).
+    pub async fn image_changed(&self, seen: MetadataOffset) {
+        self.metadata.changed(seen).await;
     }
 
     /// Has the active controller decide `command`, and waits until this broker's own image has its effect.
-    pub async fn submit(&self, _command: Command, _timeout: Duration) -> Result<Response, PartitionError> {
-        unimplemented!()
+    ///
+    /// # Errors
+    /// REQUEST_TIMED_OUT if that took longer than `timeout`, whether or not it was done.
+    pub async fn submit(&self, command: Command, timeout: Duration) -> Result<Response, PartitionError> {
+        self.decide(&command, timeout).await
     }
 
     /// Appends. Everything is queued, in order, before this returns; the future only waits for the outcome. The answers
     /// stand in the order of the request's partitions. Dropping the future cancels nothing.
     pub fn produce(
         &self,
-        _request: Produce,
+        request: Produce,
     ) -> impl Future<Output = Vec<Result<Produced, PartitionError>>> + Send + use<> {
-        async { unimplemented!() }
+        self.append(request)
+    }
+
+    /// Resolves while fewer bytes than `queued.max.request.bytes` wait to be appended. A face waits for this before it
+    /// reads the next produce request of a connection; that is the backpressure on producers.
+    pub async fn produce_room(&self) {
+        self.in_flight.room().await;
     }
 
     /// Reads. The answers stand in the order of the request's partitions, one for each.
-    pub async fn fetch(&self, _request: &Fetch) -> Vec<FetchedPartition> {
-        unimplemented!()
+    pub async fn fetch(&self, request: &Fetch) -> Vec<FetchedPartition> {
+        self.read(request).await
     }
 
     /// Finds offsets; the answers stand in the order of the request.
     pub async fn list_offsets(
         &self,
-        _request: Vec<ListOffset>,
-        _isolation: Isolation,
+        request: Vec<ListOffset>,
+        isolation: Isolation,
     ) -> Vec<Result<FoundOffset, PartitionError>> {
-        unimplemented!()
+        self.find_offsets(request, isolation).await
     }
 
     /// Moves log start offsets up; each answer is the new log start offset ("low watermark").
     pub async fn delete_records(
         &self,
-        _request: Vec<DeleteRecords>,
-        _timeout: Duration,
+        request: Vec<DeleteRecords>,
+        timeout: Duration,
     ) -> Vec<Result<Offset, PartitionError>> {
-        unimplemented!()
+        self.delete_heads(request, timeout).await
     }
 
     /// Tells where leader epochs ended; `None` where the log knows none at or below the one asked for.
-    pub fn epoch_ends(&self, _request: &[EpochEndRequest]) -> Vec<Result<Option<EpochEnd>, PartitionError>> {
-        unimplemented!()
+    pub fn epoch_ends(&self, request: &[EpochEndRequest]) -> Vec<Result<Option<EpochEnd>, PartitionError>> {
+        request.iter().map(|asked| self.find_epoch_end(asked)).collect()
     }
 
     /// This broker's data directories and what is in them.
     pub async fn describe_log_dirs(&self) -> Vec<DescribedLogDir> {
-        unimplemented!()
+        self.list_log_dirs().await
     }
 
     /// The producers that a partition remembers.
+    ///
+    /// # Errors
+    /// Those of a partition that is not led here.
     pub async fn describe_producers(
         &self,
-        _partition: TopicIdPartition,
+        partition: TopicIdPartition,
     ) -> Result<Vec<DescribedProducer>, PartitionError> {
-        unimplemented!()
+        self.list_producers(partition).await
     }
 
     /// A fresh producer id with epoch 0, from this broker's block.
+    ///
+    /// # Errors
+    /// COORDINATOR_NOT_AVAILABLE, which clients repeat, while the controller hands out no block.
     pub async fn init_producer_id(&self) -> Result<(ProducerId, ProducerEpoch), ErrorCode> {
-        unimplemented!()
+        self.next_producer_id().await
     }
 
     /// All settings of a resource with defaults and sources; every one known if `names` is `None`.
+    ///
+    /// # Errors
+    /// UNKNOWN_TOPIC_OR_PARTITION for a topic that does not exist.
     pub fn describe_configs(
         &self,
-        _resource: &DescribedResource,
-        _names: Option<&[String]>,
+        resource: &DescribedResource,
+        names: Option<&[String]>,
     ) -> Result<Vec<DescribedConfig>, PartitionError> {
-        unimplemented!()
+        self.list_configs(resource, names)
     }
 
-    /// Creates a topic that a client asked for by name, if `auto.create.topics.enable`; told apart from other errors:
-    /// `TopicAuthorizationFailed`, `InvalidTopicException`, `UnknownTopicOrPartition` (creation is off).
-    pub async fn auto_create_topics(&self, _names: &[&str]) -> Vec<Result<(), ErrorCode>> {
-        unimplemented!()
+    /// Creates the topics of these names that do not exist, if `auto.create.topics.enable`; told apart from other errors:
+    /// `InvalidTopicException`, `UnknownTopicOrPartition` (creation is off), `LeaderNotAvailable` (not yet).
+    pub async fn auto_create_topics(&self, names: &[&str]) -> Vec<Result<(), ErrorCode>> {
+        self.create_missing(names).await
     }
 }

@@ -1,8 +1,33 @@
 //! The broker role: partition logs and what its faces ask of them.
+//!
+//! Knows no wire format. Faces (the Kafka protocol, gRPC) bind their listeners, are handed to the broker as values, and
+//! call [`Broker`] in the words of [`api`].
+//!
+//! - `partition`: one hosted replica as everybody sees it; roles, the high watermark, who sleeps on it.
+//! - `threads`: the log threads and the actors on them, the only ones who write to logs.
+//! - `services`: what faces ask, one room each.
+//! - `reconcile`: makes the hosted replicas what the metadata image says.
+//!
+//! Invariants:
+//! 1. A replica's log is written by its actor alone, on one thread, in the order in which jobs were posted.
+//! 2. The image that faces see never assigns this broker a replica that it has not opened (or reported as failed).
+//! 3. The high watermark never moves backwards while this broker leads, and no consumer reads past it.
+//! 4. Nothing waits on a timer but the time limit of a request and the intervals of maintenance.
 
 pub mod api;
 mod broker;
+mod clock;
 mod face;
+mod log_config;
+mod options;
+mod partition;
+mod phase;
+mod reconcile;
+mod services;
+mod telemetry;
+mod threads;
 
 pub use broker::Broker;
 pub use face::{Face, FaceError};
+pub use options::{BrokerOptions, DEFAULT_QUEUED_BYTES};
+pub use phase::{Phase, PhaseReporter};

@@ -1,0 +1,133 @@
+//! What an operator may say about a broker process, under Kafka's names.
+
+use levada_metadata::config::{BROKER_CONFIGS, StaticConfigs};
+use levada_service::options::{CommaList, OptionsError, OptionsLoader};
+use levada_types::BrokerId;
+use serde::{Deserialize, Serialize};
+
+/// The options of the broker role, beside the settings of `metadata::config` that may stand in the same file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BrokerOptions {
+    /// The broker's number, unique in the cluster; -1 is "not given" and refused.
+    #[serde(rename = "node.id")]
+    pub node_id: i32,
+    /// The data directories.
+    #[serde(rename = "log.dirs")]
+    pub log_dirs: CommaList,
+    /// The failure domain that the broker stands in.
+    #[serde(rename = "broker.rack")]
+    pub rack: Option<String>,
+    /// Which boot of the machine this is; by default the kernel's boot id. Whoever drops unflushed bytes on purpose
+    /// changes it.
+    #[serde(rename = "boot.id")]
+    pub boot_id: Option<String>,
+    /// Threads that append to the logs. Each partition belongs to one of them. Kafka's `num.io.threads` handle requests
+    /// too; these only write, so the default is one for each core up to 4.
+    #[serde(rename = "num.io.threads")]
+    pub io_threads: usize,
+    /// Threads per data directory that check logs at the start.
+    #[serde(rename = "num.recovery.threads.per.data.dir")]
+    pub recovery_threads: usize,
+    /// Bytes of produce requests that may wait for the log threads before faces stop reading further ones. -1, Kafka's
+    /// default, means [`DEFAULT_QUEUED_BYTES`] here: nothing grows without a bound.
+    #[serde(rename = "queued.max.request.bytes")]
+    pub queued_max_request_bytes: i64,
+    /// The most bytes that one fetch returns, whatever the client asks for.
+    #[serde(rename = "fetch.max.bytes")]
+    pub fetch_max_bytes: u32,
+    /// How long a request to the controller may take.
+    #[serde(rename = "request.timeout.ms")]
+    pub request_timeout_ms: u64,
+    /// How often logs are checked for segments whose retention has passed, in milliseconds.
+    #[serde(rename = "log.retention.check.interval.ms")]
+    pub retention_check_interval_ms: u64,
+    /// How often recovery points are written to their checkpoint, in milliseconds.
+    #[serde(rename = "log.flush.offset.checkpoint.interval.ms")]
+    pub recovery_checkpoint_interval_ms: u64,
+    /// How often log start offsets are written to their checkpoint, in milliseconds.
+    #[serde(rename = "log.flush.start.offset.checkpoint.interval.ms")]
+    pub start_offset_checkpoint_interval_ms: u64,
+    /// How often high watermarks are written to their checkpoint, in milliseconds.
+    #[serde(rename = "replica.high.watermark.checkpoint.interval.ms")]
+    pub high_watermark_checkpoint_interval_ms: u64,
+    /// How often logs are checked for `flush.ms`, in milliseconds. Kafka never does by default
+    /// (`log.flush.scheduler.interval.ms` is 2^63-1) and so ignores a topic's `flush.ms`; here the topic's word counts.
+    #[serde(rename = "log.flush.scheduler.interval.ms")]
+    pub flush_check_interval_ms: u64,
+    /// How often a full data directory is asked whether it has space again, in milliseconds.
+    #[serde(rename = "log.dir.full.probe.interval.ms")]
+    pub full_probe_interval_ms: u64,
+    /// How long a shutdown may take to drain before what is left is given up, in milliseconds.
+    #[serde(rename = "shutdown.drain.timeout.ms")]
+    pub drain_timeout_ms: u64,
+    /// The settings of `metadata::config` that the process was given: the static layer under what is set while it runs.
+    #[serde(skip)]
+    pub statics: StaticConfigs,
+}
+
+/// The most log threads that are started by default.
+const DEFAULT_IO_THREADS_MAX: usize = 4;
+
+/// The bound on bytes that wait for the log threads, if none is set: some 2,000 requests of 64 KiB, which is more than
+/// the log threads write in 50 ms, and little beside the page cache.
+pub const DEFAULT_QUEUED_BYTES: usize = 128 << 20;
+
+impl BrokerOptions {
+    /// Takes the options of the role, and every broker setting, from what the process was given.
+    ///
+    /// # Errors
+    /// [`OptionsError`] names the option that is wrong or missing.
+    pub fn load(loader: &mut OptionsLoader) -> Result<Self, OptionsError> {
+        let mut options: Self = loader.take()?;
+        let given = loader.take_settings(BROKER_CONFIGS.iter().map(|def| def.name));
+        options.statics =
+            StaticConfigs::new(given).map_err(|error| OptionsError::invalid("broker settings", error.to_string()))?;
+        options.check()?;
+        Ok(options)
+    }
+
+    fn check(&self) -> Result<(), OptionsError> {
+        if self.node_id < 0 {
+            return Err(OptionsError::invalid("node.id", "give this broker a number of its own, 0 or greater"));
+        }
+        if self.log_dirs.is_empty() {
+            return Err(OptionsError::invalid("log.dirs", "name at least one data directory"));
+        }
+        Ok(())
+    }
+
+    /// The broker's number.
+    #[must_use]
+    pub fn broker_id(&self) -> BrokerId {
+        BrokerId(self.node_id)
+    }
+
+    pub(crate) fn queued_bytes(&self) -> usize {
+        usize::try_from(self.queued_max_request_bytes).unwrap_or(DEFAULT_QUEUED_BYTES)
+    }
+}
+
+impl Default for BrokerOptions {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            node_id: -1,
+            log_dirs: CommaList::default(),
+            rack: None,
+            boot_id: None,
+            io_threads: cores.min(DEFAULT_IO_THREADS_MAX),
+            recovery_threads: 2,
+            queued_max_request_bytes: -1,
+            fetch_max_bytes: 57_671_680,
+            request_timeout_ms: 30_000,
+            retention_check_interval_ms: 300_000,
+            recovery_checkpoint_interval_ms: 60_000,
+            start_offset_checkpoint_interval_ms: 60_000,
+            high_watermark_checkpoint_interval_ms: 5_000,
+            flush_check_interval_ms: 1_000,
+            full_probe_interval_ms: 2_000,
+            drain_timeout_ms: 10_000,
+            statics: StaticConfigs::default(),
+        }
+    }
+}

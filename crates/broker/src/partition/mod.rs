@@ -1,0 +1,187 @@
+//! One replica of a partition, as every part of this broker sees it.
+//!
+//! The replica's log is written by its actor alone (`threads`), which is reached through [`Partition::post`]. What
+//! readers need is here and takes no lock: the role, the high watermark, the log's reader.
+
+mod role;
+mod table;
+mod waiter;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
+
+use arc_swap::ArcSwap;
+use levada_log::LogReader;
+use levada_types::{DirectoryId, ErrorCode, Isolation, Offset, TopicIdPartition, TopicPartition};
+
+use crate::api::PartitionError;
+use crate::threads::{Job, Mailbox, Posted, ReadyQueue};
+
+pub(crate) use role::Role;
+pub(crate) use table::PartitionTable;
+pub(crate) use waiter::{WaitList, Waiter};
+
+/// One replica that this broker hosts.
+pub(crate) struct Partition {
+    id: TopicIdPartition,
+    name: TopicPartition,
+    directory: DirectoryId,
+    reader: LogReader,
+    role: ArcSwap<Role>,
+    high_watermark: AtomicI64,
+    health: AtomicU8,
+    mailbox: Mailbox<Job>,
+    queue: Arc<ReadyQueue<Arc<Partition>>>,
+    waiters: WaitList,
+}
+
+/// Whether a replica can be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Health {
+    /// It serves.
+    Good = 0,
+    /// Its directory failed, or its log accepts no more writes: clients get KAFKA_STORAGE_ERROR.
+    Failed = 1,
+    /// It is no longer hosted here: its topic was deleted, or its replica moved away.
+    Gone = 2,
+}
+
+impl Partition {
+    pub(crate) fn new(
+        id: TopicIdPartition,
+        name: TopicPartition,
+        directory: DirectoryId,
+        reader: LogReader,
+        role: Role,
+        high_watermark: Offset,
+        queue: Arc<ReadyQueue<Arc<Partition>>>,
+    ) -> Self {
+        Self {
+            id,
+            name,
+            directory,
+            reader,
+            role: ArcSwap::from_pointee(role),
+            high_watermark: AtomicI64::new(high_watermark),
+            health: AtomicU8::new(Health::Good as u8),
+            mailbox: Mailbox::default(),
+            queue,
+            waiters: WaitList::default(),
+        }
+    }
+
+    pub(crate) fn id(&self) -> TopicIdPartition {
+        self.id
+    }
+
+    pub(crate) fn name(&self) -> &TopicPartition {
+        &self.name
+    }
+
+    /// The data directory that holds it.
+    pub(crate) fn directory(&self) -> DirectoryId {
+        self.directory
+    }
+
+    pub(crate) fn reader(&self) -> &LogReader {
+        &self.reader
+    }
+
+    pub(crate) fn role(&self) -> Role {
+        **self.role.load()
+    }
+
+    /// Everything below it is committed; consumers see no further. Its own value, not derived from the log end, since
+    /// with several replicas it follows the slowest one in sync. Never moves backwards while this broker leads.
+    pub(crate) fn high_watermark(&self) -> Offset {
+        self.high_watermark.load(Ordering::Acquire)
+    }
+
+    /// Every transaction below it is decided. Equal to the high watermark as long as clients cannot begin transactions.
+    pub(crate) fn last_stable_offset(&self) -> Offset {
+        self.high_watermark()
+    }
+
+    /// How far a reader of this isolation sees.
+    pub(crate) fn visible_end(&self, isolation: Isolation) -> Offset {
+        match isolation {
+            Isolation::ReadUncommitted => self.high_watermark(),
+            Isolation::ReadCommitted => self.last_stable_offset(),
+        }
+    }
+
+    /// Fetches that sleep until there is more to read here.
+    pub(crate) fn waiters(&self) -> &WaitList {
+        &self.waiters
+    }
+
+    /// Takes a new role. Whoever sleeps here looks again, since what it believes may be outdated.
+    pub(crate) fn take_role(&self, role: Role) {
+        self.role.store(Arc::new(role));
+        self.waiters.look_again();
+    }
+
+    /// The leader's log now ends at `log_end`, by `bytes` more: moves the high watermark as far as every replica in
+    /// sync has come. Followers report their log ends with the replication protocol; until they have, only a sole
+    /// in-sync replica commits anything.
+    pub(crate) fn appended(&self, log_end: Offset, bytes: u64) {
+        if self.role.load().is_alone_in_sync() {
+            self.raise_high_watermark(log_end, bytes);
+        }
+    }
+
+    /// Moves the high watermark up to `to`, which makes `bytes` more visible, and tells those who sleep here.
+    pub(crate) fn raise_high_watermark(&self, to: Offset, bytes: u64) {
+        let before = self.high_watermark.fetch_max(to, Ordering::AcqRel);
+        if before < to {
+            self.waiters.gain(bytes);
+        }
+    }
+
+    pub(crate) fn health(&self) -> Health {
+        match self.health.load(Ordering::Acquire) {
+            0 => Health::Good,
+            1 => Health::Failed,
+            _ => Health::Gone,
+        }
+    }
+
+    /// Records that the replica can no longer be used, and wakes those who sleep on it.
+    pub(crate) fn turn(&self, health: Health) {
+        self.health.fetch_max(health as u8, Ordering::AcqRel);
+        self.waiters.look_again();
+    }
+
+    /// Refuses everybody unless the replica can be used.
+    pub(crate) fn check_usable(&self) -> Result<(), PartitionError> {
+        match self.health() {
+            Health::Good => Ok(()),
+            Health::Failed => Err(PartitionError::new(
+                ErrorCode::KafkaStorageError,
+                format!("the data directory that holds {} has failed; see the broker's log", self.name),
+            )),
+            Health::Gone => Err(ErrorCode::UnknownTopicOrPartition.into()),
+        }
+    }
+
+    /// Gives a job to the replica's actor; jobs are done in the order in which they are posted. A job that comes after
+    /// the last one is dropped, which answers whoever waits for it.
+    pub(crate) fn post(self: &Arc<Self>, job: Job) {
+        match self.mailbox.post(job) {
+            Posted::Schedule => self.queue.push(Arc::clone(self)),
+            Posted::Scheduled => {}
+            Posted::Closed(job) => drop(job),
+        }
+    }
+
+    pub(crate) fn mailbox(&self) -> &Mailbox<Job> {
+        &self.mailbox
+    }
+
+    /// Puts the actor behind the others of its thread. Only its thread calls this, instead of looking for more jobs.
+    pub(crate) fn reschedule(self: Arc<Self>) {
+        let queue = Arc::clone(&self.queue);
+        queue.push(self);
+    }
+}

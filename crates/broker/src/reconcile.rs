@@ -1,0 +1,254 @@
+//! Makes this broker's replicas what the image says they are.
+//!
+//! One reconciler, on one thread at a time, takes the broker from the image it has acted upon to a newer one: closes and
+//! deletes what is no longer here, opens what is, applies leader epochs and settings. Only then does the broker show the
+//! newer image to its faces, so a client never meets a partition that its broker has heard of and not opened.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use levada_log::{OpenError, OpenLog, RecoveryProgress};
+use levada_metadata::config::{Resolver, TopicSettings};
+use levada_metadata::{ConfigResource, Image, Partition as Assignment, ReplicaDirectory, Topic};
+use levada_types::{DirectoryId, TopicId, TopicIdPartition, TopicPartition};
+
+use crate::Broker;
+use crate::clock::now_ms;
+use crate::log_config::log_config;
+use crate::partition::{Health, Partition, Role};
+use crate::threads::{Gather, Job, Slot};
+
+/// How long what is known of an idle producer is kept if the setting cannot be read: Kafka's default, one day.
+const DEFAULT_PRODUCER_ID_EXPIRATION_MS: i64 = 86_400_000;
+
+/// What a step left to do.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    /// Replicas that lie in another directory than the controller knows.
+    pub(crate) placements: Vec<ReplicaDirectory>,
+    /// Replicas that could not be opened; they are tried again with the next step.
+    pub(crate) unopened: HashSet<TopicIdPartition>,
+}
+
+/// Replicas to open, with their roles.
+#[derive(Default)]
+struct Openings {
+    logs: Vec<OpenLog>,
+    roles: Vec<Role>,
+}
+
+impl Broker {
+    /// Acts upon `new`, coming from `old`; tries `unopened` again. Blocks: it opens, closes and deletes logs.
+    pub(crate) fn reconcile(
+        self: &Arc<Self>,
+        old: &Image,
+        new: &Image,
+        unopened: &HashSet<TopicIdPartition>,
+        progress: &RecoveryProgress,
+    ) -> Outcome {
+        let mut outcome = Outcome::default();
+        let mut changed: HashSet<TopicId> = new.topics_changed_since(old).collect();
+        let mut reconfigured: HashSet<TopicId> = HashSet::new();
+        for resource in new.resources_changed_since(old) {
+            match resource {
+                ConfigResource::Topic(id) => {
+                    reconfigured.insert(id);
+                }
+                ConfigResource::Broker(id) if id != self.id() => {}
+                ConfigResource::Broker(_) | ConfigResource::DefaultBroker => {
+                    reconfigured.extend(self.partitions.all().iter().map(|partition| partition.id().topic_id));
+                }
+            }
+        }
+        changed.extend(&reconfigured);
+        changed.extend(unopened.iter().map(|id| id.topic_id));
+
+        // First what goes, since a topic may have been deleted and created again under its name.
+        let mut gone = Vec::new();
+        for id in &changed {
+            self.find_gone(*id, old.topic(*id), new.topic(*id), &mut gone);
+        }
+        self.remove(gone);
+
+        let mut openings = Openings::default();
+        for topic in changed.iter().filter_map(|id| new.topic(*id)) {
+            let settings = new.topic_settings(topic.id(), self.id(), &self.options.statics);
+            let reconfigure = reconfigured.contains(&topic.id());
+            self.apply_topic(topic, &settings, reconfigure, new, &mut openings, &mut outcome);
+        }
+        self.open(openings, new, progress, &mut outcome);
+        outcome
+    }
+
+    /// The replicas of a topic that are hosted and no longer assigned here.
+    fn find_gone(&self, id: TopicId, old: Option<&Topic>, new: Option<&Topic>, gone: &mut Vec<Arc<Partition>>) {
+        let count = old.map_or(0, Topic::partition_count);
+        for partition in 0..count {
+            let assigned = new.and_then(|topic| topic.partition(partition));
+            if !assigned.is_some_and(|assigned| assigned.has_replica(self.id()))
+                && let Some(hosted) = self.partitions.remove(&TopicIdPartition { topic_id: id, partition })
+            {
+                gone.push(hosted);
+            }
+        }
+    }
+
+    /// Closes these replicas and deletes their logs.
+    fn remove(&self, gone: Vec<Arc<Partition>>) {
+        if gone.is_empty() {
+            return;
+        }
+        for partition in &gone {
+            partition.turn(Health::Gone);
+        }
+        end_all(&gone, Job::Abandon);
+        let now_ms = now_ms();
+        for partition in gone {
+            match self.store.delete(partition.name(), now_ms) {
+                Ok(()) => {
+                    tracing::info!(partition = %partition.name(), topic_id = %partition.id().topic_id, "log deleted")
+                }
+                Err(error) => tracing::error!(partition = %partition.name(), %error, "the log could not be deleted"),
+            }
+        }
+    }
+
+    fn apply_topic(
+        self: &Arc<Self>,
+        topic: &Topic,
+        settings: &TopicSettings,
+        reconfigure: bool,
+        image: &Image,
+        openings: &mut Openings,
+        outcome: &mut Outcome,
+    ) {
+        let min_in_sync = usize::try_from(settings.min_insync_replicas).unwrap_or(1);
+        let config = log_config(settings, self.producer_id_expiration_ms(image));
+        for (index, assignment) in topic.partitions().filter(|(_, p)| p.has_replica(self.id())) {
+            let id = TopicIdPartition { topic_id: topic.id(), partition: index };
+            let role = Role::of(assignment, self.id(), min_in_sync);
+            if let Some(partition) = self.partitions.get(&id) {
+                if reconfigure {
+                    partition.post(Job::Configure(Box::new(config.clone())));
+                }
+                assume(&partition, role);
+                self.note_placement(assignment, id, partition.directory(), outcome);
+            } else {
+                let directory = assignment.directory_of(self.id()).filter(|id| *id != DirectoryId::UNASSIGNED);
+                openings.logs.push(OpenLog {
+                    partition: id,
+                    topic: topic.name().clone(),
+                    config: config.clone(),
+                    directory,
+                });
+                openings.roles.push(role);
+            }
+        }
+    }
+
+    fn open(self: &Arc<Self>, openings: Openings, image: &Image, progress: &RecoveryProgress, outcome: &mut Outcome) {
+        let Openings { logs, roles } = openings;
+        let names: Vec<TopicPartition> = logs
+            .iter()
+            .map(|log| TopicPartition { topic: log.topic.clone(), partition: log.partition.partition })
+            .collect();
+        let opened = self.store.open_logs(logs, now_ms(), progress);
+        for (((id, opened), name), role) in opened.into_iter().zip(names).zip(roles) {
+            let opened = match opened {
+                Ok(opened) => opened,
+                Err(error) => {
+                    self.not_opened(&name, &error);
+                    outcome.unopened.insert(id);
+                    continue;
+                }
+            };
+            let Some(queue) = self.threads.queue_of(opened.directory, &id) else {
+                tracing::error!(partition = %name, directory = %opened.directory, "the directory has no log thread");
+                continue;
+            };
+            // What the checkpoint says was committed is; a log that lost its tail may end before it.
+            let end = opened.reader.log_end_offset();
+            let committed = self.store.high_watermark(&name).unwrap_or(0).clamp(opened.reader.log_start_offset(), end);
+            let follower = Role { leads: false, ..role };
+            let partition = Partition::new(id, name, opened.directory, opened.reader, follower, committed, queue);
+            let partition = Arc::new(partition);
+            partition.post(Job::Open(Box::new(opened.writer)));
+            assume(&partition, role);
+            if let Some(assignment) = image.partition(id.topic_id, id.partition) {
+                self.note_placement(assignment, id, opened.directory, outcome);
+            }
+            self.partitions.insert(partition);
+        }
+    }
+
+    fn not_opened(&self, name: &TopicPartition, error: &OpenError) {
+        tracing::error!(partition = %name, %error, "the log could not be opened; trying again from time to time");
+    }
+
+    fn note_placement(
+        &self,
+        assignment: &Assignment,
+        id: TopicIdPartition,
+        directory: DirectoryId,
+        outcome: &mut Outcome,
+    ) {
+        if assignment.directory_of(self.id()) != Some(directory) {
+            outcome.placements.push(ReplicaDirectory { topic: id.topic_id, partition: id.partition, directory });
+        }
+    }
+
+    fn producer_id_expiration_ms(&self, image: &Image) -> i64 {
+        Resolver::new(image.state(), Some(self.id()), &self.options.statics)
+            .broker_long("producer.id.expiration.ms")
+            .unwrap_or(DEFAULT_PRODUCER_ID_EXPIRATION_MS)
+    }
+
+    /// Sets aside the logs in the data directories that `image`, which must be current, does not assign to this broker.
+    pub(crate) fn mark_strays(&self, image: &Image) {
+        let now_ms = now_ms();
+        for found in self.store.partitions() {
+            let index = found.partition.partition;
+            let assigned = found.topic_id.and_then(|id| image.partition(id, index));
+            if found.is_open || assigned.is_some_and(|assigned| assigned.has_replica(self.id())) {
+                continue;
+            }
+            match self.store.mark_stray(&found.partition, now_ms) {
+                Ok(()) => {
+                    tracing::warn!(partition = %found.partition, "log set aside: it is not assigned to this broker")
+                }
+                Err(error) => {
+                    tracing::error!(partition = %found.partition, %error, "a stray log could not be set aside")
+                }
+            }
+        }
+    }
+
+    /// Closes every log, so that it opens without recovery. Says whether all went well. Blocks.
+    pub(crate) fn close_all(&self) -> bool {
+        end_all(&self.partitions.all(), Job::Close)
+    }
+}
+
+/// Gives a replica its role. The job goes first: what is let in under the new role stands behind it in the mailbox.
+fn assume(partition: &Arc<Partition>, role: Role) {
+    let before = partition.role();
+    if before == role {
+        return;
+    }
+    if role.leads {
+        partition.post(Job::Lead(role.leader_epoch));
+    } else if before.leads {
+        partition.post(Job::Follow);
+    }
+    partition.take_role(role);
+}
+
+/// Posts each replica its last job and waits for all. Says whether all went well.
+fn end_all(partitions: &[Arc<Partition>], last: fn(Slot<bool>) -> Job) -> bool {
+    let (gather, slots) = Gather::new(vec![None; partitions.len()], || false);
+    for (partition, slot) in partitions.iter().zip(slots) {
+        partition.post(last(slot));
+    }
+    gather.wait();
+    gather.give_up(|| false).into_iter().all(|ended| ended)
+}

@@ -1,0 +1,48 @@
+//! What is in the data directories.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use levada_log::{DirectoryInfo, DirectoryState};
+use levada_types::{DirectoryId, ErrorCode};
+
+use crate::Broker;
+use crate::api::{DescribedLogDir, DescribedReplica};
+use crate::partition::Partition;
+
+impl Broker {
+    /// See [`Broker::describe_log_dirs`].
+    pub(crate) async fn list_log_dirs(&self) -> Vec<DescribedLogDir> {
+        let store = Arc::clone(&self.store);
+        let partitions = self.partitions.all();
+        // Asking a volume for its room may wait for it.
+        tokio::task::spawn_blocking(move || describe(store.directories(), &partitions)).await.unwrap_or_default()
+    }
+}
+
+fn describe(directories: Vec<DirectoryInfo>, partitions: &[Arc<Partition>]) -> Vec<DescribedLogDir> {
+    let mut replicas: HashMap<DirectoryId, Vec<DescribedReplica>> = HashMap::new();
+    for partition in partitions {
+        let (reader, name) = (partition.reader(), partition.name());
+        replicas.entry(partition.directory()).or_default().push(DescribedReplica {
+            topic: name.topic.clone(),
+            partition: name.partition,
+            size: i64::try_from(reader.size_bytes()).unwrap_or(i64::MAX),
+            offset_lag: (partition.high_watermark() - reader.log_end_offset()).max(0),
+            is_future: false,
+        });
+    }
+    directories
+        .into_iter()
+        .map(|directory| DescribedLogDir {
+            path: directory.path.display().to_string(),
+            error: match directory.state {
+                DirectoryState::Online | DirectoryState::Full => ErrorCode::None,
+                DirectoryState::Offline => ErrorCode::KafkaStorageError,
+            },
+            total_bytes: directory.total_bytes,
+            usable_bytes: directory.usable_bytes,
+            replicas: directory.id.and_then(|id| replicas.remove(&id)).unwrap_or_default(),
+        })
+        .collect()
+}

@@ -1,0 +1,204 @@
+//! One pass of a fetch over its partitions (KIP-74).
+
+use std::sync::Arc;
+
+use levada_log::ReadError;
+use levada_types::{ErrorCode, Isolation, LeaderEpoch, Offset};
+
+use super::super::epoch_ends::epoch_end;
+use crate::api::{EpochEnd, FetchPartition, FetchedPartition, PartitionError};
+use crate::partition::{Health, Partition};
+
+/// What a fetch reads, and within which bounds.
+pub(super) struct Reading {
+    shared: Arc<Bounds>,
+}
+
+struct Bounds {
+    targets: Vec<(FetchPartition, Result<Arc<Partition>, PartitionError>)>,
+    isolation: Isolation,
+    max_bytes: u32,
+    min_bytes: u32,
+}
+
+/// What one pass has found.
+pub(super) struct Pass {
+    answers: Vec<FetchedPartition>,
+    bytes: u64,
+    /// An error or a divergence, which the client has to know at once.
+    urgent: bool,
+}
+
+impl Reading {
+    pub(super) fn new(
+        targets: Vec<(FetchPartition, Result<Arc<Partition>, PartitionError>)>,
+        isolation: Isolation,
+        max_bytes: u32,
+        min_bytes: u32,
+    ) -> Self {
+        Self { shared: Arc::new(Bounds { targets, isolation, max_bytes, min_bytes }) }
+    }
+
+    /// The partitions that can be read at all.
+    pub(super) fn partitions(&self) -> impl Iterator<Item = &Arc<Partition>> {
+        self.shared.targets.iter().filter_map(|(_, partition)| partition.as_ref().ok())
+    }
+
+    /// Reads every partition once. Looking up an offset in an older segment may wait for the device, so a pass that
+    /// needs it runs on the blocking pool.
+    pub(super) async fn pass(&mut self) -> Pass {
+        if !self.shared.may_block() {
+            return self.shared.pass();
+        }
+        let bounds = Arc::clone(&self.shared);
+        match tokio::task::spawn_blocking(move || bounds.pass()).await {
+            Ok(pass) => pass,
+            // The read met a defect, or the process ends.
+            Err(_) => self.shared.refused(ErrorCode::UnknownServerError),
+        }
+    }
+}
+
+impl Bounds {
+    fn may_block(&self) -> bool {
+        self.targets.iter().any(|(asked, partition)| {
+            partition.as_ref().is_ok_and(|partition| {
+                asked.offset < partition.high_watermark() && partition.reader().segment_count() > 1
+            })
+        })
+    }
+
+    fn pass(&self) -> Pass {
+        let mut pass = Pass { answers: Vec::with_capacity(self.targets.len()), bytes: 0, urgent: false };
+        let mut room = self.max_bytes;
+        for (asked, partition) in &self.targets {
+            let read = match partition {
+                Ok(partition) => {
+                    // The first batch found is returned whole whatever the limits, so that a reader always gets on.
+                    let first = pass.bytes == 0;
+                    read(partition, asked, self.isolation, asked.max_bytes.min(room), first)
+                }
+                Err(error) => Err(error.clone()),
+            };
+            let answer = read.unwrap_or_else(|error| refusal(asked, partition.as_ref().ok(), error));
+            let found = answer.records.as_ref().map_or(0, levada_log::Slice::len);
+            pass.bytes += found as u64;
+            room = room.saturating_sub(u32::try_from(found).unwrap_or(u32::MAX));
+            pass.urgent |= !answer.error.is_none() || answer.diverging.is_some();
+            pass.answers.push(answer);
+        }
+        pass
+    }
+
+    fn refused(&self, code: ErrorCode) -> Pass {
+        let answers = self.targets.iter().map(|(asked, _)| refusal(asked, None, code.into())).collect();
+        Pass { answers, bytes: 0, urgent: true }
+    }
+}
+
+impl Pass {
+    /// Whether the client is to be answered with this.
+    pub(super) fn is_enough(&self, reading: &Reading) -> bool {
+        self.urgent || self.answers.is_empty() || self.bytes >= u64::from(reading.shared.min_bytes)
+    }
+
+    /// Bytes that are missing.
+    pub(super) fn lacking(&self, reading: &Reading) -> u64 {
+        u64::from(reading.shared.min_bytes).saturating_sub(self.bytes)
+    }
+
+    /// Whether a partition has changed since it was read.
+    pub(super) fn is_outdated(&self, reading: &Reading) -> bool {
+        let isolation = reading.shared.isolation;
+        reading.shared.targets.iter().zip(&self.answers).any(|((_, partition), answer)| match partition {
+            Ok(partition) => {
+                partition.health() != Health::Good
+                    || !partition.role().leads
+                    || partition.visible_end(isolation) != visible_end(answer, isolation)
+            }
+            Err(_) => false,
+        })
+    }
+
+    pub(super) fn into_answers(self) -> Vec<FetchedPartition> {
+        self.answers
+    }
+}
+
+fn visible_end(answer: &FetchedPartition, isolation: Isolation) -> Offset {
+    match isolation {
+        Isolation::ReadUncommitted => answer.high_watermark,
+        Isolation::ReadCommitted => answer.last_stable_offset,
+    }
+}
+
+fn read(
+    partition: &Partition,
+    asked: &FetchPartition,
+    isolation: Isolation,
+    max_bytes: u32,
+    first: bool,
+) -> Result<FetchedPartition, PartitionError> {
+    partition.check_usable()?;
+    partition.role().check_leads(asked.current_leader_epoch)?;
+    let reader = partition.reader();
+    let mut answer = FetchedPartition {
+        partition: asked.partition,
+        error: ErrorCode::None,
+        high_watermark: partition.high_watermark(),
+        last_stable_offset: partition.last_stable_offset(),
+        log_start_offset: reader.log_start_offset(),
+        diverging: None,
+        leader: None,
+        aborted: Vec::new(),
+        records: None,
+    };
+    let (start, end) = (answer.log_start_offset, reader.log_end_offset());
+    if asked.offset < start || asked.offset > end {
+        let message = format!("offset {} is outside [{start}, {end}]", asked.offset);
+        return Err(PartitionError::new(ErrorCode::OffsetOutOfRange, message));
+    }
+    if let Some(epoch) = asked.last_fetched_epoch {
+        answer.diverging = divergence(partition, epoch, asked.offset)?;
+        if answer.diverging.is_some() {
+            return Ok(answer);
+        }
+    }
+    let visible_end = visible_end(&answer, isolation);
+    if asked.offset >= visible_end || (max_bytes == 0 && !first) {
+        return Ok(answer);
+    }
+    let found = reader.read(asked.offset, max_bytes as usize, visible_end, first).map_err(|error| {
+        if matches!(error, ReadError::DirectoryOffline) {
+            partition.turn(Health::Failed);
+        }
+        PartitionError::new(error.code(), error.to_string())
+    })?;
+    answer.records = Some(found.slice).filter(|slice| !slice.is_empty());
+    Ok(answer)
+}
+
+/// Where the client's log, whose last record is of `epoch` and which ends at `offset`, parts from this one (KIP-595).
+fn divergence(partition: &Partition, epoch: LeaderEpoch, offset: Offset) -> Result<Option<EpochEnd>, PartitionError> {
+    let Some(end) = epoch_end(partition, epoch) else {
+        let message = format!("nothing is known here of leader epoch {epoch} or an earlier one");
+        return Err(PartitionError::new(ErrorCode::OffsetOutOfRange, message));
+    };
+    Ok((end.epoch < epoch || end.end_offset < offset).then_some(end))
+}
+
+fn refusal(asked: &FetchPartition, partition: Option<&Arc<Partition>>, error: PartitionError) -> FetchedPartition {
+    // With these the client looks for another offset, and is told between which ones.
+    let known = partition.filter(|_| error.code == ErrorCode::OffsetOutOfRange);
+    FetchedPartition {
+        partition: asked.partition,
+        error: error.code,
+        high_watermark: known.map_or(-1, |partition| partition.high_watermark()),
+        last_stable_offset: known.map_or(-1, |partition| partition.last_stable_offset()),
+        log_start_offset: known.map_or(-1, |partition| partition.reader().log_start_offset()),
+        diverging: None,
+        leader: error.leader,
+        aborted: Vec::new(),
+        records: None,
+    }
+}

@@ -1,0 +1,29 @@
+//! Finding the replica that a request is about, or the reason why it is not here.
+
+use std::sync::Arc;
+
+use levada_types::{ErrorCode, TopicIdPartition};
+
+use crate::Broker;
+use crate::api::{LeaderHint, PartitionError};
+use crate::partition::Partition;
+
+impl Broker {
+    /// The replica that this broker hosts, if it can be used.
+    pub(super) fn locate(&self, id: &TopicIdPartition) -> Result<Arc<Partition>, PartitionError> {
+        if let Some(partition) = self.partitions.get(id) {
+            partition.check_usable()?;
+            return Ok(partition);
+        }
+        let image = self.image();
+        let topic = image.topic(id.topic_id).ok_or(ErrorCode::UnknownTopicId)?;
+        let assigned = topic.partition(id.partition).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+        if assigned.leader == Some(self.id()) {
+            let message =
+                format!("the log of {}-{} could not be opened; see the broker's log", topic.name(), id.partition);
+            return Err(PartitionError::new(ErrorCode::KafkaStorageError, message));
+        }
+        let leader = Some(LeaderHint { leader: assigned.leader, epoch: assigned.leader_epoch });
+        Err(PartitionError { code: ErrorCode::NotLeaderOrFollower, message: None, leader })
+    }
+}

@@ -1,0 +1,69 @@
+//! What the broker counts. Handles are looked up once, so that counting costs one atomic addition.
+
+use metrics::{
+    Counter, Gauge, Histogram, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
+
+/// The broker's metrics. Labels have few values: never a topic or a client.
+pub(crate) struct BrokerMetrics {
+    pub(crate) bytes_in: Counter,
+    pub(crate) messages_in: Counter,
+    pub(crate) bytes_out: Counter,
+    pub(crate) produce_requests: Counter,
+    pub(crate) produce_errors: Counter,
+    pub(crate) fetch_requests: Counter,
+    pub(crate) fetch_waits: Counter,
+    pub(crate) appends_per_write: Histogram,
+    pub(crate) queued_bytes: Gauge,
+    pub(crate) partitions: Gauge,
+    pub(crate) leaders: Gauge,
+    pub(crate) under_replicated: Gauge,
+    pub(crate) log_bytes: Gauge,
+    pub(crate) retention_deleted: Counter,
+}
+
+impl BrokerMetrics {
+    /// Registers everything with the recorder of the process, if it has one.
+    pub(crate) fn new() -> Self {
+        describe_counter!("levada_broker_bytes_in_total", "Bytes of record batches appended for producers");
+        describe_counter!("levada_broker_messages_in_total", "Records appended for producers");
+        describe_counter!("levada_broker_bytes_out_total", "Bytes of record batches handed to consumers");
+        describe_counter!("levada_broker_produce_requests_total", "Produce requests");
+        describe_counter!("levada_broker_produce_errors_total", "Partitions of produce requests that were refused");
+        describe_counter!("levada_broker_fetch_requests_total", "Fetch requests");
+        describe_counter!("levada_broker_fetch_waits_total", "Fetch requests that slept until there were enough bytes");
+        describe_histogram!(
+            "levada_broker_appends_per_write",
+            "Produce requests that one write to a log took together"
+        );
+        describe_gauge!("levada_broker_queued_bytes", "Bytes of produce requests that wait for the log threads");
+        describe_gauge!("levada_broker_partitions", "Partition replicas hosted");
+        describe_gauge!("levada_broker_leader_partitions", "Partitions led");
+        describe_gauge!(
+            "levada_broker_under_replicated_partitions",
+            "Partitions led whose in-sync set is not complete"
+        );
+        describe_gauge!("levada_broker_log_bytes", "Bytes of all segments");
+        describe_counter!(
+            "levada_broker_retention_deleted_segments_total",
+            "Segments deleted because their retention passed"
+        );
+        describe_gauge!("levada_broker_directory_state", "1 for the state that a data directory is in");
+        Self {
+            bytes_in: counter!("levada_broker_bytes_in_total"),
+            messages_in: counter!("levada_broker_messages_in_total"),
+            bytes_out: counter!("levada_broker_bytes_out_total"),
+            produce_requests: counter!("levada_broker_produce_requests_total"),
+            produce_errors: counter!("levada_broker_produce_errors_total"),
+            fetch_requests: counter!("levada_broker_fetch_requests_total"),
+            fetch_waits: counter!("levada_broker_fetch_waits_total"),
+            appends_per_write: histogram!("levada_broker_appends_per_write"),
+            queued_bytes: gauge!("levada_broker_queued_bytes"),
+            partitions: gauge!("levada_broker_partitions"),
+            leaders: gauge!("levada_broker_leader_partitions"),
+            under_replicated: gauge!("levada_broker_under_replicated_partitions"),
+            log_bytes: gauge!("levada_broker_log_bytes"),
+            retention_deleted: counter!("levada_broker_retention_deleted_segments_total"),
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! The actor of one partition replica: the only one who writes its log.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use levada_log::{AppendBatch, AppendError, AppendInfo, LogError, LogWriter, Origin};
+use levada_types::{ErrorCode, LeaderEpoch, Offset};
+
+use super::gather::Slot;
+use super::job::{Append, DeleteRecords, Job};
+use crate::api::{Acks, DescribedProducer, PartitionError, Produced};
+use crate::clock::now_ms;
+use crate::partition::{Health, Partition};
+use crate::telemetry::BrokerMetrics;
+
+/// The writing side of one replica. It lives on one log thread and does one job after the other.
+pub(super) struct Actor {
+    partition: Arc<Partition>,
+    writer: LogWriter,
+    /// The epoch under which this replica leads, if it does.
+    leads: Option<LeaderEpoch>,
+    /// Appended with `acks=all` and not yet committed, in the order of their offsets. Bounded by the unanswered requests
+    /// that faces allow.
+    uncommitted: VecDeque<Uncommitted>,
+}
+
+struct Uncommitted {
+    end: Offset,
+    produced: Produced,
+    answer: Slot<Result<Produced, PartitionError>>,
+}
+
+/// What one log thread lends its actors, so that they allocate nothing per drain.
+#[derive(Default)]
+pub(super) struct Scratch {
+    batches: Vec<AppendBatch>,
+    waiting: Vec<Waiting>,
+}
+
+struct Waiting {
+    append_acks: Acks,
+    answer: Slot<Result<Produced, PartitionError>>,
+    share: super::in_flight::Share,
+}
+
+/// The last job of an actor.
+pub(super) enum End {
+    /// See [`Job::Close`].
+    Close(Slot<bool>),
+    /// See [`Job::Abandon`].
+    Abandon(Slot<bool>),
+}
+
+impl Actor {
+    pub(super) fn new(partition: Arc<Partition>, writer: LogWriter) -> Self {
+        Self { partition, writer, leads: None, uncommitted: VecDeque::new() }
+    }
+
+    /// Does these jobs in order, up to the last one an actor can get. Appends that stand next to each other become one
+    /// write.
+    pub(super) fn run(&mut self, jobs: &mut Vec<Job>, scratch: &mut Scratch, metrics: &BrokerMetrics) -> Option<End> {
+        for job in jobs.drain(..) {
+            let job = match job {
+                Job::Append(append) => {
+                    self.gather(append, scratch);
+                    continue;
+                }
+                other => other,
+            };
+            self.write(scratch, metrics);
+            match job {
+                // An append was dealt with above, and a log is opened by its thread.
+                Job::Append(_) | Job::Open(_) => {}
+                Job::Lead(epoch) => self.lead(epoch),
+                Job::Follow => self.follow(),
+                Job::DeleteRecords(delete) => self.delete_records(delete),
+                Job::DescribeProducers(answer) => answer.fill(Some(self.describe_producers())),
+                Job::Configure(config) => self.writer.update_config(*config),
+                Job::Maintain { now_ms } => self.maintain(now_ms, metrics),
+                Job::FlushIfDue { now_ms } => {
+                    let flushed = self.writer.flush_if_due(now_ms);
+                    self.note(flushed.map(drop), "flush");
+                }
+                Job::Close(answer) => return Some(End::Close(answer)),
+                Job::Abandon(answer) => return Some(End::Abandon(answer)),
+            }
+        }
+        self.write(scratch, metrics);
+        None
+    }
+
+    /// Does the last job.
+    pub(super) fn end(mut self, end: End) {
+        self.follow();
+        match end {
+            End::Close(answer) => {
+                let closed = self.writer.close(now_ms());
+                if let Err(error) = &closed {
+                    tracing::error!(partition = %self.partition.name(), %error, "the log was not closed cleanly");
+                }
+                answer.fill(closed.is_ok());
+            }
+            End::Abandon(answer) => {
+                drop(self.writer);
+                answer.fill(true);
+            }
+        }
+    }
+
+    /// Puts an append beside those that will be written with it, or refuses it.
+    fn gather(&self, append: Append, scratch: &mut Scratch) {
+        if self.leads != Some(append.leader_epoch) {
+            append.answer.fill(Err(self.not_leader()));
+            return;
+        }
+        scratch.batches.push(AppendBatch { records: append.records });
+        scratch.waiting.push(Waiting { append_acks: append.acks, answer: append.answer, share: append.share });
+    }
+
+    fn not_leader(&self) -> PartitionError {
+        PartitionError {
+            code: ErrorCode::NotLeaderOrFollower,
+            message: None,
+            leader: Some(self.partition.role().hint()),
+        }
+    }
+
+    /// Writes what was gathered, all of it with one call, and answers.
+    fn write(&mut self, scratch: &mut Scratch, metrics: &BrokerMetrics) {
+        let Some(epoch) = self.leads.filter(|_| !scratch.batches.is_empty()) else { return };
+        let results = self.writer.append(&scratch.batches, epoch, Origin::Client, now_ms());
+        metrics.appends_per_write.record(scratch.batches.len() as f64);
+        scratch.batches.clear();
+
+        let (mut bytes, mut records) = (0u64, 0u64);
+        for info in results.iter().flatten().filter(|info| !info.duplicate) {
+            bytes += info.bytes as u64;
+            records += (info.last_offset - info.base_offset + 1).unsigned_abs();
+        }
+        metrics.bytes_in.increment(bytes);
+        metrics.messages_in.increment(records);
+        // Before the answers, so that who is told of an offset can read it.
+        self.partition.appended(self.writer.log_end_offset(), bytes);
+
+        let committed = self.partition.high_watermark();
+        for (waiting, result) in scratch.waiting.drain(..).zip(results) {
+            drop(waiting.share);
+            match result {
+                Ok(info) => self.answer(waiting.append_acks, info, committed, waiting.answer),
+                Err(error) => {
+                    metrics.produce_errors.increment(1);
+                    self.mind(&error);
+                    waiting.answer.fill(Err(PartitionError::new(error.code(), error.to_string())));
+                }
+            }
+        }
+        self.answer_committed();
+    }
+
+    fn answer(
+        &mut self,
+        acks: Acks,
+        info: AppendInfo,
+        committed: Offset,
+        answer: Slot<Result<Produced, PartitionError>>,
+    ) {
+        let produced = Produced {
+            base_offset: info.base_offset,
+            log_append_time: info.log_append_time,
+            log_start_offset: info.log_start_offset,
+        };
+        let end = info.last_offset + 1;
+        if acks == Acks::All && end > committed {
+            self.uncommitted.push_back(Uncommitted { end, produced, answer });
+        } else {
+            answer.fill(Ok(produced));
+        }
+    }
+
+    /// Answers those whose records are committed by now. A duplicate stands behind its original, and so waits for it.
+    fn answer_committed(&mut self) {
+        let committed = self.partition.high_watermark();
+        while self.uncommitted.front().is_some_and(|first| first.end <= committed) {
+            if let Some(first) = self.uncommitted.pop_front() {
+                first.answer.fill(Ok(first.produced));
+            }
+        }
+    }
+
+    fn lead(&mut self, epoch: LeaderEpoch) {
+        if self.leads == Some(epoch) {
+            return;
+        }
+        self.follow();
+        self.leads = Some(epoch);
+        // A sole replica in sync has committed whatever its log holds.
+        self.partition.appended(self.writer.log_end_offset(), 0);
+    }
+
+    fn follow(&mut self) {
+        self.leads = None;
+        for uncommitted in std::mem::take(&mut self.uncommitted) {
+            uncommitted.answer.fill(Err(self.not_leader()));
+        }
+    }
+
+    fn delete_records(&mut self, delete: DeleteRecords) {
+        if self.leads != Some(delete.leader_epoch) {
+            delete.answer.fill(Err(self.not_leader()));
+            return;
+        }
+        let high_watermark = self.partition.high_watermark();
+        let before = delete.before.unwrap_or(high_watermark);
+        if before > high_watermark || before < 0 {
+            let message = format!("offset {before} is outside the log, whose high watermark is {high_watermark}");
+            delete.answer.fill(Err(PartitionError::new(ErrorCode::OffsetOutOfRange, message)));
+            return;
+        }
+        // At or below the log start there is nothing to delete; the answer is where the log starts.
+        let start = self.partition.reader().log_start_offset();
+        let moved = if before <= start { Ok(start) } else { self.writer.advance_log_start(before) };
+        if moved.is_ok() {
+            self.partition.waiters().look_again();
+        }
+        delete.answer.fill(moved.map_err(|error| PartitionError::new(error.code(), error.to_string())));
+    }
+
+    fn describe_producers(&self) -> Vec<DescribedProducer> {
+        let describe = |producer: levada_log::ActiveProducer| DescribedProducer {
+            producer_id: producer.producer_id,
+            producer_epoch: producer.producer_epoch,
+            last_sequence: producer.last_sequence,
+            last_timestamp: producer.last_timestamp,
+            coordinator_epoch: producer.coordinator_epoch,
+            current_txn_start_offset: producer.current_txn_first_offset,
+        };
+        self.writer.active_producers().into_iter().map(describe).collect()
+    }
+
+    fn maintain(&mut self, now_ms: i64, metrics: &BrokerMetrics) {
+        let rolled = self.writer.roll_if_due(now_ms);
+        self.note(rolled.map(drop), "roll");
+        let deleted = self.writer.enforce_retention(self.partition.high_watermark(), now_ms);
+        if let Ok(deleted) = &deleted {
+            metrics.retention_deleted.increment(deleted.len() as u64);
+            for segment in deleted {
+                tracing::info!(
+                    partition = %self.partition.name(),
+                    base_offset = segment.base_offset,
+                    bytes = segment.bytes,
+                    reason = ?segment.reason,
+                    "segment deleted"
+                );
+            }
+        }
+        self.note(deleted.map(drop), "retention");
+        self.writer.expire_producers(now_ms);
+    }
+
+    /// Logs a failed operation of maintenance; it is tried again the next time.
+    fn note(&self, result: Result<(), LogError>, operation: &'static str) {
+        if let Err(error) = result {
+            tracing::warn!(partition = %self.partition.name(), operation, %error, "maintenance of a log failed");
+        }
+    }
+
+    fn mind(&self, error: &AppendError) {
+        if matches!(error, AppendError::DirectoryOffline) {
+            self.partition.turn(Health::Failed);
+        }
+    }
+}

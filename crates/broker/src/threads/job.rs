@@ -1,0 +1,62 @@
+//! What a partition's actor is asked to do.
+
+use bytes::Bytes;
+use levada_log::{LogConfig, LogWriter};
+use levada_types::{LeaderEpoch, Offset, TimestampMs};
+
+use super::gather::Slot;
+use super::in_flight::Share;
+use crate::api::{Acks, DescribedProducer, PartitionError, Produced};
+
+/// One job of a partition's actor. Whoever waits for one holds the other end of its slot; a job that is dropped undone
+/// answers through it.
+pub(crate) enum Job {
+    /// Own this log. The first job.
+    Open(Box<LogWriter>),
+    /// Append a batch.
+    Append(Append),
+    /// Lead the partition from now on under this epoch; appends of any other epoch are refused.
+    Lead(LeaderEpoch),
+    /// Lead it no more.
+    Follow,
+    /// Move the log start offset up.
+    DeleteRecords(DeleteRecords),
+    /// Tell which producers the log remembers.
+    DescribeProducers(Slot<Option<Vec<DescribedProducer>>>),
+    /// The topic's settings are now these.
+    Configure(Box<LogConfig>),
+    /// Roll a segment that is due, delete what retention no longer keeps, forget expired producers.
+    Maintain {
+        /// The time.
+        now_ms: TimestampMs,
+    },
+    /// Flush if a record has been unflushed for `flush.ms`.
+    FlushIfDue {
+        /// The time.
+        now_ms: TimestampMs,
+    },
+    /// Close the log: flush it and write what the next start needs. True if that went well. The last job.
+    Close(Slot<bool>),
+    /// Let go of the log without flushing, since it is about to be deleted or set aside. The last job.
+    Abandon(Slot<bool>),
+}
+
+/// A batch to append.
+pub(crate) struct Append {
+    pub(crate) records: Bytes,
+    pub(crate) acks: Acks,
+    /// The leader epoch under which the request was let in.
+    pub(crate) leader_epoch: LeaderEpoch,
+    pub(crate) answer: Slot<Result<Produced, PartitionError>>,
+    /// Given back when the batch was appended or refused.
+    pub(crate) share: Share,
+}
+
+/// A log start offset to move up.
+pub(crate) struct DeleteRecords {
+    /// `None` for the high watermark.
+    pub(crate) before: Option<Offset>,
+    /// The leader epoch under which the request was let in.
+    pub(crate) leader_epoch: LeaderEpoch,
+    pub(crate) answer: Slot<Result<Offset, PartitionError>>,
+}

@@ -1,0 +1,21 @@
+//! Log threads: where everything that writes to a log happens.
+//!
+//! Appends, flushes and deletions may block, so they never run on a worker of the async runtime. Each partition replica
+//! is an *actor* that belongs to one of a few threads. Requests post jobs into the actor's mailbox and put the actor
+//! into its thread's queue; the thread takes all that waits for one actor at once, so appends that arrive while another
+//! is being written share the next write.
+
+mod actor;
+mod gather;
+mod in_flight;
+mod job;
+mod log_threads;
+mod mailbox;
+mod ready_queue;
+
+pub(crate) use gather::{Gather, Slot};
+pub(crate) use in_flight::InFlight;
+pub(crate) use job::{Append, DeleteRecords, Job};
+pub(crate) use log_threads::LogThreads;
+pub(crate) use mailbox::{Mailbox, Posted};
+pub(crate) use ready_queue::ReadyQueue;
