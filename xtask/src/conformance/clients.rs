@@ -1,6 +1,7 @@
 //! The foreign clients by toolchain: what each needs, how it is installed, and how its program is started.
 
 use std::{
+    collections::BTreeMap,
     env, fs,
     path::{Path, PathBuf},
 };
@@ -23,13 +24,25 @@ pub(super) struct Client {
     /// What to start; the phase and its options follow.
     argv: Vec<String>,
     /// Variables of its environment.
-    env: Vec<(String, String)>,
+    env: BTreeMap<String, String>,
+    /// What is done with it.
+    subject: Subject,
     /// What it can compress with.
     compressions: &'static [&'static str],
     /// Whether it can consume without a group.
     consumes: bool,
     /// Whether it speaks gRPC, not the Kafka protocol.
     grpc: bool,
+}
+
+/// What is done with a client.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Subject {
+    /// The round trip of the corpus, in phases.
+    RoundTrip,
+    /// A script of its own that gets the addresses of a node.
+    Script,
 }
 
 /// A language with the clients that are tested in it.
@@ -78,7 +91,8 @@ impl Client {
         Self {
             name: name.to_owned(),
             argv: argv.iter().map(|part| part.as_ref().display().to_string()).collect(),
-            env: Vec::new(),
+            env: BTreeMap::new(),
+            subject: Subject::RoundTrip,
             compressions: ALL,
             consumes: true,
             grpc: false,
@@ -117,7 +131,7 @@ fn python(workspace: &Workspace, directory: &Path) -> Outcome<Vec<Client>> {
         client("kafka-python", "kafka_python_client.py"),
         client("aiokafka", "aiokafka_client.py"),
         Client {
-            env: vec![("PYTHONPATH".into(), stubs.display().to_string())],
+            env: BTreeMap::from([("PYTHONPATH".into(), stubs.display().to_string())]),
             grpc: true,
             ..client("grpcio", "grpc_client.py")
         },
@@ -160,24 +174,23 @@ fn go(workspace: &Workspace, directory: &Path) -> Outcome<Vec<Client>> {
 }
 
 fn kcat(workspace: &Workspace, _directory: &Path) -> Outcome<Vec<Client>> {
-    let script = workspace.root().join("tests/conformance/shell/kcat_client.py");
-    Ok(vec![Client::new("kcat", &[&"python3", &script])])
+    let script = workspace.root().join("tests/conformance/shell/kcat.sh");
+    Ok(vec![Client { subject: Subject::Script, ..Client::new("kcat", &[&"bash", &script]) }])
 }
 
-fn grpcurl(workspace: &Workspace, directory: &Path) -> Outcome<Vec<Client>> {
-    let tools = workspace.target().join("tools");
+fn grpcurl(workspace: &Workspace, _directory: &Path) -> Outcome<Vec<Client>> {
     let program = match program::find("grpcurl") {
         Some(program) => program,
-        None => install_grpcurl(&tools)?,
+        None => install_grpcurl(&workspace.target().join("tools"))?,
     };
-    let script = workspace.root().join("tests/conformance/shell/grpcurl_client.py");
-    let path = [program.parent(), Some(directory)].into_iter().flatten().map(Path::to_path_buf);
-    let path = env::join_paths(path.chain(env::split_paths(&env::var_os("PATH").unwrap_or_default())))
+    let script = workspace.root().join("tests/conformance/shell/grpcurl.sh");
+    let directories = program.parent().map(Path::to_path_buf).into_iter();
+    let path = env::join_paths(directories.chain(env::split_paths(&env::var_os("PATH").unwrap_or_default())))
         .map_err(|error| Failure::new(format!("PATH: {error}")))?;
     Ok(vec![Client {
-        env: vec![("PATH".into(), path.to_string_lossy().into_owned())],
-        grpc: true,
-        ..Client::new("grpcurl", &[&"python3", &script])
+        env: BTreeMap::from([("PATH".into(), path.to_string_lossy().into_owned())]),
+        subject: Subject::Script,
+        ..Client::new("grpcurl", &[&"bash", &script])
     }])
 }
 
