@@ -1,5 +1,6 @@
 //! gRPC servers and channels with the settings that were measured for bulk data and for control messages.
 
+mod measured;
 mod options;
 mod profile;
 mod server;

@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 /// RESOURCE_EXHAUSTED rather than queued.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GrpcOptions {
+    /// Connections that may be open; one more is closed at once.
+    #[serde(rename = "grpc.max.connections")]
+    pub max_connections: usize,
     /// Handlers that may run at one time, over all connections. A stream counts until its handler has answered with
     /// the response's head.
     #[serde(rename = "grpc.max.concurrent.requests")]
@@ -28,6 +31,7 @@ pub struct GrpcOptions {
 impl Default for GrpcOptions {
     fn default() -> Self {
         Self {
+            max_connections: 10_000,
             max_concurrent_requests: 4096,
             max_concurrent_streams: 1024,
             request_timeout_ms: 60_000,

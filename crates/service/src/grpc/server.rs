@@ -3,9 +3,11 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Response};
+use tokio::sync::Semaphore;
 use tokio_stream::StreamExt as _;
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
@@ -18,10 +20,14 @@ use tower::Service;
 use tower::limit::GlobalConcurrencyLimitLayer;
 use tower::load_shed::LoadShedLayer;
 
+use super::measured::MeasuredLayer;
 use super::severable::Severable;
 use super::trace::request_span;
 use super::{GrpcOptions, Profile};
 use crate::net::Listener;
+
+/// Connections closed at once because there were too many.
+const REFUSED: &str = "levada_grpc_server_refused_connections_total";
 
 /// How long connections that outlived the drain have to notice that they were severed.
 const SEVER_TIMEOUT: Duration = Duration::from_secs(1);
@@ -106,10 +112,15 @@ impl GrpcServer {
     pub async fn serve(self, listener: Listener, shutdown: CancellationToken) -> Result<(), GrpcServerError> {
         let sever = CancellationToken::new();
         let severed = sever.clone();
-        let incoming = listener.incoming().map(move |connection| {
-            connection
-                .map(|io| Severable::new(io, severed.clone().cancelled_owned()))
-                .inspect_err(|error| tracing::warn!(%error, "could not accept a connection"))
+        let room = Arc::new(Semaphore::new(self.options.max_connections.min(Semaphore::MAX_PERMITS)));
+        let incoming = listener.incoming().filter_map(move |connection| {
+            let io = connection.inspect_err(|error| tracing::warn!(%error, "could not accept a connection")).ok()?;
+            let Ok(place) = room.clone().try_acquire_owned() else {
+                metrics::counter!(REFUSED).increment(1);
+                tracing::debug!("closed a connection: grpc.max.connections are open");
+                return None;
+            };
+            Some(Ok::<_, std::io::Error>(Severable::new(io, place, severed.clone().cancelled_owned())))
         });
         let server = self
             .profile
@@ -117,6 +128,7 @@ impl GrpcServer {
             .timeout(Duration::from_millis(self.options.request_timeout_ms))
             .max_concurrent_streams(self.options.max_concurrent_streams)
             .trace_fn(request_span)
+            .layer(MeasuredLayer)
             .layer(LoadShedLayer::new())
             .layer(GlobalConcurrencyLimitLayer::new(self.options.max_concurrent_requests))
             .add_routes(self.routes.routes());

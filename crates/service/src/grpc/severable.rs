@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 use tonic::transport::server::Connected;
 
@@ -16,11 +17,13 @@ pub(super) struct Severable {
     io: Connection,
     severed: Pin<Box<WaitForCancellationFutureOwned>>,
     dead: bool,
+    /// Its place among the connections that may be open.
+    _place: OwnedSemaphorePermit,
 }
 
 impl Severable {
-    pub(super) fn new(io: Connection, severed: WaitForCancellationFutureOwned) -> Self {
-        Self { io, severed: Box::pin(severed), dead: false }
+    pub(super) fn new(io: Connection, place: OwnedSemaphorePermit, severed: WaitForCancellationFutureOwned) -> Self {
+        Self { io, severed: Box::pin(severed), dead: false, _place: place }
     }
 }
 

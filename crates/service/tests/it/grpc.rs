@@ -104,3 +104,44 @@ async fn a_stream_that_does_not_end_is_told_of_the_drain_and_then_cut_off() {
     assert!(!matches!(end, Some(Ok(_))), "{end:?}");
     assert!(health.check(HealthCheckRequest::default()).await.is_err());
 }
+
+#[tokio::test]
+async fn one_connection_too_many_is_closed_and_a_place_becomes_free_again() {
+    let options = GrpcOptions { max_connections: 1, ..GrpcOptions::default() };
+    let network = Network::new();
+    let listener = network.bind(&Address::memory("server")).await.unwrap();
+    let dialer = network.dialer(Address::memory("server"));
+    let shutdown = CancellationToken::new();
+    let serving = tokio::spawn(GrpcServer::internal(&options, Profile::Control).serve(listener, shutdown.clone()));
+    let check = |channel: Channel| async move { HealthClient::new(channel).check(HealthCheckRequest::default()).await };
+
+    let (first, second) = (dialer.channel(Profile::Control), dialer.channel(Profile::Control));
+    check(first.clone()).await.unwrap();
+    assert!(check(second.clone()).await.is_err());
+    drop(first);
+    // The server notices the end of the first connection in its own time.
+    while check(second.clone()).await.is_err() {
+        tokio::task::yield_now().await;
+    }
+    drop(second);
+    shutdown.cancel();
+    serving.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn calls_are_counted_by_method_and_made_up_methods_are_one() {
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let rendered = recorder.handle();
+    let _local = metrics::set_default_local_recorder(&recorder);
+    let server = GrpcServer::internal(&GrpcOptions::default(), Profile::Control);
+    let running = start(server, Address::memory("server"), Profile::Control).await;
+    HealthClient::new(running.channel.clone()).check(HealthCheckRequest::default()).await.unwrap();
+    assert_eq!(reflected(running.channel.clone()).await, Err(Code::Unimplemented));
+    running.stop().await;
+    let text = rendered.render();
+    let counted = |method: &str, code: &str| {
+        text.contains(&format!("levada_grpc_server_handled_total{{method=\"{method}\",code=\"{code}\"}} 1"))
+    };
+    assert!(counted("/grpc.health.v1.Health/Check", "Ok"), "{text}");
+    assert!(counted("unknown", "Unimplemented"), "{text}");
+}
