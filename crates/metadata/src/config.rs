@@ -14,6 +14,7 @@ mod topic_settings;
 
 pub use broker_configs::{BROKER_CONFIGS, broker_config};
 pub use check::Check;
+pub(crate) use check::split_list;
 pub use definition::{ConfigDef, ConfigKind, Scope, Synonym, Unit};
 pub use resolve::{ConfigSource, ConfigSynonym, EffectiveConfig, Resolver};
 pub use static_configs::{StaticConfigError, StaticConfigs};

@@ -1,10 +1,24 @@
 //! Decisions: a command against a state gives an answer and what changed. Only the active controller decides.
 
-use levada_types::TimestampMs;
+mod alter_configs;
+mod assign_directories;
+mod brokers;
+mod create_partitions;
+mod create_topics;
+mod delete_topics;
+mod draft;
+mod elections;
+mod producer_ids;
+#[cfg(test)]
+mod tests;
+
+use levada_types::{ErrorCode, TimestampMs};
 use uuid::Uuid;
 
-use crate::config::StaticConfigs;
-use crate::{Command, Delta, Response, State};
+use crate::config::{Resolver, StaticConfigs};
+use crate::{Command, Delta, ItemError, Response, State};
+
+use draft::Draft;
 
 /// What a decision may know beside the state.
 #[derive(Debug, Clone, Copy)]
@@ -13,6 +27,54 @@ pub struct Context<'a> {
     pub now_ms: TimestampMs,
     /// Ids that nobody has used, at least [`Command::fresh_ids`] of them.
     pub ids: &'a [Uuid],
-    /// The controller's own configuration file, where defaults such as `num.partitions` may be set.
+    /// The controller's own configuration, where defaults such as `num.partitions` may be set.
     pub configs: &'a StaticConfigs,
+}
+
+impl Context<'_> {
+    /// The value of a broker setting that is a whole number, as seen by no broker in particular.
+    fn setting(&self, state: &State, name: &str) -> Option<i64> {
+        Resolver::new(state, None, self.configs).broker_long(name)
+    }
+}
+
+/// Decides `command` against `state`: the answer, and the deltas that make it true. No deltas means that nothing
+/// changes, be it that everything was refused, that it was so already, or that the command only asked.
+#[must_use]
+pub fn decide(state: &State, command: &Command, context: &Context<'_>) -> (Response, Vec<Delta>) {
+    let mut draft = Draft::new(state);
+    let response = match command {
+        Command::RegisterBroker(new) => Response::RegisterBroker(brokers::register(&mut draft, new)),
+        Command::UnfenceBroker { id, epoch } => Response::UnfenceBroker(brokers::unfence(&mut draft, *id, *epoch)),
+        Command::FenceBroker { id, epoch } => Response::FenceBroker(brokers::fence(&mut draft, *id, *epoch)),
+        Command::StopBroker { id, epoch } => Response::StopBroker(brokers::stop(&mut draft, *id, *epoch)),
+        Command::RegisterController(registration) => {
+            Response::RegisterController(brokers::register_controller(&mut draft, registration))
+        }
+        Command::CreateTopics { topics, validate_only } => {
+            Response::CreateTopics(create_topics::decide(&mut draft, topics, *validate_only, context))
+        }
+        Command::DeleteTopics { topics } => Response::DeleteTopics(delete_topics::decide(&mut draft, topics, context)),
+        Command::CreatePartitions { topics, validate_only } => {
+            Response::CreatePartitions(create_partitions::decide(&mut draft, topics, *validate_only))
+        }
+        Command::AlterConfigs { resources, mode, validate_only } => {
+            Response::AlterConfigs(alter_configs::decide(&mut draft, resources, *mode, *validate_only))
+        }
+        Command::AllocateProducerIds { broker, epoch } => {
+            Response::AllocateProducerIds(producer_ids::allocate(&mut draft, *broker, *epoch))
+        }
+        Command::AssignReplicasToDirs { broker, epoch, assignments } => {
+            Response::AssignReplicasToDirs(assign_directories::decide(&mut draft, *broker, *epoch, assignments))
+        }
+    };
+    (response, draft.into_deltas())
+}
+
+/// The result for each item of a request that names too many.
+fn too_many(what: &str, count: usize, limit: usize) -> ItemError {
+    ItemError::new(
+        ErrorCode::InvalidRequest,
+        format!("the request names {count} {what}; at most {limit} are allowed, so split it"),
+    )
 }

@@ -11,6 +11,7 @@ mod broker;
 mod command;
 pub mod config;
 mod controller_node;
+mod decide;
 mod delta;
 mod entry;
 mod image;
@@ -18,6 +19,8 @@ mod item_error;
 mod level;
 pub mod limits;
 mod partition;
+mod placement;
+mod proposer;
 mod response;
 mod state;
 mod topic;
@@ -28,12 +31,14 @@ pub use command::{
     NewBroker, NewTopic, ReplicaDirectory, TopicRef,
 };
 pub use controller_node::{ControllerId, ControllerRegistration};
+pub use decide::{Context, decide};
 pub use delta::{ConfigResource, Delta};
 pub use entry::{Entry, RunPosition};
 pub use image::{Applied, Image};
 pub use item_error::ItemError;
 pub use level::{LevelRange, MetadataLevel};
 pub use partition::{IsrMember, Partition, Replica};
+pub use proposer::{Effect, Event, Genesis, Outcome, Proposer, SubmitError, Ticket, WriteId};
 pub use response::{
     AlteredConfig, CreatedPartitions, CreatedTopic, DeletedTopic, PRODUCER_ID_BLOCK_LEN, ProducerIdBlock, Response,
     TopicCreation,

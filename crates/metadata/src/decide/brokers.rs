@@ -1,0 +1,137 @@
+//! Brokers and controllers: registration, fencing, clean shutdown.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use levada_types::{BrokerEpoch, BrokerId, DirectoryId, ErrorCode};
+
+use super::draft::Draft;
+use super::elections::{Departure, depart, return_to_duty};
+use crate::limits::{MAX_BROKERS, MAX_DIRECTORIES, MAX_ENDPOINTS, MAX_REGISTRATION_STRING_BYTES};
+use crate::{BrokerRegistration, ControllerRegistration, Delta, ItemError, LevelRange, NewBroker, State};
+
+pub(super) fn register(draft: &mut Draft, new: &NewBroker) -> Result<BrokerEpoch, ItemError> {
+    check(draft.state(), new)?;
+    let known = draft.state().broker(new.id).cloned();
+    if let Some(known) = &known {
+        if known.incarnation == new.incarnation {
+            return Ok(known.epoch);
+        }
+        depart(draft, new.id, loss(known, new))?;
+    } else if draft.state().brokers().count() >= MAX_BROKERS {
+        let message = format!("at most {MAX_BROKERS} brokers can be registered");
+        return Err(ItemError::new(ErrorCode::InvalidRegistration, message));
+    }
+    let epoch = BrokerEpoch(draft.state().last_broker_epoch() + 1);
+    let broker = BrokerRegistration {
+        id: new.id,
+        epoch,
+        incarnation: new.incarnation,
+        boot_id: new.boot_id.clone(),
+        directories: new.directories.clone(),
+        endpoints: new.endpoints.clone(),
+        internal_address: new.internal_address.clone(),
+        rack: new.rack.clone(),
+        levels: new.levels,
+        fenced: true,
+        stopping: false,
+    };
+    draft.add(vec![Delta::BrokerRegistered { broker: Arc::new(broker) }])?;
+    Ok(epoch)
+}
+
+/// What the end of the old incarnation means: bytes that it wrote and did not flush are there if it stopped cleanly, or
+/// if its machine has not booted since.
+fn loss<'a>(known: &BrokerRegistration, new: &'a NewBroker) -> Departure<'a> {
+    let stopped_cleanly = new.clean_shutdown_epoch == Some(known.epoch);
+    let same_boot = new.boot_id.is_some() && new.boot_id == known.boot_id;
+    if stopped_cleanly || same_boot { Departure::Directories(&new.directories) } else { Departure::Damaged }
+}
+
+fn check(state: &State, new: &NewBroker) -> Result<(), ItemError> {
+    let invalid = |message: String| Err(ItemError::new(ErrorCode::InvalidRegistration, message));
+    if new.id.0 < 0 {
+        return invalid(format!("{} is no broker id; it must not be negative", new.id));
+    }
+    check_level(state, new.levels)?;
+    let texts = [Some(&new.internal_address), new.boot_id.as_ref(), new.rack.as_ref()];
+    let names = new.endpoints.iter().flat_map(|e| [&e.listener, &e.host]);
+    if texts.into_iter().flatten().chain(names).any(|text| text.len() > MAX_REGISTRATION_STRING_BYTES) {
+        return invalid(format!("a text of the registration is longer than {MAX_REGISTRATION_STRING_BYTES} bytes"));
+    }
+    if new.endpoints.len() > MAX_ENDPOINTS || new.directories.len() > MAX_DIRECTORIES {
+        return invalid(format!("a broker has at most {MAX_ENDPOINTS} endpoints and {MAX_DIRECTORIES} directories"));
+    }
+    let listeners: BTreeSet<&str> = new.endpoints.iter().map(|e| e.listener.as_str()).collect();
+    if listeners.len() != new.endpoints.len() {
+        return invalid("two endpoints have the same listener name".to_owned());
+    }
+    if let Some(endpoint) = new.endpoints.iter().find(|e| e.port == 0 || e.host.is_empty()) {
+        return invalid(format!("the endpoint of listener {} has no host or no port", endpoint.listener));
+    }
+    let directories: BTreeSet<DirectoryId> = new.directories.iter().copied().collect();
+    if directories.len() != new.directories.len() || directories.contains(&DirectoryId::UNASSIGNED) {
+        return invalid("the directory ids must be distinct and not all zeros".to_owned());
+    }
+    let mut others = state.brokers().filter(|b| b.id != new.id);
+    if let Some(other) = others.find(|b| b.directories.iter().any(|d| directories.contains(d))) {
+        return invalid(format!(
+            "broker {} has registered one of these data directories; a copied directory needs an id of its own",
+            other.id
+        ));
+    }
+    Ok(())
+}
+
+fn check_level(state: &State, levels: LevelRange) -> Result<(), ItemError> {
+    match state.level() {
+        Some(level) if !levels.contains(level) => Err(ItemError::new(
+            ErrorCode::UnsupportedVersion,
+            format!("the cluster is at metadata level {level}, and this node supports {levels}; upgrade it"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn unfence(draft: &mut Draft, id: BrokerId, epoch: BrokerEpoch) -> Result<(), ItemError> {
+    let broker = draft.registration(id, epoch)?;
+    if broker.stopping {
+        let message = format!("broker {id} has given notice of its shutdown; it must register again");
+        return Err(ItemError::new(ErrorCode::InvalidRequest, message));
+    }
+    if !broker.fenced {
+        return Ok(());
+    }
+    draft.add(vec![Delta::BrokerChanged { id, epoch, fenced: false, stopping: false }])?;
+    return_to_duty(draft, id, epoch)
+}
+
+pub(super) fn fence(draft: &mut Draft, id: BrokerId, epoch: BrokerEpoch) -> Result<(), ItemError> {
+    let broker = draft.registration(id, epoch)?;
+    if broker.fenced {
+        return Ok(());
+    }
+    let stopping = broker.stopping;
+    draft.add(vec![Delta::BrokerChanged { id, epoch, fenced: true, stopping }])?;
+    depart(draft, id, Departure::Intact)
+}
+
+pub(super) fn stop(draft: &mut Draft, id: BrokerId, epoch: BrokerEpoch) -> Result<(), ItemError> {
+    if draft.registration(id, epoch)?.stopping {
+        return Ok(());
+    }
+    draft.add(vec![Delta::BrokerChanged { id, epoch, fenced: true, stopping: true }])?;
+    depart(draft, id, Departure::Intact)
+}
+
+pub(super) fn register_controller(draft: &mut Draft, new: &ControllerRegistration) -> Result<(), ItemError> {
+    check_level(draft.state(), new.levels)?;
+    if new.internal_address.len() > MAX_REGISTRATION_STRING_BYTES {
+        let message = format!("the address is longer than {MAX_REGISTRATION_STRING_BYTES} bytes");
+        return Err(ItemError::new(ErrorCode::InvalidRegistration, message));
+    }
+    if draft.state().controller(new.id).is_some_and(|known| **known == *new) {
+        return Ok(());
+    }
+    draft.add(vec![Delta::ControllerRegistered { controller: Arc::new(new.clone()) }])
+}

@@ -1,0 +1,192 @@
+//! Creating topics.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use levada_types::{BrokerId, ErrorCode, PartitionIndex, TopicId, TopicName};
+
+use super::draft::Draft;
+use super::{Context, too_many};
+use crate::config::topic_config;
+use crate::limits::{
+    MAX_CONFIG_VALUE_BYTES, MAX_CONFIGS_PER_RESOURCE, MAX_PARTITIONS_PER_REQUEST, MAX_PARTITIONS_PER_TOPIC,
+    MAX_REPLICATION_FACTOR, MAX_TOPICS_PER_REQUEST,
+};
+use crate::placement::{Placement, check_manual, new_partition};
+use crate::{ConfigResource, CreatedTopic, Delta, ItemError, NewTopic, Partition, State, TopicCreation};
+
+pub(super) fn decide(
+    draft: &mut Draft,
+    topics: &[NewTopic],
+    validate_only: bool,
+    context: &Context<'_>,
+) -> Vec<TopicCreation> {
+    if topics.len() > MAX_TOPICS_PER_REQUEST {
+        let error = too_many("topics", topics.len(), MAX_TOPICS_PER_REQUEST);
+        return topics.iter().map(|topic| TopicCreation::refused(&topic.name, error.clone())).collect();
+    }
+    let mut times_named: BTreeMap<&str, u32> = BTreeMap::new();
+    for topic in topics {
+        *times_named.entry(&topic.name).or_default() += 1;
+    }
+    let mut room = MAX_PARTITIONS_PER_REQUEST;
+    // With validate_only each topic is still seen by those after it, on a draft that is thrown away.
+    let mut trial = validate_only.then(|| Draft::new(draft.state()));
+    let mut ids = context.ids.iter();
+    topics
+        .iter()
+        .map(|topic| {
+            let id = ids.next().map(|id| TopicId(*id));
+            if times_named.get(topic.name.as_str()).is_some_and(|times| *times > 1) {
+                let message = format!("the request names topic {:?} more than once", topic.name);
+                return TopicCreation::refused(&topic.name, ItemError::new(ErrorCode::InvalidRequest, message));
+            }
+            let target = trial.as_mut().unwrap_or(&mut *draft);
+            let result = create(target, topic, id, &mut room, context)
+                .map(|created| CreatedTopic { id: if validate_only { TopicId::ZERO } else { created.id }, ..created });
+            TopicCreation { name: topic.name.clone(), result }
+        })
+        .collect()
+}
+
+fn create(
+    draft: &mut Draft,
+    topic: &NewTopic,
+    id: Option<TopicId>,
+    room: &mut usize,
+    context: &Context<'_>,
+) -> Result<CreatedTopic, ItemError> {
+    let id = id.ok_or_else(|| ItemError::new(ErrorCode::UnknownServerError, "no fresh topic id was handed in"))?;
+    let name = check_name(draft.state(), &topic.name)?;
+    check_configs(&topic.configs)?;
+    let placed = place(draft.state(), topic, context)?;
+    if placed.len() > *room {
+        return Err(ItemError::new(
+            ErrorCode::InvalidRequest,
+            format!("one request creates at most {MAX_PARTITIONS_PER_REQUEST} partitions in all; split it"),
+        ));
+    }
+    *room -= placed.len();
+    let created = CreatedTopic {
+        id,
+        partitions: placed.len() as i32,
+        replication_factor: placed.first().map_or(0, |p| p.replicas.len() as i16),
+    };
+    let partitions = placed.into_iter().enumerate().map(|(index, partition)| Delta::PartitionSet {
+        topic: id,
+        index: index as PartitionIndex,
+        partition: Arc::new(partition),
+    });
+    let configs = topic.configs.iter().map(|(name, value)| Delta::ConfigSet {
+        resource: ConfigResource::Topic(id),
+        name: name.clone(),
+        value: Some(value.clone()),
+    });
+    let mut deltas = vec![Delta::TopicCreated { id, name }];
+    deltas.extend(partitions.chain(configs));
+    draft.add(deltas)?;
+    Ok(created)
+}
+
+fn check_name(state: &State, name: &str) -> Result<TopicName, ItemError> {
+    let name = TopicName::new(name).map_err(|e| ItemError::new(ErrorCode::InvalidTopicException, e.to_string()))?;
+    if state.topic_id(name.as_str()).is_some() {
+        return Err(ItemError::new(ErrorCode::TopicAlreadyExists, format!("topic '{name}' already exists")));
+    }
+    if let Some(existing) = state.colliding_topic(&name) {
+        return Err(ItemError::new(
+            ErrorCode::InvalidTopicException,
+            format!(
+                "topic '{name}' collides with the existing topic '{existing}': '.' and '_' count as the same in metric names"
+            ),
+        ));
+    }
+    Ok(name)
+}
+
+fn check_configs(configs: &[(String, String)]) -> Result<(), ItemError> {
+    let invalid = |message: String| Err(ItemError::new(ErrorCode::InvalidConfig, message));
+    if configs.len() > MAX_CONFIGS_PER_RESOURCE {
+        return invalid(format!("a topic bears at most {MAX_CONFIGS_PER_RESOURCE} settings"));
+    }
+    for (i, (name, value)) in configs.iter().enumerate() {
+        let Some(def) = topic_config(name) else { return invalid(format!("Unknown topic config name: {name}")) };
+        if configs[..i].iter().any(|(earlier, _)| earlier == name) {
+            return invalid(format!("the request sets {name} more than once"));
+        }
+        if value.len() > MAX_CONFIG_VALUE_BYTES {
+            return invalid(format!("the value of {name} is longer than {MAX_CONFIG_VALUE_BYTES} bytes"));
+        }
+        if let Err(message) = def.validate(value) {
+            return invalid(message);
+        }
+    }
+    Ok(())
+}
+
+fn place(state: &State, topic: &NewTopic, context: &Context<'_>) -> Result<Vec<Partition>, ItemError> {
+    if !topic.assignments.is_empty() {
+        return place_manually(state, topic);
+    }
+    let internal_limit = topic.name.starts_with("__");
+    let count = match topic.partitions {
+        Some(count) => i64::from(count),
+        None => context.setting(state, "num.partitions").unwrap_or(1),
+    };
+    if count <= 0 {
+        return Err(ItemError::new(
+            ErrorCode::InvalidPartitions,
+            format!("the number of partitions was {count}; it must be greater than 0, or -1 for the default"),
+        ));
+    }
+    if count > i64::from(MAX_PARTITIONS_PER_TOPIC) {
+        return Err(ItemError::new(
+            ErrorCode::InvalidPartitions,
+            format!("the number of partitions was {count}; a topic has at most {MAX_PARTITIONS_PER_TOPIC}"),
+        ));
+    }
+    let factor = match topic.replication_factor {
+        Some(factor) => i64::from(factor),
+        None => context.setting(state, "default.replication.factor").unwrap_or(1),
+    };
+    if factor <= 0 || factor > i64::from(MAX_REPLICATION_FACTOR) {
+        return Err(ItemError::new(
+            ErrorCode::InvalidReplicationFactor,
+            format!(
+                "the replication factor was {factor}; it must be from 1 to {MAX_REPLICATION_FACTOR}, or -1 for the default"
+            ),
+        ));
+    }
+    let mut placement = Placement::new(state);
+    // Coordinators' topics come up with the brokers that are there and grow when more come (design of the house);
+    // a user's topic gets what was asked for or is refused.
+    let is_internal = internal_limit && TopicName::new(&topic.name).is_ok_and(|name| name.is_internal());
+    let factor = if is_internal { factor.min(placement.broker_count().max(1) as i64) } else { factor };
+    (0..count).map(|_| placement.place(factor as usize)).collect()
+}
+
+fn place_manually(state: &State, topic: &NewTopic) -> Result<Vec<Partition>, ItemError> {
+    let invalid = |message: String| Err(ItemError::new(ErrorCode::InvalidReplicaAssignment, message));
+    if topic.assignments.len() > MAX_PARTITIONS_PER_TOPIC as usize {
+        return invalid(format!("a topic has at most {MAX_PARTITIONS_PER_TOPIC} partitions"));
+    }
+    let mut by_partition: BTreeMap<PartitionIndex, &[BrokerId]> = BTreeMap::new();
+    for assignment in &topic.assignments {
+        if by_partition.insert(assignment.partition, &assignment.brokers).is_some() {
+            return invalid(format!("partition {} is assigned more than once", assignment.partition));
+        }
+    }
+    let width = topic.assignments.first().map_or(0, |a| a.brokers.len());
+    let mut partitions = Vec::with_capacity(by_partition.len());
+    for (expected, (partition, brokers)) in (0..).zip(by_partition) {
+        if partition != expected {
+            return invalid(format!("partitions must be numbered from 0 without a gap, and {expected} is missing"));
+        }
+        if brokers.len() != width {
+            return invalid("all partitions must have the same number of replicas".to_owned());
+        }
+        check_manual(state, partition, brokers)?;
+        partitions.push(new_partition(state, brokers)?);
+    }
+    Ok(partitions)
+}

@@ -1,0 +1,50 @@
+//! A decision in the making: the deltas so far, and the state as they leave it.
+
+use levada_types::{BrokerEpoch, BrokerId, ErrorCode};
+
+use crate::{BrokerRegistration, Delta, ItemError, State};
+
+/// Deltas and the state that they make, so that the second item of a command sees what the first one did.
+pub(super) struct Draft {
+    state: State,
+    deltas: Vec<Delta>,
+}
+
+impl Draft {
+    pub(super) fn new(state: &State) -> Self {
+        Self { state: state.clone(), deltas: Vec::new() }
+    }
+
+    pub(super) fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Adds the deltas of one item, all of them or, should one not fit the state, none.
+    pub(super) fn add(&mut self, deltas: Vec<Delta>) -> Result<(), ItemError> {
+        let mut state = self.state.clone();
+        for delta in &deltas {
+            state.apply(delta).map_err(|error| ItemError::new(ErrorCode::UnknownServerError, error.to_string()))?;
+        }
+        self.state = state;
+        self.deltas.extend(deltas);
+        Ok(())
+    }
+
+    pub(super) fn into_deltas(self) -> Vec<Delta> {
+        self.deltas
+    }
+
+    /// The broker's registration, if it is the current one.
+    pub(super) fn registration(&self, id: BrokerId, epoch: BrokerEpoch) -> Result<&BrokerRegistration, ItemError> {
+        let known = self.state.broker(id).ok_or_else(|| {
+            ItemError::new(ErrorCode::BrokerIdNotRegistered, format!("broker {id} is not registered"))
+        })?;
+        if known.epoch != epoch {
+            return Err(ItemError::new(
+                ErrorCode::StaleBrokerEpoch,
+                format!("broker {id} is registered with epoch {}, not {epoch}; register again", known.epoch),
+            ));
+        }
+        Ok(known)
+    }
+}
