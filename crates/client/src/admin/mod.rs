@@ -1,0 +1,255 @@
+//! Looking at the cluster and changing it.
+
+mod cluster_description;
+mod config;
+mod topic;
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::Arc;
+
+use levada_proto::v1;
+use levada_proto::v1::admin_client::AdminClient;
+use levada_types::{Offset, TopicId};
+use tonic::transport::Channel;
+use tonic::{Response, Status};
+
+pub use cluster_description::{BrokerDescription, ClusterDescription};
+pub use config::{ConfigChange, ConfigEntry, ConfigKind, ConfigResource, ConfigSource, ConfigSynonym};
+pub use topic::{CreatedTopic, NewTopic, PartitionDescription, TopicDescription, TopicListing};
+
+use crate::cluster::{Cluster, admin_on};
+use crate::list_offsets::list_offsets;
+use crate::{ClientError, ListedOffset, OffsetTarget};
+
+/// Topics per page of a listing; bounds one message, not the listing.
+const PAGE_SIZE: u32 = 5_000;
+
+/// Administers a cluster. Cheap to clone. Questions and changes go to any broker and, where no answer comes, to the next,
+/// until `request.timeout.ms` has passed; so a change whose answer was lost may be found done already
+/// (`TOPIC_ALREADY_EXISTS`, `UNKNOWN_TOPIC_OR_PARTITION`).
+#[derive(Debug, Clone)]
+pub struct Admin {
+    cluster: Arc<Cluster>,
+}
+
+impl Admin {
+    pub(crate) fn new(cluster: Arc<Cluster>) -> Self {
+        Self { cluster }
+    }
+
+    /// Creates a topic.
+    ///
+    /// # Errors
+    /// The broker's, such as `TOPIC_ALREADY_EXISTS`.
+    pub async fn create_topic(&self, topic: NewTopic) -> Result<CreatedTopic, ClientError> {
+        let request = topic.into_message();
+        let ask = |mut admin: AdminClient<Channel>| {
+            let request = request.clone();
+            async move { admin.create_topic(request).await }
+        };
+        let (address, answer) = self.ask(ask).await?;
+        CreatedTopic::read(&address, &answer)
+    }
+
+    /// Lists all topics by ascending name.
+    ///
+    /// # Errors
+    /// The broker's.
+    pub async fn list_topics(&self, include_internal: bool) -> Result<Vec<TopicListing>, ClientError> {
+        let mut topics = Vec::new();
+        let mut page_token = String::new();
+        loop {
+            let request = v1::ListTopicsRequest { page_size: PAGE_SIZE, page_token, include_internal };
+            let ask = |mut admin: AdminClient<Channel>| {
+                let request = request.clone();
+                async move { admin.list_topics(request).await }
+            };
+            let (address, page) = self.ask(ask).await?;
+            for topic in page.topics {
+                topics.push(TopicListing::read(&address, topic)?);
+            }
+            if page.next_page_token.is_empty() {
+                return Ok(topics);
+            }
+            page_token = page.next_page_token;
+        }
+    }
+
+    /// Describes a topic.
+    ///
+    /// # Errors
+    /// The broker's, such as `UNKNOWN_TOPIC_OR_PARTITION`.
+    pub async fn describe_topic(&self, name: &str) -> Result<TopicDescription, ClientError> {
+        let ask = |mut admin: AdminClient<Channel>| {
+            let request = v1::DescribeTopicRequest { topic: Some(by_name(name)), auto_create: false };
+            async move { admin.describe_topic(request).await }
+        };
+        let (address, answer) = self.ask(ask).await?;
+        TopicDescription::read(&address, answer)
+    }
+
+    /// Deletes a topic and its records, and tells which it was.
+    ///
+    /// # Errors
+    /// The broker's, such as `UNKNOWN_TOPIC_OR_PARTITION`.
+    pub async fn delete_topic(&self, name: &str) -> Result<TopicId, ClientError> {
+        let ask = |mut admin: AdminClient<Channel>| {
+            let request = v1::DeleteTopicRequest { topic: Some(by_name(name)) };
+            async move { admin.delete_topic(request).await }
+        };
+        let (address, answer) = self.ask(ask).await?;
+        topic::read_id(&address, &answer.topic_id)
+    }
+
+    /// Gives a topic more partitions: `total_count` in all.
+    ///
+    /// # Errors
+    /// The broker's, such as `INVALID_PARTITIONS`.
+    pub async fn add_partitions(&self, name: &str, total_count: i32) -> Result<(), ClientError> {
+        let ask = |mut admin: AdminClient<Channel>| {
+            let topic = Some(by_name(name));
+            let request =
+                v1::AddPartitionsRequest { topic, total_count, assignments: Vec::new(), validate_only: false };
+            async move { admin.add_partitions(request).await }
+        };
+        self.ask(ask).await.map(|_| ())
+    }
+
+    /// The settings of a resource by ascending name; all of them, if `names` is empty. A broker's own settings are asked
+    /// of that broker.
+    ///
+    /// # Errors
+    /// The broker's.
+    pub async fn describe_configs(
+        &self,
+        resource: &ConfigResource,
+        names: &[&str],
+    ) -> Result<Vec<ConfigEntry>, ClientError> {
+        let request = v1::DescribeConfigsRequest {
+            resource: Some(resource.to_message()),
+            names: names.iter().map(|name| (*name).to_owned()).collect(),
+        };
+        let ask = |mut admin: AdminClient<Channel>| {
+            let request = request.clone();
+            async move { admin.describe_configs(request).await }
+        };
+        let answer = match resource {
+            ConfigResource::Broker(id) => {
+                let cluster = self.describe_cluster().await?;
+                let broker = cluster.brokers.iter().find(|broker| broker.id == *id);
+                let address = broker.map(|broker| broker.grpc_address.clone()).filter(|address| !address.is_empty());
+                let address = address.ok_or_else(|| ClientError::Broker {
+                    code: levada_types::ErrorCode::BrokerNotAvailable,
+                    message: format!("broker {id} is not registered, or serves no gRPC"),
+                    leader_address: None,
+                    partition: None,
+                })?;
+                self.cluster.ask_at(&address, self.cluster.deadline(), |channel| ask(admin_on(channel))).await?
+            }
+            ConfigResource::Topic(_) | ConfigResource::AllBrokers => self.ask(ask).await?.1,
+        };
+        Ok(answer.configs.into_iter().map(ConfigEntry::read).collect())
+    }
+
+    /// Changes some settings of a resource, all or none.
+    ///
+    /// # Errors
+    /// The broker's, such as `INVALID_CONFIG`.
+    pub async fn alter_configs(
+        &self,
+        resource: &ConfigResource,
+        changes: &[ConfigChange],
+        validate_only: bool,
+    ) -> Result<(), ClientError> {
+        let request = v1::AlterConfigsRequest {
+            resource: Some(resource.to_message()),
+            changes: changes.iter().map(ConfigChange::to_message).collect(),
+            validate_only,
+        };
+        let ask = |mut admin: AdminClient<Channel>| {
+            let request = request.clone();
+            async move { admin.alter_configs(request).await }
+        };
+        self.ask(ask).await.map(|_| ())
+    }
+
+    /// Describes the cluster.
+    ///
+    /// # Errors
+    /// The broker's.
+    pub async fn describe_cluster(&self) -> Result<ClusterDescription, ClientError> {
+        let ask = |mut admin: AdminClient<Channel>| async move {
+            admin.describe_cluster(v1::DescribeClusterRequest {}).await
+        };
+        Ok(ClusterDescription::read(self.ask(ask).await?.1))
+    }
+
+    /// Finds offsets of some partitions of a topic (all, if `partitions` is empty), by ascending partition.
+    ///
+    /// # Errors
+    /// The brokers', of any of the partitions.
+    pub async fn list_offsets(
+        &self,
+        topic: &str,
+        partitions: &[i32],
+        target: OffsetTarget,
+    ) -> Result<Vec<ListedOffset>, ClientError> {
+        list_offsets(&self.cluster, topic, partitions, target).await
+    }
+
+    /// Deletes the head of some partitions: what lies before the given offset, or everything that consumers can see
+    /// (`None`). Tells the first offset that each holds then.
+    ///
+    /// # Errors
+    /// The brokers', of any of the partitions; the others may have been shortened.
+    pub async fn delete_records(
+        &self,
+        topic: &str,
+        partitions: &[(i32, Option<Offset>)],
+    ) -> Result<Vec<(i32, Offset)>, ClientError> {
+        let metadata = self.cluster.refresh_topic(topic, false).await?;
+        let mut by_leader: HashMap<&str, Vec<v1::DeleteRecordsPartition>> = HashMap::new();
+        for &(partition, before_offset) in partitions {
+            let partition_count = metadata.partition_count();
+            let leader = metadata.leader(partition).ok_or_else(|| ClientError::NoSuchPartition {
+                topic: topic.to_owned(),
+                partition,
+                partition_count,
+            })?;
+            let address = leader.address.as_deref().ok_or_else(|| ClientError::Broker {
+                code: levada_types::ErrorCode::LeaderNotAvailable,
+                message: format!("{topic}-{partition} has no leader"),
+                leader_address: None,
+                partition: Some((topic.to_owned(), partition)),
+            })?;
+            by_leader.entry(address).or_default().push(v1::DeleteRecordsPartition { partition, before_offset });
+        }
+        let mut left = Vec::new();
+        for (address, partitions) in by_leader {
+            let timeout_ms = u32::try_from(self.cluster.options().request_timeout.as_millis()).unwrap_or(u32::MAX);
+            let topic = Some(v1::TopicRef { topic: Some(v1::topic_ref::Topic::Id(metadata.id.to_string())) });
+            let request = v1::DeleteRecordsRequest { topic, partitions, timeout_ms };
+            let ask = |channel| async move { admin_on(channel).delete_records(request).await };
+            for result in self.cluster.ask_at(address, self.cluster.deadline(), ask).await?.results {
+                match result.error {
+                    Some(error) => return Err(ClientError::from_message(error)),
+                    None => left.push((result.partition, result.log_start_offset)),
+                }
+            }
+        }
+        left.sort_unstable();
+        Ok(left)
+    }
+
+    async fn ask<T, F>(&self, call: impl Fn(AdminClient<Channel>) -> F) -> Result<(String, T), ClientError>
+    where
+        F: Future<Output = Result<Response<T>, Status>>,
+    {
+        self.cluster.ask(|channel| call(admin_on(channel))).await
+    }
+}
+
+fn by_name(name: &str) -> v1::TopicRef {
+    v1::TopicRef { topic: Some(v1::topic_ref::Topic::Name(name.to_owned())) }
+}

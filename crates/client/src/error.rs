@@ -1,0 +1,150 @@
+//! Why something that a client was asked to do failed.
+
+use std::time::Duration;
+
+use levada_proto::{status, v1};
+use levada_types::{ErrorCode, TopicNameError};
+use tonic::Status;
+
+/// Why an operation failed. Cheap enough to clone, since all records of a batch share one.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ClientError {
+    /// A broker answered with an error.
+    #[error("{}: {message}", code.name())]
+    Broker {
+        /// Kafka's code for it.
+        code: ErrorCode,
+        /// What is wrong in this case.
+        message: String,
+        /// Where the partition's leader is reached, if the broker told.
+        leader_address: Option<String>,
+        /// The topic and partition that it is about, if the broker told.
+        partition: Option<(String, i32)>,
+    },
+    /// No answer came: the connection could not be made or broke, or the server was too busy to take the call. Whether
+    /// a change took effect is unknown.
+    #[error("no answer from {address}: {reason}")]
+    Unreachable {
+        /// Which broker was asked.
+        address: String,
+        /// What the transport said.
+        reason: String,
+    },
+    /// A named time limit passed. Whether a change took effect is unknown.
+    #[error("not done within {} ms ({option})", limit.as_millis())]
+    TimedOut {
+        /// The option that set the limit, by Kafka's name.
+        option: &'static str,
+        /// The limit.
+        limit: Duration,
+    },
+    /// A record alone is larger than a request or the producer's memory may be.
+    #[error("the record takes {size} bytes; {option} allows {limit}")]
+    RecordTooLarge {
+        /// Bytes of the record, encoded.
+        size: usize,
+        /// The option that set the limit, by Kafka's name.
+        option: &'static str,
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The partition that a record names does not exist.
+    #[error("topic {topic} has {partition_count} partitions; there is no partition {partition}")]
+    NoSuchPartition {
+        /// The topic.
+        topic: String,
+        /// The partition asked for.
+        partition: i32,
+        /// How many there are, from 0.
+        partition_count: i32,
+    },
+    /// The text is no topic name.
+    #[error("{0}")]
+    TopicName(#[from] TopicNameError),
+    /// Options contradict each other or are out of range.
+    #[error("{0}")]
+    InvalidOptions(String),
+    /// The server sent something that the API does not allow.
+    #[error("the answer of {address} makes no sense: {reason}")]
+    Protocol {
+        /// Which broker.
+        address: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The producer or consumer was closed.
+    #[error("it was closed")]
+    Closed,
+}
+
+impl ClientError {
+    /// Whether the same operation may succeed when it is done again. Doing a change again is harmless only where its
+    /// outcome is known or the operation is idempotent.
+    #[must_use]
+    pub fn retriable(&self) -> bool {
+        match self {
+            Self::Broker { code, .. } => code.is_retriable(),
+            Self::Unreachable { .. } | Self::TimedOut { .. } => true,
+            Self::RecordTooLarge { .. }
+            | Self::NoSuchPartition { .. }
+            | Self::TopicName(_)
+            | Self::InvalidOptions(_)
+            | Self::Protocol { .. }
+            | Self::Closed => false,
+        }
+    }
+
+    /// Kafka's code for it.
+    #[must_use]
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::Broker { code, .. } => *code,
+            Self::Unreachable { .. } => ErrorCode::NetworkException,
+            Self::TimedOut { .. } => ErrorCode::RequestTimedOut,
+            Self::RecordTooLarge { .. } => ErrorCode::MessageTooLarge,
+            Self::NoSuchPartition { .. } => ErrorCode::UnknownTopicOrPartition,
+            Self::TopicName(_) => ErrorCode::InvalidTopicException,
+            Self::InvalidOptions(_) => ErrorCode::InvalidConfig,
+            Self::Protocol { .. } | Self::Closed => ErrorCode::UnknownServerError,
+        }
+    }
+
+    /// What `address` answered: the error in the details, or what the transport made of it.
+    pub(crate) fn from_status(address: &str, status: &Status) -> Self {
+        match status::error_of(status) {
+            Some(error) => Self::from_message(error),
+            None => Self::Unreachable {
+                address: address.to_owned(),
+                reason: format!("{} ({:?})", status.message(), status.code()),
+            },
+        }
+    }
+
+    /// What a result of one partition said.
+    pub(crate) fn from_message(error: v1::Error) -> Self {
+        let code = i16::try_from(error.code).ok().and_then(ErrorCode::from_code);
+        Self::Broker {
+            code: code.unwrap_or(ErrorCode::UnknownServerError),
+            message: error.message,
+            leader_address: error.leader.and_then(|leader| leader.grpc_address),
+            partition: error.topic.zip(error.partition),
+        }
+    }
+
+    /// Whether another broker, or a fresh look at the metadata, is what a retry needs.
+    pub(crate) fn is_stale_metadata(&self) -> bool {
+        matches!(
+            self.code(),
+            ErrorCode::NotLeaderOrFollower
+                | ErrorCode::FencedLeaderEpoch
+                | ErrorCode::UnknownLeaderEpoch
+                | ErrorCode::LeaderNotAvailable
+                | ErrorCode::UnknownTopicOrPartition
+                | ErrorCode::UnknownTopicId
+                | ErrorCode::InconsistentTopicId
+                | ErrorCode::NetworkException
+                | ErrorCode::KafkaStorageError
+                | ErrorCode::ReplicaNotAvailable
+        )
+    }
+}
