@@ -6,6 +6,7 @@
 mod arguments;
 mod dev;
 mod failure;
+mod listeners;
 mod process;
 
 use std::process::ExitCode;

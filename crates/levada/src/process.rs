@@ -9,6 +9,7 @@ use levada_service::net::Network;
 use levada_service::options::{OptionsError, OptionsLoader};
 use levada_service::shutdown::{CancellationToken, Drain, asked_to_stop};
 use levada_service::telemetry::{Telemetry, TelemetryOptions};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 
 use crate::arguments::OptionArguments;
@@ -72,6 +73,7 @@ impl Given {
         F: Future<Output = Result<(), Failure>>,
     {
         self.loader.finish()?;
+        raise_descriptor_limit();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(self.process.network_threads.max(1))
             .thread_name("levada")
@@ -145,5 +147,16 @@ impl Process {
             let _ = self.http_task.await;
         };
         roles.step("http", HTTP_DRAIN, self.http_shutdown, http).run().await;
+    }
+}
+
+/// Raises the soft limit of open descriptors to the hard one: a broker keeps segments and connections open by the
+/// thousand, and the usual soft limit of 1024 exists only for programs that use `select`.
+fn raise_descriptor_limit() {
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && soft < hard
+        && let Err(error) = setrlimit(Resource::RLIMIT_NOFILE, hard, hard)
+    {
+        eprintln!("levada: at most {soft} descriptors may be open, and the system refuses more: {error}");
     }
 }

@@ -12,7 +12,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
-use super::{LogFormat, Metrics, TelemetryOptions};
+use super::{LogFormat, Metrics, TelemetryOptions, panics};
 
 /// How long the last spans may take on their way to the collector when the process ends.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
@@ -74,7 +74,9 @@ impl Telemetry {
             .with(spans)
             .try_init()
             .map_err(|error| TelemetryError::Twice(error.to_string()))?;
-        Ok(Self { traces, metrics: Metrics::install()? })
+        let metrics = Metrics::install()?;
+        panics::report();
+        Ok(Self { traces, metrics })
     }
 
     /// The metrics of this process.

@@ -3,6 +3,7 @@
 mod init;
 mod metrics;
 mod options;
+mod panics;
 mod process;
 
 pub use init::{Telemetry, TelemetryError};
