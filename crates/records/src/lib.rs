@@ -42,5 +42,5 @@ pub use header::{BATCH_HEADER_LEN, BatchHeader, LENGTH_PREFIX_LEN, MAGIC_V2, STA
 pub use limits::{Limits, MAX_DECOMPRESSED_BYTES, TimestampWindow};
 pub use record::{Header, Headers, Record};
 pub use records::{RecordBuffer, Records};
-pub use rewrite::{recompress, with_log_append_time};
+pub use rewrite::{recompress, with_log_append_time, with_producer};
 pub use validation::{KeyRule, RecordsSummary};

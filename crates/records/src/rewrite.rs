@@ -1,10 +1,10 @@
 //! Rewrites a batch where its topic's settings ask for it. Everything else leaves a batch as the producer made it.
 
 use bytes::Bytes;
-use levada_types::TimestampMs;
+use levada_types::{ProducerEpoch, ProducerId, Sequence, TimestampMs};
 
 use crate::seal::{seal, write_checksummed};
-use crate::{BATCH_HEADER_LEN, BatchError, Compression, Limits, RecordBatch, RecordBuffer, TimestampType};
+use crate::{BATCH_HEADER_LEN, BatchError, BatchHeader, Compression, Limits, RecordBatch, RecordBuffer, TimestampType};
 
 /// The batch with `now_ms` as the time of all its records (`message.timestamp.type=LogAppendTime`), with a new
 /// checksum.
@@ -13,6 +13,16 @@ pub fn with_log_append_time(batch: &RecordBatch<'_>, now_ms: TimestampMs) -> Byt
     let mut header = *batch.header();
     header.attributes = header.attributes.with_timestamp_type(TimestampType::LogAppendTime);
     header.max_timestamp = now_ms;
+    let mut bytes = batch.bytes().to_vec();
+    write_checksummed(&mut bytes, header);
+    Bytes::from(bytes)
+}
+
+/// The batch under another producer identity and sequence number, with a new checksum: for producers that number queued
+/// batches anew.
+#[must_use]
+pub fn with_producer(batch: &RecordBatch<'_>, id: ProducerId, epoch: ProducerEpoch, base_sequence: Sequence) -> Bytes {
+    let header = BatchHeader { producer_id: id, producer_epoch: epoch, base_sequence, ..*batch.header() };
     let mut bytes = batch.bytes().to_vec();
     write_checksummed(&mut bytes, header);
     Bytes::from(bytes)

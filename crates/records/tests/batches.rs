@@ -7,7 +7,7 @@ use bytes::Bytes;
 use levada_records::{
     Attributes, BATCH_HEADER_LEN, BatchBuilder, BatchError, BatchHeader, Batches, Compression, Header, KeyRule, Limits,
     RecordBatch, RecordBuffer, STAMP_LEN, TimestampType, TimestampWindow, crc32c, recompress, stamp,
-    with_log_append_time,
+    with_log_append_time, with_producer,
 };
 use levada_types::ErrorCode;
 use proptest::prelude::*;
@@ -270,6 +270,18 @@ fn log_append_time_is_the_time_of_every_record() {
     batch.verify_crc().unwrap();
     assert_eq!(batch.header().timestamp_type(), TimestampType::LogAppendTime);
     assert!(read(&batch).unwrap().iter().all(|record| record.timestamp == 77_000));
+}
+
+#[test]
+fn a_batch_is_numbered_anew() {
+    let bytes = valid(3);
+    let before = RecordBatch::parse_only(&bytes).unwrap();
+    let bytes = with_producer(&before, 77, 4, i32::MAX - 1);
+    let after = RecordBatch::parse_only(&bytes).unwrap();
+    after.verify_crc().unwrap();
+    let header = after.header();
+    assert_eq!((header.producer_id, header.producer_epoch, header.last_sequence()), (77, 4, 0));
+    assert_eq!(read(&after), read(&before));
 }
 
 #[test]
