@@ -3,7 +3,7 @@
 use levada_records::{Batches, Compression, ControlRecord, KeyRule, Limits, RecordBatch, RecordBuffer, recompress};
 
 /// Bytes that one batch may take decompressed here: small, so that a bomb shows as an error and not as a slow run.
-const DECOMPRESSED_LIMIT: usize = 1 << 20;
+const DECOMPRESSED_LIMIT: usize = 256 << 10;
 
 /// Walks `bytes` as concatenated batches and does with each what a broker and a client may do with it.
 ///

@@ -1,0 +1,165 @@
+//! Consumes over the Kafka protocol, each partition from its first record.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use kafka_protocol::messages::{BrokerId, FetchRequest};
+use levada_records::{BatchError, Batches, RecordBatch, RecordBuffer};
+use levada_types::Offset;
+
+use super::connection::{Connection, check};
+use super::{Lane, lanes, topics};
+use crate::CliError;
+use crate::bench::outcome::Outcome;
+use crate::bench::plan::ConsumePlan;
+
+/// The newest version that names topics rather than identifies them.
+const FETCH: i16 = 12;
+
+/// How long the broker may collect records for a response, in milliseconds; Kafka's `fetch.max.wait.ms`.
+const MAX_WAIT_MS: i32 = 500;
+
+/// How long a partition may have nothing new before the run fails.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Asks for a fetch outside any fetch session (KIP-227).
+const NO_SESSION_EPOCH: i32 = -1;
+
+/// Where a partition's reading stands.
+#[derive(Debug, Clone)]
+struct Position {
+    partition: i32,
+    next: Offset,
+    end: Offset,
+}
+
+/// Reads what `plan` says and checks every batch's checksum, and every record if the plan has what to expect.
+///
+/// # Errors
+/// The first that any connection meets, or that a batch or record is not what it should be.
+pub(in crate::bench) fn consume(plan: &ConsumePlan) -> Result<Outcome, CliError> {
+    let leaders = topics::leaders(&plan.address, &plan.topic)?
+        .ok_or_else(|| CliError::Failed(format!("there is no topic {}", plan.topic)))?;
+    let ends = match plan.records_per_partition {
+        Some(records) => vec![records; leaders.len()],
+        None => topics::ends(&plan.topic, &leaders)?,
+    };
+    let positions: Vec<Position> =
+        leaders.iter().zip(ends).map(|(leader, end)| Position { partition: leader.partition, next: 0, end }).collect();
+    let lanes = lanes(&leaders, &positions, plan.connections);
+    let connections = lanes.iter().map(|lane| Connection::open(&lane.address)).collect::<Result<Vec<_>, CliError>>()?;
+    let start = Instant::now();
+    let outcomes: Vec<_> = thread::scope(|scope| {
+        let running: Vec<_> = lanes
+            .into_iter()
+            .zip(connections)
+            .map(|(lane, connection)| scope.spawn(move || run_lane(plan, lane, connection, start)))
+            .collect();
+        running.into_iter().map(super::super::joined).collect()
+    });
+    let mut total = Outcome::new()?;
+    for outcome in outcomes {
+        total.merge(&outcome?)?;
+    }
+    Ok(total)
+}
+
+fn run_lane(
+    plan: &ConsumePlan,
+    mut lane: Lane<Position>,
+    mut connection: Connection,
+    start: Instant,
+) -> Result<Outcome, CliError> {
+    let version = connection.sender.version::<FetchRequest>(FETCH)?;
+    let mut outcome = Outcome::new()?;
+    let mut buffer = RecordBuffer::new();
+    let mut last_progress = Instant::now();
+    lane.partitions.retain(|position| position.next < position.end);
+    while !lane.partitions.is_empty() {
+        let asked = Instant::now();
+        let correlation_id = connection.sender.send(version, &request(plan, &lane.partitions))?;
+        let answer = connection.receiver.receive::<FetchRequest>(version, correlation_id)?;
+        check(format!("fetching from topic {}", plan.topic), answer.error_code)?;
+        let latency = asked.elapsed();
+        let (mut records, mut bytes) = (0, 0);
+        for data in answer.responses.into_iter().flat_map(|topic| topic.partitions) {
+            check(format!("fetching from {}-{}", plan.topic, data.partition_index), data.error_code)?;
+            let position = lane.partitions.iter_mut().find(|position| position.partition == data.partition_index);
+            if let (Some(position), Some(fetched)) = (position, data.records) {
+                records += take(plan, position, &fetched, &mut buffer)?;
+                bytes += fetched.len() as u64;
+            }
+        }
+        if records > 0 {
+            last_progress = Instant::now();
+            outcome.add(records, bytes, latency);
+        } else if last_progress.elapsed() > PATIENCE {
+            let waiting: Vec<i32> = lane.partitions.iter().map(|position| position.partition).collect();
+            let message = format!("nothing new for {} s in partitions {waiting:?}", PATIENCE.as_secs());
+            return Err(CliError::Failed(message));
+        }
+        lane.partitions.retain(|position| position.next < position.end);
+        // The partition answered first is asked for last, so that none starves at the size limit.
+        let shift = usize::from(lane.partitions.len() > 1);
+        lane.partitions.rotate_left(shift);
+    }
+    outcome.elapsed = start.elapsed();
+    Ok(outcome)
+}
+
+/// Checks what was fetched of one partition and moves its position; returns how many records were new.
+fn take(
+    plan: &ConsumePlan,
+    position: &mut Position,
+    fetched: &Bytes,
+    buffer: &mut RecordBuffer,
+) -> Result<u64, CliError> {
+    let what = |offset: Offset| format!("{}-{} at offset {offset}", plan.topic, position.partition);
+    let mut records = 0;
+    let mut next = position.next;
+    for batch in Batches::new(fetched) {
+        let batch: RecordBatch<'_> = match batch {
+            Ok(batch) => batch,
+            // The last batch may be cut off at the size limit.
+            Err(BatchError::Truncated { .. }) => break,
+            Err(error) => return Err(CliError::batch(what(next))(error)),
+        };
+        batch.verify_crc().map_err(CliError::batch(what(next)))?;
+        let header = batch.header();
+        if header.last_offset() < next {
+            continue;
+        }
+        if header.base_offset > next {
+            let message = format!("{}: a gap, the next batch starts at {}", what(next), header.base_offset);
+            return Err(CliError::Failed(message));
+        }
+        if let Some(workload) = &plan.verify {
+            workload.verify(position.partition, &batch, buffer)?;
+        }
+        records += (header.next_offset() - next).cast_unsigned();
+        next = header.next_offset();
+    }
+    position.next = next;
+    Ok(records)
+}
+
+fn request(plan: &ConsumePlan, positions: &[Position]) -> FetchRequest {
+    let partitions = positions
+        .iter()
+        .map(|position| {
+            FetchPartition::default()
+                .with_partition(position.partition)
+                .with_fetch_offset(position.next)
+                .with_partition_max_bytes(plan.max_bytes)
+        })
+        .collect();
+    FetchRequest::default()
+        .with_replica_id(BrokerId(-1))
+        .with_max_wait_ms(MAX_WAIT_MS)
+        .with_min_bytes(1)
+        .with_max_bytes(plan.max_bytes)
+        .with_session_epoch(NO_SESSION_EPOCH)
+        .with_topics(vec![FetchTopic::default().with_topic(topics::name(&plan.topic)).with_partitions(partitions)])
+}

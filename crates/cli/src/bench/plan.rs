@@ -1,0 +1,87 @@
+//! What a run is to do, whatever the protocol.
+
+use std::time::{Duration, Instant};
+
+use super::workload::Workload;
+
+/// A run that produces.
+#[derive(Debug, Clone)]
+pub(super) struct ProducePlan {
+    /// The server's address, as `host:port`.
+    pub(super) address: String,
+    pub(super) topic: String,
+    pub(super) workload: Workload,
+    /// Batches for each partition; the run ends earlier when `time_limit` passes.
+    pub(super) batches_per_partition: u64,
+    pub(super) time_limit: Option<Duration>,
+    /// 0, 1 or -1 (all).
+    pub(super) acks: i16,
+    /// Requests of one connection that wait for their answers at most.
+    pub(super) in_flight: usize,
+    /// Connections to each broker.
+    pub(super) connections: usize,
+    /// Batches per second over everything; `None`: as many as go.
+    pub(super) batch_rate: Option<f64>,
+}
+
+/// A run that consumes.
+#[derive(Debug, Clone)]
+pub(super) struct ConsumePlan {
+    /// The server's address, as `host:port`.
+    pub(super) address: String,
+    pub(super) topic: String,
+    /// Records to read from each partition, from its first one on; `None`: up to the end that it has now.
+    pub(super) records_per_partition: Option<i64>,
+    /// Bytes of one response at most.
+    pub(super) max_bytes: i32,
+    /// Connections to each broker.
+    pub(super) connections: usize,
+    /// Compare each record with what a verifying producer sends.
+    pub(super) verify: Option<Workload>,
+}
+
+/// When the requests of one lane are due.
+#[derive(Debug)]
+pub(super) struct Pace {
+    start: Instant,
+    interval: Option<Duration>,
+    sent: u32,
+}
+
+impl Pace {
+    /// `lanes` lanes share the rate of `plan`.
+    pub(super) fn new(plan: &ProducePlan, lanes: usize, start: Instant) -> Self {
+        let interval = plan.batch_rate.map(|rate| Duration::from_secs_f64(lanes as f64 / rate));
+        Self { start, interval, sent: 0 }
+    }
+
+    /// Waits until the next request is due and returns when that was. Latency counts from there, so that a server that
+    /// stalls is charged for the requests that could not be sent meanwhile.
+    pub(super) fn wait(&mut self) -> Instant {
+        let Some(interval) = self.interval else { return Instant::now() };
+        let due = self.start + interval.saturating_mul(self.sent);
+        self.sent += 1;
+        if let Some(early) = due.checked_duration_since(Instant::now()) {
+            std::thread::sleep(early);
+        }
+        due
+    }
+}
+
+/// Deals partitions out to the connections of one broker.
+pub(super) fn deal<T: Clone>(partitions: &[T], connections: usize) -> Vec<Vec<T>> {
+    let lanes = connections.clamp(1, partitions.len().max(1));
+    (0..lanes).map(|lane| partitions.iter().skip(lane).step_by(lanes).cloned().collect()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_partition_is_dealt_once_and_no_lane_is_empty() {
+        assert_eq!(deal(&[0, 1, 2, 3, 4], 2), [vec![0, 2, 4], vec![1, 3]]);
+        assert_eq!(deal(&[0, 1], 5), [vec![0], vec![1]]);
+        assert_eq!(deal(&[0, 1], 0), [vec![0, 1]]);
+    }
+}

@@ -1,0 +1,67 @@
+//! The protocols that can be measured, behind one face.
+
+use clap::ValueEnum;
+use serde::Serialize;
+
+use super::kafka;
+use super::outcome::Outcome;
+use super::plan::{ConsumePlan, ProducePlan};
+use crate::CliError;
+
+/// Over what the load goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Protocol {
+    /// The Kafka protocol.
+    Kafka,
+}
+
+impl Protocol {
+    pub(super) const fn default_address(self) -> &'static str {
+        match self {
+            Self::Kafka => "127.0.0.1:9092",
+        }
+    }
+
+    pub(super) fn exists(self, address: &str, topic: &str) -> Result<bool, CliError> {
+        match self {
+            Self::Kafka => kafka::exists(address, topic),
+        }
+    }
+
+    pub(super) fn is_empty(self, address: &str, topic: &str) -> Result<bool, CliError> {
+        match self {
+            Self::Kafka => kafka::is_empty(address, topic),
+        }
+    }
+
+    pub(super) fn create(
+        self,
+        address: &str,
+        topic: &str,
+        partitions: i32,
+        settings: &[(&str, &str)],
+    ) -> Result<(), CliError> {
+        match self {
+            Self::Kafka => kafka::create(address, topic, partitions, settings),
+        }
+    }
+
+    pub(super) fn delete(self, address: &str, topic: &str) -> Result<(), CliError> {
+        match self {
+            Self::Kafka => kafka::delete(address, topic),
+        }
+    }
+
+    pub(super) fn produce(self, plan: &ProducePlan) -> Result<Outcome, CliError> {
+        match self {
+            Self::Kafka => kafka::produce(plan),
+        }
+    }
+
+    pub(super) fn consume(self, plan: &ConsumePlan) -> Result<Outcome, CliError> {
+        match self {
+            Self::Kafka => kafka::consume(plan),
+        }
+    }
+}
