@@ -17,6 +17,9 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Run every role in one process, with nothing to configure.
     Dev(DevArguments),
+    /// A command of an operator, or of the load generator.
+    #[command(flatten)]
+    Tool(levada_cli::Command),
 }
 
 /// Arguments of `levada dev`.

@@ -22,6 +22,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Dev(arguments) => dev::run(&arguments),
+        Command::Tool(command) => return levada_cli::run(command),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
