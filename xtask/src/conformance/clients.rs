@@ -159,7 +159,9 @@ fn node(workspace: &Workspace, directory: &Path) -> Outcome<Vec<Client>> {
         fs::copy(sources.join(file), built.join(file)).map_err(Failure::io(file))?;
     }
     Program::new("npm").directory(&built).args(["install", "--silent", "--no-audit", "--no-fund"]).run()?;
-    Ok(vec![Client { consumes: false, ..Client::new("kafkajs", &[&"node", &built.join("client.js")]) }])
+    // Its other codecs are plugins with native code that must be compiled for each version of Node.
+    let compressions = &["none", "gzip", "snappy"];
+    Ok(vec![Client { consumes: false, compressions, ..Client::new("kafkajs", &[&"node", &built.join("client.js")]) }])
 }
 
 fn go(workspace: &Workspace, directory: &Path) -> Outcome<Vec<Client>> {

@@ -27,7 +27,7 @@ pub(crate) struct Options {
     /// How much of the corpus to use, in megabytes.
     #[arg(long, default_value_t = 100)]
     corpus_mb: u64,
-    /// Prepare the clients and stop.
+    /// Install the clients, write the plan, and stop.
     #[arg(long)]
     install_only: bool,
 }
@@ -69,11 +69,11 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Outcome {
             Err(failure) => report.step(toolchain.clients.join(", "), || Err(failure)),
         }
     }
+    let path = directory.join("plan.json");
+    let json = serde_json::to_vec_pretty(&plan).map_err(|error| Failure::new(format!("the plan: {error}")))?;
+    fs::write(&path, json).map_err(Failure::io(path.display()))?;
     if !options.install_only {
         let levada = workspace.build_levada(true)?;
-        let path = directory.join("plan.json");
-        let json = serde_json::to_vec_pretty(&plan).map_err(|error| Failure::new(format!("the plan: {error}")))?;
-        fs::write(&path, json).map_err(Failure::io(path.display()))?;
         report.step("round trips", || {
             workspace
                 .cargo(&[
