@@ -1,5 +1,6 @@
 //! The HTTP endpoint of a process: `/metrics`, `/healthz`, `/readyz`.
 
+mod bounded;
 mod readiness;
 mod server;
 

@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::Readiness;
+use super::bounded::Bounded;
 use crate::telemetry::Metrics;
 
 /// How often histograms are folded, so that they do not grow while nobody scrapes.
@@ -45,8 +46,9 @@ impl HttpServer {
             .route("/healthz", get(|| async { "ok\n" }))
             .route("/readyz", get(ready))
             .with_state((metrics, readiness));
-        let served =
-            axum::serve(self.listener, routes).with_graceful_shutdown(shutdown.clone().cancelled_owned()).await;
+        let served = axum::serve(Bounded::new(self.listener), routes)
+            .with_graceful_shutdown(shutdown.clone().cancelled_owned())
+            .await;
         upkeep.abort();
         served
     }

@@ -2,12 +2,16 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_stream::Stream;
 
 use super::{Address, Connection};
+
+/// How long to wait after the system could not accept a connection for want of descriptors or memory.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// A bound listener. Binding comes before everything else in a role's start, so that the address it announces is one
 /// that it really has.
@@ -58,11 +62,22 @@ impl Listener {
         }
     }
 
-    /// The connections as a stream. An error of one `accept` is an item, never the end.
+    /// The connections as a stream. An error of one `accept` is an item, never the end; after one that will not pass
+    /// by itself, such as too many open descriptors, the next attempt waits a little.
     pub fn incoming(self) -> impl Stream<Item = io::Result<Connection>> + Send {
-        futures::stream::unfold(self, |mut listener| async move {
+        futures::stream::unfold((self, false), |(mut listener, pause)| async move {
+            if pause {
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
             let connection = listener.accept().await?;
-            Some((connection, listener))
+            let pause = connection.as_ref().is_err_and(|error| !is_of_one_connection(error));
+            Some((connection, (listener, pause)))
         })
     }
+}
+
+/// Whether `error` is that of the connection that would have been accepted, so that the next one may do better at once.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted, NotConnected};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted | NotConnected)
 }
