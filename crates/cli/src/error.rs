@@ -13,6 +13,9 @@ pub enum CliError {
     /// The arguments contradict each other or make no sense: exit code 2, as for arguments that do not parse.
     #[error("{0}")]
     Usage(String),
+    /// The cluster refused, or could not be reached.
+    #[error("{0}")]
+    Client(#[from] levada_client::ClientError),
     /// A file, a socket or a standard stream failed.
     #[error("{what}: {source}")]
     Io {

@@ -6,12 +6,25 @@
 
 mod bench;
 mod byte_size;
+mod cluster;
+mod config;
+mod connect;
+mod consume;
 mod error;
 mod output;
+mod produce;
+mod settings;
+mod topic;
 
 pub use bench::BenchCommand;
+pub use cluster::ClusterCommand;
+pub use config::ConfigCommand;
+pub use connect::ConnectArgs;
+pub use consume::ConsumeArgs;
 pub use error::CliError;
 pub use output::{Format, OutputArgs};
+pub use produce::ProduceArgs;
+pub use topic::TopicCommand;
 
 use std::process::ExitCode;
 
@@ -20,6 +33,19 @@ use clap::Subcommand;
 /// The operator's commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Creates, lists, describes, alters and deletes topics.
+    #[command(subcommand)]
+    Topic(TopicCommand),
+    /// Produces lines of standard input, or files, to a topic.
+    Produce(ProduceArgs),
+    /// Consumes a topic to standard output.
+    Consume(ConsumeArgs),
+    /// Shows the cluster and its brokers.
+    #[command(subcommand)]
+    Cluster(ClusterCommand),
+    /// Shows and changes settings of topics and brokers.
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Measures a server: throughput, latency, and its CPU time beside bare loops.
     #[command(subcommand)]
     Bench(BenchCommand),
@@ -31,6 +57,11 @@ pub enum Command {
 #[must_use]
 pub fn run(command: Command) -> ExitCode {
     let outcome = match command {
+        Command::Topic(command) => topic::run(command),
+        Command::Produce(args) => produce::run(&args),
+        Command::Consume(args) => consume::run(&args),
+        Command::Cluster(command) => cluster::run(command),
+        Command::Config(command) => config::run(command),
         Command::Bench(command) => bench::run(command),
     };
     match outcome {
@@ -38,6 +69,71 @@ pub fn run(command: Command) -> ExitCode {
         Err(error) => {
             eprintln!("error: {error}");
             error.exit_code()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Program {
+        #[command(subcommand)]
+        command: Command,
+    }
+
+    fn parses(line: &str) -> bool {
+        Program::try_parse_from(std::iter::once("levada").chain(line.split(' '))).is_ok()
+    }
+
+    #[test]
+    fn the_arguments_do_not_contradict_each_other() {
+        Program::command().debug_assert();
+    }
+
+    #[test]
+    fn lines_of_the_manual_are_understood() {
+        for line in [
+            "topic create orders --partitions 3 --config retention.ms=1000 --config cleanup.policy=compact",
+            "topic list --internal --output json",
+            "topic describe orders payments --offsets --server a:9090,b:9090",
+            "topic alter orders --delete-config retention.ms",
+            "topic delete orders --if-exists",
+            "topic add-partitions orders --total 12",
+            "produce orders --key-separator : --compression zstd --acks 1",
+            "produce sources --file crates --whole --partitioner crc32",
+            "consume orders --from beginning --exit-at-end --format json",
+            "consume orders --from -10 --max-records 10 --partition 0 --partition 2",
+            "cluster describe",
+            "cluster brokers --output json",
+            "config get --topic orders retention.ms",
+            "config set --all-brokers log.retention.ms=1000 --delete log.segment.bytes",
+            "bench produce --bare --pairs 7 --server-pid 1 --record-size 1KiB --batch-size 64KiB --acks 1",
+            "bench produce --verify --records 1000000 --record-size 100",
+            "bench consume --fetch-bytes 1MiB --output json",
+            "bench latency --rate 1000 --acks all --duration 10s",
+        ] {
+            assert!(parses(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        for line in [
+            "topic create",
+            "topic alter orders",
+            "config get retention.ms",
+            "config get --topic a --broker 1",
+            "produce orders --whole",
+            "produce orders --acks 2",
+            "consume orders --from yesterday",
+            "bench latency --rate 0",
+            "bench produce --verify --bare",
+        ] {
+            assert!(!parses(line), "{line}");
         }
     }
 }
