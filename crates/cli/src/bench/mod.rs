@@ -7,10 +7,12 @@
 mod args;
 mod bare;
 mod comparison;
+mod grpc;
 mod kafka;
 mod outcome;
 mod plan;
 mod protocol;
+mod reading;
 mod report;
 mod server;
 mod workload;

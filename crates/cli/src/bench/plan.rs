@@ -24,6 +24,13 @@ pub(super) struct ProducePlan {
     pub(super) batch_rate: Option<f64>,
 }
 
+impl ProducePlan {
+    /// Whether the time of a run that began at `start` is over.
+    pub(super) fn is_over(&self, start: Instant) -> bool {
+        self.time_limit.is_some_and(|limit| start.elapsed() >= limit)
+    }
+}
+
 /// A run that consumes.
 #[derive(Debug, Clone)]
 pub(super) struct ConsumePlan {
@@ -55,12 +62,18 @@ impl Pace {
         Self { start, interval, sent: 0 }
     }
 
-    /// Waits until the next request is due and returns when that was. Latency counts from there, so that a server that
-    /// stalls is charged for the requests that could not be sent meanwhile.
-    pub(super) fn wait(&mut self) -> Instant {
+    /// When the next request is due; now, if as many go as can. Latency counts from there, so that a server that stalls is
+    /// charged for the requests that could not be sent meanwhile.
+    pub(super) fn next_due(&mut self) -> Instant {
         let Some(interval) = self.interval else { return Instant::now() };
         let due = self.start + interval.saturating_mul(self.sent);
         self.sent += 1;
+        due
+    }
+
+    /// Waits until the next request is due and returns when that was.
+    pub(super) fn wait(&mut self) -> Instant {
+        let due = self.next_due();
         if let Some(early) = due.checked_duration_since(Instant::now()) {
             std::thread::sleep(early);
         }

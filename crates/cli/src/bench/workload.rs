@@ -86,8 +86,15 @@ impl Workload {
         Ok(())
     }
 
+    /// Checks one record that came without its batch.
+    pub(super) fn verify_value(&self, partition: i32, offset: Offset, value: Option<&[u8]>) -> Result<(), CliError> {
+        let mut expected = Vec::new();
+        self.value(partition, offset, &mut expected);
+        if value == Some(&expected) { Ok(()) } else { Err(not_the_one(partition, offset)) }
+    }
+
     /// Writes the value of the record at `offset` to `target`.
-    fn value(&self, partition: i32, offset: Offset, target: &mut Vec<u8>) {
+    pub(super) fn value(&self, partition: i32, offset: Offset, target: &mut Vec<u8>) {
         target.clear();
         if !self.distinct {
             target.extend(WORDS.iter().cycle().flat_map(|word| word.bytes()).take(self.record_size));
@@ -100,6 +107,10 @@ impl Workload {
         }
         target.truncate(self.record_size);
     }
+}
+
+fn not_the_one(partition: i32, offset: Offset) -> CliError {
+    CliError::Failed(format!("partition {partition}, offset {offset}: the record is not the one sent"))
 }
 
 /// The output function of SplitMix64 (Steele, Lea and Flood, 2014): a bijection whose values look random.

@@ -1,19 +1,18 @@
 //! Consumes over the Kafka protocol, each partition from its first record.
 
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use bytes::Bytes;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::{BrokerId, FetchRequest};
-use levada_records::{BatchError, Batches, RecordBatch, RecordBuffer};
-use levada_types::Offset;
+use levada_records::RecordBuffer;
 
 use super::connection::{Connection, check};
 use super::{Lane, lanes, topics};
 use crate::CliError;
 use crate::bench::outcome::Outcome;
 use crate::bench::plan::ConsumePlan;
+use crate::bench::reading::{PATIENCE, Position, starved};
 
 /// The newest version that names topics rather than identifies them.
 const FETCH: i16 = 12;
@@ -21,19 +20,8 @@ const FETCH: i16 = 12;
 /// How long the broker may collect records for a response, in milliseconds; Kafka's `fetch.max.wait.ms`.
 const MAX_WAIT_MS: i32 = 500;
 
-/// How long a partition may have nothing new before the run fails.
-const PATIENCE: Duration = Duration::from_secs(30);
-
 /// Asks for a fetch outside any fetch session (KIP-227).
 const NO_SESSION_EPOCH: i32 = -1;
-
-/// Where a partition's reading stands.
-#[derive(Debug, Clone)]
-struct Position {
-    partition: i32,
-    next: Offset,
-    end: Offset,
-}
 
 /// Reads what `plan` says and checks every batch's checksum, and every record if the plan has what to expect.
 ///
@@ -76,7 +64,7 @@ fn run_lane(
     let mut outcome = Outcome::new()?;
     let mut buffer = RecordBuffer::new();
     let mut last_progress = Instant::now();
-    lane.partitions.retain(|position| position.next < position.end);
+    lane.partitions.retain(|position| !position.is_done());
     while !lane.partitions.is_empty() {
         let asked = Instant::now();
         let correlation_id = connection.sender.send(version, &request(plan, &lane.partitions))?;
@@ -88,7 +76,7 @@ fn run_lane(
             check(format!("fetching from {}-{}", plan.topic, data.partition_index), data.error_code)?;
             let position = lane.partitions.iter_mut().find(|position| position.partition == data.partition_index);
             if let (Some(position), Some(fetched)) = (position, data.records) {
-                records += take(plan, position, &fetched, &mut buffer)?;
+                records += position.take(plan, &fetched, &mut buffer)?;
                 bytes += fetched.len() as u64;
             }
         }
@@ -96,53 +84,15 @@ fn run_lane(
             last_progress = Instant::now();
             outcome.add(records, bytes, latency);
         } else if last_progress.elapsed() > PATIENCE {
-            let waiting: Vec<i32> = lane.partitions.iter().map(|position| position.partition).collect();
-            let message = format!("nothing new for {} s in partitions {waiting:?}", PATIENCE.as_secs());
-            return Err(CliError::Failed(message));
+            return Err(starved(&lane.partitions));
         }
-        lane.partitions.retain(|position| position.next < position.end);
+        lane.partitions.retain(|position| !position.is_done());
         // The partition answered first is asked for last, so that none starves at the size limit.
         let shift = usize::from(lane.partitions.len() > 1);
         lane.partitions.rotate_left(shift);
     }
     outcome.elapsed = start.elapsed();
     Ok(outcome)
-}
-
-/// Checks what was fetched of one partition and moves its position; returns how many records were new.
-fn take(
-    plan: &ConsumePlan,
-    position: &mut Position,
-    fetched: &Bytes,
-    buffer: &mut RecordBuffer,
-) -> Result<u64, CliError> {
-    let what = |offset: Offset| format!("{}-{} at offset {offset}", plan.topic, position.partition);
-    let mut records = 0;
-    let mut next = position.next;
-    for batch in Batches::new(fetched) {
-        let batch: RecordBatch<'_> = match batch {
-            Ok(batch) => batch,
-            // The last batch may be cut off at the size limit.
-            Err(BatchError::Truncated { .. }) => break,
-            Err(error) => return Err(CliError::batch(what(next))(error)),
-        };
-        batch.verify_crc().map_err(CliError::batch(what(next)))?;
-        let header = batch.header();
-        if header.last_offset() < next {
-            continue;
-        }
-        if header.base_offset > next {
-            let message = format!("{}: a gap, the next batch starts at {}", what(next), header.base_offset);
-            return Err(CliError::Failed(message));
-        }
-        if let Some(workload) = &plan.verify {
-            workload.verify(position.partition, &batch, buffer)?;
-        }
-        records += (header.next_offset() - next).cast_unsigned();
-        next = header.next_offset();
-    }
-    position.next = next;
-    Ok(records)
 }
 
 fn request(plan: &ConsumePlan, positions: &[Position]) -> FetchRequest {

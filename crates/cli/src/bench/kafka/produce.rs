@@ -2,7 +2,7 @@
 
 use std::sync::mpsc::{Receiver as Queue, SyncSender, sync_channel};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
@@ -98,7 +98,7 @@ fn write_requests(
     let mut sources: Vec<_> = lane.partitions.iter().map(|&p| (p, plan.workload.batches(p))).collect();
     for _ in 0..plan.batches_per_partition {
         for (partition, source) in &mut sources {
-            if is_over(plan.time_limit, start) {
+            if plan.is_over(start) {
                 return Ok(());
             }
             let (request, bytes) = request(plan, *partition, source)?;
@@ -157,7 +157,7 @@ fn send_unacknowledged(
     let mut sources: Vec<_> = lane.partitions.iter().map(|&p| (p, plan.workload.batches(p))).collect();
     'sending: for _ in 0..plan.batches_per_partition {
         for (partition, source) in &mut sources {
-            if is_over(plan.time_limit, start) {
+            if plan.is_over(start) {
                 break 'sending;
             }
             let (request, bytes) = request(plan, *partition, source)?;
@@ -169,8 +169,4 @@ fn send_unacknowledged(
     connection.call(METADATA, &MetadataRequest::default().with_topics(Some(Vec::new())))?;
     outcome.elapsed = start.elapsed();
     Ok(outcome)
-}
-
-fn is_over(limit: Option<Duration>, start: Instant) -> bool {
-    limit.is_some_and(|limit| start.elapsed() >= limit)
 }
