@@ -16,15 +16,24 @@
 //! 3. Producer state and leader epochs equal a replay of the log, at every moment.
 //! 4. An index is a hint: a missing or damaged one costs time, never data.
 
+mod checkpoint;
 mod config;
+mod directory;
 pub mod disk;
+mod epochs;
 mod error;
+pub mod format;
+mod graveyard;
+mod index;
 mod log;
+mod producers;
 mod recovery;
+mod segment;
 mod slice;
 mod store;
 
 pub use config::{LogConfig, TopicCompression};
+pub use directory::DirectoryState;
 pub use disk::{Disk, DiskFile, RealDisk};
 pub use error::{AppendError, LogError, OpenError, ReadError, StoreError};
 pub use log::{
@@ -33,6 +42,4 @@ pub use log::{
 };
 pub use recovery::RecoveryProgress;
 pub use slice::Slice;
-pub use store::{
-    DEFAULT_MAX_OPEN_FILES, DirectoryInfo, DirectoryState, FoundPartition, LogStore, OpenLog, OpenedLog, StoreOptions,
-};
+pub use store::{DEFAULT_MAX_OPEN_FILES, DirectoryInfo, FoundPartition, LogStore, OpenLog, OpenedLog, StoreOptions};

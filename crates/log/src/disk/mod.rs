@@ -79,6 +79,8 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     fn remove_dir_all(&self, dir: &Path) -> io::Result<()>;
     /// Makes the names in a directory durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+    /// Makes everything on the volume that holds `dir` durable: bytes, lengths and names.
+    fn sync_all(&self, dir: &Path) -> io::Result<()>;
     /// The room on the volume that holds `path`.
     fn space(&self, path: &Path) -> io::Result<DiskSpace>;
     /// Takes the lock file at `path` for this process, until the returned guard is dropped. `WouldBlock` if another

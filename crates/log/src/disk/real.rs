@@ -11,7 +11,7 @@ use std::time::UNIX_EPOCH;
 use nix::fcntl::{FallocateFlags, Flock, FlockArg, fallocate};
 use nix::sys::statvfs::statvfs;
 use nix::sys::uio::pwritev;
-use nix::unistd::fdatasync;
+use nix::unistd::{fdatasync, syncfs};
 
 use super::{DirEntry, Disk, DiskFile, DiskSpace, FileStat, OpenMode, page_cache};
 
@@ -88,6 +88,10 @@ impl Disk for RealDisk {
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         File::open(dir)?.sync_all()
+    }
+
+    fn sync_all(&self, dir: &Path) -> io::Result<()> {
+        Ok(syncfs(File::open(dir)?)?)
     }
 
     fn space(&self, path: &Path) -> io::Result<DiskSpace> {

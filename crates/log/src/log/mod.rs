@@ -1,12 +1,25 @@
 //! The log of one partition: its writer, its readers and what they share.
 
+mod append;
+mod check;
+mod dir;
+mod flush;
 mod info;
+mod maintenance;
 mod reader;
+mod roll;
+mod search;
+mod stage;
+mod state;
+mod truncate;
 mod writer;
 
+pub(crate) use dir::LogDir;
 pub use info::{
     AbortedTransaction, ActiveProducer, AppendBatch, AppendInfo, DeletedSegment, DeletionReason, EpochEnd,
     FollowerAppend, Origin, ReadInfo, TimestampOffset,
 };
 pub use reader::LogReader;
+pub(crate) use state::{Durable, LogState};
 pub use writer::LogWriter;
+pub(crate) use writer::{WriterParts, read_marker};

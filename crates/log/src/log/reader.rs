@@ -1,18 +1,30 @@
 //! What everybody but the writer holds of a log.
 
-use levada_types::{DirectoryId, LeaderEpoch, Offset, TimestampMs, TopicPartition};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
-use super::{AbortedTransaction, EpochEnd, ReadInfo, TimestampOffset};
-use crate::{LogError, ReadError};
+use levada_types::{DirectoryId, LeaderEpoch, Offset, TopicIdPartition, TopicPartition};
+
+use super::{EpochEnd, LogState, ReadInfo};
+use crate::directory::DirectoryState;
+use crate::segment::{Position, ScanError, Segment};
+use crate::{LogError, ReadError, Slice};
 
 /// Reads a log, from any thread and without waiting for the writer. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct LogReader {}
+pub struct LogReader {
+    pub(super) state: Arc<LogState>,
+}
 
 impl LogReader {
+    pub(crate) const fn new(state: Arc<LogState>) -> Self {
+        Self { state }
+    }
+
     /// Reads whole batches from `offset` on: as many as fit into `max_bytes`, all below `upper_bound` (the high
-    /// watermark for a consumer, the log end for a follower). An offset inside a batch returns the whole batch. With
-    /// `min_one` the first batch is returned even if it is larger than `max_bytes`.
+    /// watermark for a consumer, `Offset::MAX` for a follower). An offset inside a batch returns the whole batch. With
+    /// `min_one` the first batch is returned even if it is larger than `max_bytes`. One read ends at the end of a
+    /// segment at the latest; `next_offset` says where to go on.
     ///
     /// # Errors
     /// [`ReadError::OffsetOutOfRange`] if `offset` is below the log start or above the log end.
@@ -23,99 +35,160 @@ impl LogReader {
         upper_bound: Offset,
         min_one: bool,
     ) -> Result<ReadInfo, ReadError> {
-        let _ = (max_bytes, upper_bound, min_one);
-        Err(ReadError::OffsetOutOfRange { offset, start: 0, end: 0 })
+        if self.state.dir.directory.state() == DirectoryState::Offline {
+            return Err(ReadError::DirectoryOffline);
+        }
+        let start = self.state.log_start_offset();
+        let segments = self.state.segments.load();
+        let end = segments.end_offset();
+        if offset < start || offset > end {
+            return Err(ReadError::OffsetOutOfRange { offset, start, end });
+        }
+        let mut info =
+            ReadInfo { slice: Slice::empty(), next_offset: offset, log_start_offset: start, log_end_offset: end };
+        if offset >= upper_bound.min(end) {
+            return Ok(info);
+        }
+        for segment in segments.from_offset(offset) {
+            let found = read_segment(segment, offset, max_bytes, upper_bound, min_one);
+            match found.map_err(|error| self.state.scan_failure(segment, error))? {
+                // Compaction and gaps can leave a segment without what the list promises: the next one has it.
+                Found::NotHere => {}
+                Found::Nothing => break,
+                Found::Batches(slice, next_offset) => {
+                    (info.slice, info.next_offset) = (slice, next_offset);
+                    break;
+                }
+            }
+        }
+        Ok(info)
     }
+
     /// The first offset that exists.
     #[must_use]
     pub fn log_start_offset(&self) -> Offset {
-        0
+        self.state.log_start_offset()
     }
+
     /// The offset that the next record gets.
     #[must_use]
     pub fn log_end_offset(&self) -> Offset {
-        0
+        self.state.end_offset()
     }
+
     /// Everything below has been fsynced.
     #[must_use]
     pub fn recovery_point(&self) -> Offset {
-        0
+        self.state.recovery_point()
     }
+
+    /// Where the oldest open transaction starts, if one is open: the bound of the last stable offset.
+    #[must_use]
+    pub fn first_open_transaction(&self) -> Option<Offset> {
+        Some(self.state.first_open_transaction.load(Ordering::Acquire)).filter(|&offset| offset != i64::MAX)
+    }
+
     /// Bytes of records in the segments.
     #[must_use]
     pub fn size_bytes(&self) -> u64 {
-        0
+        self.state.segments.load().size()
     }
+
     /// Segments, the active one included.
     #[must_use]
     pub fn segment_count(&self) -> usize {
-        0
+        self.state.segments.load().len()
     }
-    /// The partition by name.
+
+    /// The partition by its topic's name.
     #[must_use]
     pub fn topic_partition(&self) -> &TopicPartition {
-        unreachable!()
+        &self.state.dir.partition
     }
+
+    /// The partition by its topic's id.
+    #[must_use]
+    pub fn topic_id_partition(&self) -> TopicIdPartition {
+        TopicIdPartition { topic_id: self.state.dir.topic_id, partition: self.state.dir.partition.partition }
+    }
+
     /// The data directory that holds it.
     #[must_use]
     pub fn directory_id(&self) -> DirectoryId {
-        DirectoryId::UNASSIGNED
+        self.state.dir.directory.id
     }
+
+    /// In what state that data directory is.
+    #[must_use]
+    pub fn directory_state(&self) -> DirectoryState {
+        self.state.dir.directory.state()
+    }
+
     /// The epoch of the newest record; `None` if there is none.
     #[must_use]
     pub fn latest_epoch(&self) -> Option<LeaderEpoch> {
-        None
+        self.state.epochs.load().latest()
     }
+
     /// The leader epoch that `offset` was written in.
     #[must_use]
     pub fn epoch_for_offset(&self, offset: Offset) -> Option<LeaderEpoch> {
-        let _ = offset;
-        None
+        self.state.epochs.load().epoch_of(offset)
     }
-    /// Where `epoch` ended: the greatest epoch at or below it that has records here, and where the next starts.
+
+    /// Where `epoch` ended: the greatest epoch at or below it that has records here, and where the next one starts (or
+    /// the log end). `None` if this log has only greater ones, or has not heard of it.
     #[must_use]
     pub fn end_offset_for_epoch(&self, epoch: LeaderEpoch) -> Option<EpochEnd> {
-        let _ = epoch;
-        None
+        let end = self.log_end_offset();
+        self.state.epochs.load().end_of(epoch, end)
     }
-    /// The first record below `upper_bound` whose timestamp is at least `timestamp`.
-    ///
-    /// # Errors
-    /// If the log cannot be read.
-    pub fn offset_for_timestamp(
-        &self,
-        timestamp: TimestampMs,
-        upper_bound: Offset,
-    ) -> Result<Option<TimestampOffset>, ReadError> {
-        let _ = (timestamp, upper_bound);
-        Ok(None)
-    }
-    /// The first record with the greatest timestamp (KIP-734).
-    ///
-    /// # Errors
-    /// If the log cannot be read.
-    pub fn max_timestamp_offset(&self) -> Result<Option<TimestampOffset>, ReadError> {
-        Ok(None)
-    }
-    /// The aborted transactions that overlap `[from, to)`.
-    ///
-    /// # Errors
-    /// If the transaction indexes cannot be read.
-    pub fn aborted_transactions(&self, from: Offset, to: Offset) -> Result<Vec<AbortedTransaction>, ReadError> {
-        let _ = (from, to);
-        Ok(Vec::new())
-    }
+
     /// Whether closed segments wait to be fsynced by [`Self::flush_closed_segments`].
     #[must_use]
     pub fn has_unflushed_closed_segments(&self) -> bool {
-        false
+        self.state.recovery_point() < self.state.segments.load().active().base_offset()
     }
+
     /// Fsyncs the segments that were closed since the last flush and moves the recovery point to the active one. Meant
     /// for a maintenance thread, so that rolling a segment does not hold up appends.
     ///
     /// # Errors
     /// What the disk says; an I/O error takes the directory offline.
     pub fn flush_closed_segments(&self) -> Result<(), LogError> {
-        Ok(())
+        if self.state.deleted.load(Ordering::Acquire) || !self.has_unflushed_closed_segments() {
+            return Ok(());
+        }
+        let segments = self.state.segments.load_full();
+        Ok(self.state.flush_up_to(segments.active().base_offset(), &segments)?)
     }
+}
+
+enum Found {
+    /// The segment ends before the offset.
+    NotHere,
+    /// The batch is there, but may not be returned.
+    Nothing,
+    /// These, and where to go on.
+    Batches(Slice, Offset),
+}
+
+fn read_segment(
+    segment: &Segment,
+    offset: Offset,
+    max_bytes: usize,
+    upper_bound: Offset,
+    min_one: bool,
+) -> Result<Found, ScanError> {
+    let end: Position = segment.end();
+    if end.bytes == 0 {
+        return Ok(Found::NotHere);
+    }
+    let file = segment.log_file().map_err(ScanError::Io)?;
+    let Some(first) = segment.find(&file, offset, end)? else { return Ok(Found::NotHere) };
+    let (start, (to, next_offset)) = (first.0, segment.find_end(&file, first, max_bytes, upper_bound, min_one, end)?);
+    if to <= start {
+        return Ok(Found::Nothing);
+    }
+    Ok(Found::Batches(Slice::of_file(file, start, (to - start) as usize), next_offset))
 }

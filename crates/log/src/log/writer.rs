@@ -1,121 +1,196 @@
-//! The one writer of a log.
+//! The one writer of a log: what it holds, and the operations that need little.
 
-use bytes::Bytes;
-use levada_types::{LeaderEpoch, Offset};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
-use super::{ActiveProducer, AppendBatch, AppendInfo, DeletedSegment, FollowerAppend, LogReader, Origin};
-use crate::{AppendError, LogConfig, LogError};
+use levada_records::{ControlRecord, EndTxnMarker, RecordBatch, RecordBuffer};
+use levada_types::{Offset, TimestampMs, TopicPartition};
 
-/// The one writer of a log. Whoever holds it is the only one who changes the log.
+use super::stage::Staged;
+use super::{ActiveProducer, LogReader, LogState};
+use crate::producers::ProducerStates;
+use crate::segment::{MaxTimestamp, Segment};
+use crate::{AppendError, LogConfig};
+
+/// The one writer of a log. Whoever holds it is the only one who changes the log, so nothing here takes a lock on the
+/// path of an append. Dropping it without [`Self::close`] leaves a log that is recovered when it is opened again.
 #[derive(Debug)]
-pub struct LogWriter {}
+pub struct LogWriter {
+    pub(super) state: Arc<LogState>,
+    pub(super) config: LogConfig,
+    pub(super) producers: ProducerStates,
+    /// The segment that is appended to: the last one of the shared list.
+    pub(super) active: Arc<Segment>,
+    pub(super) progress: ActiveProgress,
+    /// Where the newest snapshot of the producers stands; `None` if there is none.
+    pub(super) last_snapshot: Option<Offset>,
+    /// When the oldest unflushed record was appended.
+    pub(super) unflushed_since_ms: Option<i64>,
+    /// Whether a write failed and could not be taken back.
+    pub(super) failed: bool,
+    pub(super) staged: Vec<StagedBatch>,
+    pub(super) buffer: RecordBuffer,
+}
+
+pub(super) use super::stage::Staged as StagedBatch;
+
+/// What the writer remembers of the active segment beyond what readers see.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ActiveProgress {
+    /// Bytes since the last index entry.
+    pub(crate) bytes_since_index: u64,
+    /// The greatest timestamp so far; `None` until it was looked up.
+    pub(crate) max_timestamp: Option<MaxTimestamp>,
+    /// The greatest timestamp of the first batch, which the segment's age is counted from; `None` if there is no batch
+    /// or it was not looked up.
+    pub(crate) first_timestamp: Option<TimestampMs>,
+    /// When the segment was opened, which its age is counted from if records have no timestamps.
+    pub(crate) created_ms: i64,
+}
+
+impl ActiveProgress {
+    /// Of a segment without records.
+    pub(crate) const fn empty(now_ms: i64) -> Self {
+        Self {
+            bytes_since_index: 0,
+            max_timestamp: Some(MaxTimestamp::NONE),
+            first_timestamp: None,
+            created_ms: now_ms,
+        }
+    }
+}
+
+/// What a writer starts with.
+pub(crate) struct WriterParts {
+    pub(crate) state: Arc<LogState>,
+    pub(crate) config: LogConfig,
+    pub(crate) producers: ProducerStates,
+    pub(crate) last_snapshot: Option<Offset>,
+    pub(crate) now_ms: i64,
+}
 
 impl LogWriter {
-    /// Appends batches as the leader of `leader_epoch`: checks each, assigns offsets, and writes all that are accepted
-    /// in one vectored write. The batches stand for themselves: each has its own result, at its own index.
-    pub fn append(
-        &mut self,
-        batches: &[AppendBatch],
-        leader_epoch: LeaderEpoch,
-        origin: Origin,
-        now_ms: i64,
-    ) -> Vec<Result<AppendInfo, AppendError>> {
-        let _ = (leader_epoch, origin, now_ms);
-        batches.iter().map(|_| Err(AppendError::Closed)).collect()
+    pub(crate) fn new(parts: WriterParts) -> Self {
+        let active = Arc::clone(parts.state.segments.load().active());
+        let progress = if active.size() == 0 {
+            ActiveProgress::empty(parts.now_ms)
+        } else {
+            ActiveProgress {
+                bytes_since_index: 0,
+                max_timestamp: None,
+                first_timestamp: None,
+                created_ms: parts.now_ms,
+            }
+        };
+        let writer = Self {
+            state: parts.state,
+            config: parts.config,
+            producers: parts.producers,
+            active,
+            progress,
+            last_snapshot: parts.last_snapshot,
+            unflushed_since_ms: None,
+            failed: false,
+            staged: Vec::new(),
+            buffer: RecordBuffer::new(),
+        };
+        writer.publish_transactions();
+        writer
     }
-    /// Appends batches as the leader made them: offsets, epochs and timestamps are kept.
-    ///
-    /// # Errors
-    /// Nothing of `records` is in the log then.
-    pub fn append_as_follower(&mut self, records: &Bytes, now_ms: i64) -> Result<FollowerAppend, AppendError> {
-        let _ = (records, now_ms);
-        Err(AppendError::Closed)
+
+    /// The settings in force.
+    #[must_use]
+    pub const fn config(&self) -> &LogConfig {
+        &self.config
     }
-    /// Removes every batch at or above `offset`. Returns whether there was any.
-    ///
-    /// # Errors
-    /// What the disk says.
-    pub fn truncate_to(&mut self, offset: Offset, now_ms: i64) -> Result<bool, LogError> {
-        let _ = (offset, now_ms);
-        Ok(false)
-    }
-    /// Removes everything and goes on at `offset`.
-    ///
-    /// # Errors
-    /// What the disk says.
-    pub fn truncate_fully_and_start_at(&mut self, offset: Offset, now_ms: i64) -> Result<(), LogError> {
-        let _ = (offset, now_ms);
-        Ok(())
-    }
-    /// Moves the log start offset up (DeleteRecords) and returns it. Segments below it go with the next retention.
-    ///
-    /// # Errors
-    /// [`LogError::OffsetOutOfRange`] above the log end.
-    pub fn advance_log_start(&mut self, offset: Offset) -> Result<Offset, LogError> {
-        Ok(offset)
-    }
-    /// Deletes closed segments that retention no longer keeps and that lie below `high_watermark`.
-    ///
-    /// # Errors
-    /// What the disk says.
-    pub fn enforce_retention(&mut self, high_watermark: Offset, now_ms: i64) -> Result<Vec<DeletedSegment>, LogError> {
-        let _ = (high_watermark, now_ms);
-        Ok(Vec::new())
-    }
-    /// Closes the active segment if it is older than the topic's `segment.ms`. Returns whether it did.
-    ///
-    /// # Errors
-    /// What the disk says.
-    pub fn roll_if_due(&mut self, now_ms: i64) -> Result<bool, LogError> {
-        let _ = now_ms;
-        Ok(false)
-    }
-    /// Fsyncs everything and moves the recovery point to the log end, which it returns.
-    ///
-    /// # Errors
-    /// What the disk says; an I/O error takes the directory offline.
-    pub fn flush(&mut self, now_ms: i64) -> Result<Offset, LogError> {
-        let _ = now_ms;
-        Ok(0)
-    }
-    /// Flushes if `flush.ms` asks for it. (`flush.messages` is minded by the appends themselves.)
-    ///
-    /// # Errors
-    /// As [`Self::flush`].
-    pub fn flush_if_due(&mut self, now_ms: i64) -> Result<bool, LogError> {
-        let _ = now_ms;
-        Ok(false)
-    }
+
     /// Takes new settings; they hold from the next operation on.
     pub fn update_config(&mut self, config: LogConfig) {
-        drop(config);
+        self.state.file_delete_delay_ms.store(config.file_delete_delay_ms, Ordering::Relaxed);
+        self.config = config;
     }
+
     /// Forgets producers that have been silent for `producer.id.expiration.ms`; returns how many.
     pub fn expire_producers(&mut self, now_ms: i64) -> usize {
-        let _ = now_ms;
-        0
+        self.producers.expire(now_ms, self.config.producer_id_expiration_ms)
     }
+
     /// The idempotent producers that the log knows, by id.
     #[must_use]
     pub fn active_producers(&self) -> Vec<ActiveProducer> {
-        Vec::new()
+        self.producers.describe()
     }
+
     /// The offset that the next record gets.
     #[must_use]
     pub fn log_end_offset(&self) -> Offset {
-        0
+        self.active.end_offset()
     }
+
+    /// The partition by its topic's name.
+    #[must_use]
+    pub fn topic_partition(&self) -> &TopicPartition {
+        &self.state.dir.partition
+    }
+
+    /// The log's own directory.
+    pub(crate) fn path(&self) -> &Path {
+        &self.state.dir.path
+    }
+
+    /// What is shared with readers.
+    pub(crate) const fn state(&self) -> &Arc<LogState> {
+        &self.state
+    }
+
     /// A reader of this log.
     #[must_use]
     pub fn reader(&self) -> LogReader {
-        LogReader {}
+        LogReader::new(Arc::clone(&self.state))
     }
-    /// Flushes, writes the producer snapshot and gives the log up, so that it opens without recovery.
-    ///
-    /// # Errors
-    /// What the disk says; the log is then recovered when it is opened.
-    pub fn close(self, now_ms: i64) -> Result<(), LogError> {
-        let _ = now_ms;
-        Ok(())
+
+    pub(super) fn check_open(&self, now_ms: i64) -> Result<(), AppendError> {
+        if self.failed {
+            return Err(AppendError::Closed);
+        }
+        Ok(self.state.dir.directory.check_writable(now_ms)?)
+    }
+
+    /// Lets readers know where the oldest open transaction starts.
+    pub(super) fn publish_transactions(&self) {
+        let first = self.producers.first_open_transaction().unwrap_or(i64::MAX);
+        self.state.first_open_transaction.store(first, Ordering::Release);
+    }
+
+    /// Changes the shared epochs.
+    pub(super) fn change_epochs(&self, change: impl FnOnce(&mut crate::epochs::LeaderEpochs)) {
+        let mut epochs = (**self.state.epochs.load()).clone();
+        change(&mut epochs);
+        self.state.epochs.store(Arc::new(epochs));
+    }
+}
+
+impl Drop for LogWriter {
+    fn drop(&mut self) {
+        self.state.released.store(true, Ordering::Release);
+    }
+}
+
+impl std::fmt::Debug for Staged {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Staged({} bytes at offset {})", self.size(), self.header.base_offset)
+    }
+}
+
+/// The marker in a control batch; `None` for control records of other kinds.
+pub(crate) fn read_marker(
+    batch: &RecordBatch<'_>,
+    buffer: &mut RecordBuffer,
+) -> Result<Option<EndTxnMarker>, AppendError> {
+    let Some(record) = batch.records(buffer)?.next() else { return Ok(None) };
+    match ControlRecord::parse(&record?)? {
+        ControlRecord::EndTxn(marker) => Ok(Some(marker)),
+        ControlRecord::Other { .. } => Ok(None),
     }
 }

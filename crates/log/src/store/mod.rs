@@ -1,9 +1,14 @@
-//! The data directories of a broker.
+//! The data directories of a broker and the logs in them.
 
+mod checkpoints;
+mod data_dir;
+mod dir_name;
+mod discovery;
+mod log_store;
+mod open;
 mod options;
-mod store;
+mod parallel;
+mod remove;
 
-pub use options::{
-    DEFAULT_MAX_OPEN_FILES, DirectoryInfo, DirectoryState, FoundPartition, OpenLog, OpenedLog, StoreOptions,
-};
-pub use store::LogStore;
+pub use log_store::LogStore;
+pub use options::{DEFAULT_MAX_OPEN_FILES, DirectoryInfo, FoundPartition, OpenLog, OpenedLog, StoreOptions};

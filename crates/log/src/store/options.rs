@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use levada_types::{BrokerId, ClusterId, DirectoryId, TopicId, TopicIdPartition, TopicName, TopicPartition};
 
-use crate::{LogConfig, LogReader, LogWriter};
+use crate::{DirectoryState, LogConfig, LogReader, LogWriter};
 
 /// Files kept open over all logs, unless an option says otherwise. Well below the 1,024 descriptors that a process
 /// commonly gets, and enough for the files of a few hundred busy partitions.
@@ -23,17 +23,6 @@ pub struct StoreOptions {
     pub recovery_threads: usize,
     /// Files kept open over all logs.
     pub max_open_files: usize,
-}
-
-/// In what state a data directory is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DirectoryState {
-    /// In use.
-    Online,
-    /// Without space: reads and deletes go on, writes resume once there is space.
-    Full,
-    /// Failed: nothing in it is served before the broker starts again.
-    Offline,
 }
 
 /// A data directory.

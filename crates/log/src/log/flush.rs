@@ -1,0 +1,138 @@
+//! Making a log durable, and giving it up cleanly.
+
+use std::sync::atomic::Ordering;
+
+use levada_types::Offset;
+
+use super::{LogState, LogWriter};
+use crate::LogError;
+use crate::checkpoint::{Durability, EPOCH_CHECKPOINT_FILE, PARTITION_METADATA_FILE, epochs_text, replace_file};
+use crate::directory::Failure;
+use crate::disk::{OpenFile, OpenMode, is_full};
+use crate::segment::{FileKind, SegmentList};
+
+impl LogState {
+    /// Makes the segments of `segments` durable up to `end`, with their indexes, the epochs and the names of the files,
+    /// and moves the recovery point there.
+    pub(super) fn flush_up_to(&self, end: Offset, segments: &SegmentList) -> Result<(), Failure> {
+        let mut durable = self.durable.lock();
+        let from = self.recovery_point();
+        if end <= from {
+            return Ok(());
+        }
+        let failure = |error| self.failure(error);
+        for segment in segments.from_offset(from).filter(|segment| segment.base_offset() < end) {
+            segment.sync().map_err(failure)?;
+        }
+        let epochs = self.epochs.load_full();
+        if durable.epochs != *epochs {
+            self.write_epochs(&epochs, Durability::Machine).map_err(failure)?;
+            durable.epochs = (*epochs).clone();
+        }
+        if self.names_dirty.swap(false, Ordering::AcqRel) {
+            self.dir.disk().sync_dir(&self.dir.path).map_err(failure)?;
+        }
+        if !durable.identity {
+            self.sync_identity().map_err(failure)?;
+            durable.identity = true;
+        }
+        // Truncation takes the same lock, so the segments synced are still the log's.
+        self.recovery_point.store(end, Ordering::Release);
+        Ok(())
+    }
+
+    pub(super) fn write_epochs(
+        &self,
+        epochs: &crate::epochs::LeaderEpochs,
+        durability: Durability,
+    ) -> std::io::Result<()> {
+        let path = self.dir.path.join(EPOCH_CHECKPOINT_FILE);
+        replace_file(self.dir.disk(), &path, epochs_text(epochs).as_bytes(), durability)
+    }
+
+    /// Creating a log syncs nothing, so that thousands can be created in a moment. What makes the directory the
+    /// topic's own is synced before anything in it counts as durable.
+    fn sync_identity(&self) -> std::io::Result<()> {
+        let disk = self.dir.disk();
+        let metadata = disk.open(&self.dir.path.join(PARTITION_METADATA_FILE), OpenMode::Write)?;
+        OpenFile::new(metadata).sync()?;
+        disk.sync_dir(&self.dir.path)?;
+        disk.sync_dir(&self.dir.directory.path)
+    }
+}
+
+impl LogWriter {
+    /// Fsyncs everything and moves the recovery point to the log end, which it returns.
+    ///
+    /// # Errors
+    /// What the disk says; an I/O error takes the directory offline.
+    pub fn flush(&mut self, now_ms: i64) -> Result<Offset, LogError> {
+        if self.failed {
+            return Err(LogError::Closed);
+        }
+        // A full disk is no obstacle to making durable what has its blocks already.
+        if matches!(self.state.dir.directory.check_writable(now_ms), Err(Failure::Offline)) {
+            return Err(LogError::DirectoryOffline);
+        }
+        let end = self.active.end_offset();
+        let segment = &self.active;
+        let offsets = segment.with_index(FileKind::OffsetIndex, |at| segment.offset_index().write_out(at));
+        let times = segment.with_index(FileKind::TimeIndex, |at| segment.time_index().write_out(at));
+        for result in [offsets, times] {
+            result.map_err(|error| self.state.failure(error))?;
+        }
+        self.state.flush_up_to(end, &self.state.segments.load())?;
+        self.unflushed_since_ms = None;
+        Ok(end)
+    }
+
+    /// Flushes if `flush.ms` asks for it. (`flush.messages` is minded by the appends themselves.)
+    ///
+    /// # Errors
+    /// As [`Self::flush`].
+    pub fn flush_if_due(&mut self, now_ms: i64) -> Result<bool, LogError> {
+        let (Some(limit), Some(since)) = (self.config.flush_ms, self.unflushed_since_ms) else { return Ok(false) };
+        if now_ms.saturating_sub(since) < limit {
+            return Ok(false);
+        }
+        self.flush(now_ms)?;
+        Ok(true)
+    }
+
+    /// Writes everything out that is in memory only (indexes, epochs, the snapshot of the producers) and gives the log
+    /// up, so that it opens without recovery. [`crate::LogStore::close`] then makes all logs durable in one go.
+    ///
+    /// # Errors
+    /// What the disk says; the log is then recovered when it is opened.
+    pub fn close(mut self, now_ms: i64) -> Result<(), LogError> {
+        if self.failed {
+            return Err(LogError::Closed);
+        }
+        if matches!(self.state.dir.directory.check_writable(now_ms), Err(Failure::Offline)) {
+            return Err(LogError::DirectoryOffline);
+        }
+        if self.active.size() > 0 {
+            self.load_progress()?;
+            self.finish_active()?;
+        }
+        if self.active.end_offset() > self.state.log_start_offset() || self.last_snapshot.is_some() {
+            self.write_snapshot(self.active.end_offset())?;
+        }
+        let epochs = self.state.epochs.load_full();
+        let mut durable = self.state.durable.lock();
+        if durable.epochs != *epochs {
+            match self.state.write_epochs(&epochs, Durability::Process) {
+                Ok(()) => durable.epochs = (*epochs).clone(),
+                // Recovery finds the epochs in the batches.
+                Err(error) if is_full(&error) => return Err(LogError::DiskFull),
+                Err(error) => return Err(self.state.failure(error).into()),
+            }
+        }
+        drop(durable);
+        for segment in self.state.segments.load().iter() {
+            segment.close();
+        }
+        self.state.closed.store(true, Ordering::Release);
+        Ok(())
+    }
+}

@@ -1,0 +1,182 @@
+//! Cutting the tail off a log, as a follower does whose tail is not the leader's.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use levada_types::Offset;
+use tracing::info;
+
+use super::LogWriter;
+use super::writer::ActiveProgress;
+use crate::producers::ProducerStates;
+use crate::recovery::{rebuild_producers, snapshots_in};
+use crate::segment::{FileKind, MaxTimestamp, Position, ScanError, Segment, SegmentList};
+use crate::{LogError, ReadError};
+
+impl LogWriter {
+    /// Removes every batch that holds or follows `offset`. Returns whether there was any. The log then ends at
+    /// `offset`, or where the batch that holds it began.
+    ///
+    /// The caller checkpoints recovery points afterwards ([`crate::LogStore::checkpoint`]) before it appends, if
+    /// `offset` was below the recovery point: what takes the place of flushed records is not flushed.
+    ///
+    /// # Errors
+    /// What the disk says; the writer then refuses everything, and the log is opened again.
+    pub fn truncate_to(&mut self, offset: Offset, now_ms: i64) -> Result<bool, LogError> {
+        if self.failed {
+            return Err(LogError::Closed);
+        }
+        if offset >= self.active.end_offset() {
+            return Ok(false);
+        }
+        if offset < self.state.log_start_offset() {
+            self.truncate_fully_and_start_at(offset, now_ms)?;
+            return Ok(true);
+        }
+        // Until all of it is done the log is neither the old one nor the new one.
+        self.failed = true;
+        self.lower_recovery_point(offset);
+        let list = self.state.segments.load_full();
+        let Some(segment) = list.from_offset(offset).next() else { return Ok(false) };
+        let cut = self.find_cut(segment, offset)?;
+        let active = Arc::new(self.cut_segment(segment, cut)?);
+
+        let kept = list.closed().iter().take_while(|closed| closed.base_offset() < segment.base_offset());
+        let gone: Vec<_> =
+            list.iter().rev().take_while(|later| later.base_offset() > segment.base_offset()).cloned().collect();
+        let end = active.end_offset();
+        self.state.segments.store(Arc::new(SegmentList::new(kept.cloned().collect(), Arc::clone(&active))));
+        // The last one first, so that a crash in between leaves a log without a hole.
+        self.bury(&gone, now_ms)?;
+        info!(partition = %self.state.dir.partition, end, "truncated the log");
+        self.active = active;
+        self.progress = ActiveProgress { max_timestamp: None, ..ActiveProgress::empty(now_ms) };
+        self.change_epochs(|epochs| {
+            epochs.truncate_end(end);
+        });
+        self.reload_producers(end, now_ms)?;
+        self.failed = false;
+        Ok(true)
+    }
+
+    /// Removes everything and goes on at `offset`.
+    ///
+    /// # Errors
+    /// As [`Self::truncate_to`].
+    pub fn truncate_fully_and_start_at(&mut self, offset: Offset, now_ms: i64) -> Result<(), LogError> {
+        if self.failed {
+            return Err(LogError::Closed);
+        }
+        self.failed = true;
+        self.lower_recovery_point(offset);
+        let list = self.state.segments.load_full();
+        let active = Arc::new(Segment::empty(Arc::clone(&self.state.dir), offset));
+        self.state.segments.store(Arc::new(SegmentList::new(Vec::new(), Arc::clone(&active))));
+        self.state.log_start.store(offset, Ordering::Release);
+        let gone: Vec<_> = list.iter().rev().cloned().collect();
+        self.bury(&gone, now_ms)?;
+        active.log_file_for_append().map_err(|error| self.state.failure(error))?;
+        info!(partition = %self.state.dir.partition, start = offset, "emptied the log");
+        self.active = active;
+        self.progress = ActiveProgress::empty(now_ms);
+        self.change_epochs(|epochs| {
+            epochs.truncate_end(Offset::MIN);
+        });
+        self.producers = ProducerStates::default();
+        self.last_snapshot = None;
+        self.publish_transactions();
+        self.state.recovery_point.store(offset, Ordering::Release);
+        self.failed = false;
+        Ok(())
+    }
+
+    fn lower_recovery_point(&self, offset: Offset) {
+        let _durable = self.state.durable.lock();
+        self.state.recovery_point.fetch_min(offset, Ordering::AcqRel);
+    }
+
+    /// Where the first batch that holds or follows `offset` starts, and the offset at which the log ends without it.
+    fn find_cut(&self, segment: &Segment, offset: Offset) -> Result<(u32, Offset), LogError> {
+        let read = |error| self.state.scan_failure(segment, error);
+        let end = segment.end();
+        if end.bytes == 0 {
+            return Ok((0, offset));
+        }
+        let file = segment.log_file().map_err(|error| read(ScanError::Io(error)))?;
+        match segment.find(&file, offset, end).map_err(read)? {
+            Some((position, header)) => Ok((position as u32, offset.min(header.base_offset))),
+            None => Ok((end.bytes, offset)),
+        }
+    }
+
+    /// Cuts the files of a segment, and makes of them a segment of its own for readers to come.
+    fn cut_segment(&self, segment: &Segment, (bytes, end): (u32, Offset)) -> Result<Segment, LogError> {
+        let failure = |error| self.state.failure(error);
+        // The indexes' last entries are in the file before it is cut.
+        segment
+            .with_index(FileKind::OffsetIndex, |at| segment.offset_index().finish(at))
+            .and_then(|()| segment.with_index(FileKind::TimeIndex, |at| segment.time_index().finish(at)))
+            .map_err(failure)?;
+        let relative_offset = segment.relative(end);
+        let cut =
+            Segment::existing(Arc::clone(&self.state.dir), segment.base_offset(), Position { bytes, relative_offset });
+        cut.with_index(FileKind::OffsetIndex, |at| {
+            let index = cut.offset_index();
+            let valid =
+                index.count_valid(at, |entry| entry.relative_offset < relative_offset && entry.position < bytes)?;
+            index.truncate(at, valid)
+        })
+        .and_then(|()| {
+            cut.with_index(FileKind::TimeIndex, |at| {
+                let index = cut.time_index();
+                index.truncate(at, index.count_valid(at, |entry| entry.relative_offset < relative_offset)?)
+            })
+        })
+        .map_err(failure)?;
+        if segment.size() > u64::from(bytes) {
+            let file = cut.log_file().map_err(failure)?;
+            file.set_len(u64::from(bytes)).map_err(failure)?;
+        }
+        self.find_max_timestamp(&cut)?;
+        Ok(cut)
+    }
+
+    /// The time index knows nothing of the batches behind its last entry: they are looked at.
+    fn find_max_timestamp(&self, segment: &Segment) -> Result<(), LogError> {
+        let read = |error: ScanError| -> ReadError { self.state.scan_failure(segment, error) };
+        let end = segment.end();
+        if end.bytes == 0 {
+            segment.set_max_timestamp(MaxTimestamp::NONE);
+            return Ok(());
+        }
+        let io = |error| read(ScanError::Io(error));
+        let time = segment.with_index(FileKind::TimeIndex, |at| segment.time_index().last(at)).map_err(io)?;
+        let offset = segment.with_index(FileKind::OffsetIndex, |at| segment.offset_index().last(at)).map_err(io)?;
+        let mut max = time.map_or(MaxTimestamp::NONE, |entry| MaxTimestamp {
+            timestamp: entry.timestamp,
+            relative_offset: entry.relative_offset,
+        });
+        let file = segment.log_file().map_err(io)?;
+        let mut scan = segment.scan(&file, offset.map_or(0, |entry| entry.position), end.bytes);
+        while let Some((_, header)) = scan.next().map_err(read)? {
+            if header.max_timestamp > max.timestamp {
+                max = MaxTimestamp {
+                    timestamp: header.max_timestamp,
+                    relative_offset: segment.relative(header.last_offset()),
+                };
+            }
+        }
+        segment.set_max_timestamp(max);
+        Ok(())
+    }
+
+    /// The producers as of the new end: those of an older snapshot, and what the log says since.
+    fn reload_producers(&mut self, end: Offset, now_ms: i64) -> Result<(), LogError> {
+        let snapshots = snapshots_in(&self.state.dir).map_err(|error| self.state.failure(error))?;
+        let rebuilt = rebuild_producers(&self.state, snapshots, end, now_ms)?;
+        self.producers = rebuilt.producers;
+        self.last_snapshot = rebuilt.snapshot;
+        self.publish_transactions();
+        Ok(())
+    }
+}

@@ -1,0 +1,119 @@
+//! The files of a segment and their names, which are Kafka's.
+
+use std::path::{Path, PathBuf};
+
+use levada_types::Offset;
+
+/// Digits of the base offset in a file's name.
+const OFFSET_DIGITS: usize = 20;
+
+/// What follows the name of a file that is about to be removed.
+const DELETED_SUFFIX: &str = ".deleted";
+
+/// What a file of a segment holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileKind {
+    /// Record batches.
+    Log,
+    /// Offset to position.
+    OffsetIndex,
+    /// Time to offset.
+    TimeIndex,
+    /// Aborted transactions.
+    TransactionIndex,
+    /// The producers as of the base offset.
+    ProducerSnapshot,
+}
+
+impl FileKind {
+    /// All of them, the log last: a segment exists as long as its log does.
+    pub(crate) const ALL: [Self; 5] =
+        [Self::OffsetIndex, Self::TimeIndex, Self::TransactionIndex, Self::ProducerSnapshot, Self::Log];
+
+    const fn extension(self) -> &'static str {
+        match self {
+            Self::Log => "log",
+            Self::OffsetIndex => "index",
+            Self::TimeIndex => "timeindex",
+            Self::TransactionIndex => "txnindex",
+            Self::ProducerSnapshot => "snapshot",
+        }
+    }
+
+    /// The file of the segment at `base_offset` in the log's directory.
+    pub(crate) fn path(self, log_dir: &Path, base_offset: Offset) -> PathBuf {
+        log_dir.join(format!("{base_offset:0OFFSET_DIGITS$}.{}", self.extension()))
+    }
+
+    /// The same file when it is about to be removed.
+    pub(crate) fn deleted_path(self, log_dir: &Path, base_offset: Offset) -> PathBuf {
+        log_dir.join(format!("{base_offset:0OFFSET_DIGITS$}.{}{DELETED_SUFFIX}", self.extension()))
+    }
+}
+
+/// What a name in a log's directory says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SegmentFileName {
+    /// A file in use.
+    Live(Offset, FileKind),
+    /// A file to remove: of a deleted segment, of a compaction that did not get far, or half-written.
+    Leftover,
+    /// A file of a compaction that was about to replace segments.
+    Swap,
+    /// Something else.
+    Other,
+}
+
+impl SegmentFileName {
+    /// Reads a name.
+    pub(crate) fn parse(name: &str) -> Self {
+        if name.ends_with(DELETED_SUFFIX) || name.ends_with(".cleaned") || name.ends_with(".tmp") {
+            return Self::Leftover;
+        }
+        if name.ends_with(".swap") {
+            return Self::Swap;
+        }
+        let Some((digits, extension)) = name.split_once('.') else { return Self::Other };
+        if digits.len() != OFFSET_DIGITS || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+            return Self::Other;
+        }
+        let kind = FileKind::ALL.into_iter().find(|kind| kind.extension() == extension);
+        match (digits.parse(), kind) {
+            (Ok(base_offset), Some(kind)) => Self::Live(base_offset, kind),
+            _ => Self::Other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_kafkas() {
+        let dir = Path::new("/d/t-0");
+        assert_eq!(FileKind::Log.path(dir, 0), Path::new("/d/t-0/00000000000000000000.log"));
+        assert_eq!(
+            FileKind::TimeIndex.deleted_path(dir, 1_234),
+            Path::new("/d/t-0/00000000000000001234.timeindex.deleted")
+        );
+        for kind in FileKind::ALL {
+            for offset in [0, 1_234, i64::MAX] {
+                let path = kind.path(dir, offset);
+                let name = path.file_name().unwrap().to_str().unwrap();
+                assert_eq!(SegmentFileName::parse(name), SegmentFileName::Live(offset, kind));
+            }
+        }
+    }
+
+    #[test]
+    fn other_names_are_told_apart() {
+        for name in ["00000000000000000000.log.deleted", "00000000000000000000.log.cleaned", "x.tmp"] {
+            assert_eq!(SegmentFileName::parse(name), SegmentFileName::Leftover, "{name}");
+        }
+        assert_eq!(SegmentFileName::parse("00000000000000000000.index.swap"), SegmentFileName::Swap);
+        for name in ["partition.metadata", "0.log", "99999999999999999999.log", "+0000000000000000000.log", "a.log"] {
+            assert_eq!(SegmentFileName::parse(name), SegmentFileName::Other, "{name}");
+        }
+    }
+}

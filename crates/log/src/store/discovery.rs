@@ -1,0 +1,85 @@
+//! Finds the logs in a data directory.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use levada_types::{Offset, TopicId, TopicPartition};
+use tracing::{info, warn};
+
+use super::data_dir::Taken;
+use super::dir_name::DirName;
+use super::parallel;
+use crate::checkpoint::{MAX_IDENTITY_BYTES, PARTITION_METADATA_FILE, parse_partition_metadata};
+use crate::directory::Directory;
+use crate::disk::Disk;
+use crate::log::LogState;
+
+/// A log of the store.
+#[derive(Debug)]
+pub(super) struct LogEntry {
+    pub(super) topic_id: Option<TopicId>,
+    pub(super) directory: Arc<Directory>,
+    pub(super) path: PathBuf,
+    /// What the checkpoints said when the store was opened.
+    pub(super) recovery_point: Offset,
+    pub(super) log_start: Option<Offset>,
+    pub(super) high_watermark: Option<Offset>,
+    /// Whether it was closed cleanly before this start.
+    pub(super) clean: bool,
+    pub(super) state: EntryState,
+}
+
+/// What is being done with a log.
+#[derive(Debug)]
+pub(super) enum EntryState {
+    /// It lies there.
+    Found,
+    /// It is being opened, or put out of the way.
+    Busy,
+    /// It was opened.
+    Opened(Arc<LogState>),
+}
+
+/// Finds the logs in a data directory, and what was left of deleted ones.
+pub(super) fn find_logs(taken: &Taken, threads: usize) -> io::Result<Vec<(TopicPartition, LogEntry)>> {
+    let directory = &taken.directory;
+    let disk: &dyn Disk = &**directory.pool.disk();
+    let mut logs = Vec::new();
+    for entry in disk.list(&directory.path)?.into_iter().filter(|entry| entry.is_dir) {
+        let path = directory.path.join(&entry.name);
+        match DirName::parse(&entry.name) {
+            DirName::Log(partition) => logs.push((partition, path)),
+            // Its delay began before the restart; it has waited long enough.
+            DirName::Deleted => directory.graveyard.add_dir(i64::MIN, path),
+            DirName::SetAside => info!(path = %path.display(), "a log that was set aside is left alone"),
+            DirName::Other => {}
+        }
+    }
+    Ok(parallel::map(logs, threads, |(partition, path)| {
+        let entry = LogEntry {
+            topic_id: read_topic_id(disk, &path),
+            directory: Arc::clone(directory),
+            path,
+            recovery_point: taken.recovery_points.get(&partition).copied().unwrap_or(0),
+            log_start: taken.log_starts.get(&partition).copied(),
+            high_watermark: taken.high_watermarks.get(&partition).copied(),
+            clean: taken.clean.is_some(),
+            state: EntryState::Found,
+        };
+        (partition, entry)
+    }))
+}
+
+fn read_topic_id(disk: &dyn Disk, dir: &std::path::Path) -> Option<TopicId> {
+    let path = dir.join(PARTITION_METADATA_FILE);
+    let reason = match disk.read(&path, MAX_IDENTITY_BYTES) {
+        Ok(bytes) => match parse_partition_metadata(&String::from_utf8_lossy(&bytes)) {
+            Ok(topic_id) => return Some(topic_id),
+            Err(reason) => reason,
+        },
+        Err(error) => error.to_string(),
+    };
+    warn!(path = %path.display(), %reason, "a log does not say which topic it is of");
+    None
+}

@@ -1,0 +1,80 @@
+//! Deleting logs, and setting strays aside.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use levada_types::TopicPartition;
+use tracing::info;
+
+use super::LogStore;
+use super::dir_name::{Suffix, name_with_suffix};
+use super::discovery::{EntryState, LogEntry};
+use crate::OpenError;
+use crate::directory::DirectoryState;
+
+impl LogStore {
+    /// Deletes a log: renames its directory at once, so that it is no longer the topic's whatever happens, and leaves
+    /// the removal to [`Self::purge`], its topic's `file.delete.delay.ms` from now. Its writer must be gone; readers get
+    /// [`crate::ReadError::Deleted`], but what they have read stays readable.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn delete(&self, partition: &TopicPartition, now_ms: i64) -> Result<(), OpenError> {
+        let (entry, path) = self.set_aside(partition, Suffix::Delete, now_ms)?;
+        let delay_ms = match &entry.state {
+            EntryState::Opened(state) => state.file_delete_delay_ms.load(Ordering::Relaxed),
+            // Nobody reads a log that was never opened.
+            EntryState::Found | EntryState::Busy => 0,
+        };
+        entry.directory.graveyard.add_dir(now_ms.saturating_add(delay_ms), path);
+        info!(%partition, "deleted a log");
+        Ok(())
+    }
+
+    /// Sets a log aside that is not assigned to this broker: renames its directory to `…-stray`, where it stays until
+    /// an operator looks at it.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn mark_stray(&self, partition: &TopicPartition, now_ms: i64) -> Result<(), OpenError> {
+        let (_, path) = self.set_aside(partition, Suffix::Stray, now_ms)?;
+        info!(%partition, path = %path.display(), "set a log aside that is not assigned to this broker");
+        Ok(())
+    }
+
+    fn set_aside(
+        &self,
+        partition: &TopicPartition,
+        suffix: Suffix,
+        now_ms: i64,
+    ) -> Result<(LogEntry, std::path::PathBuf), OpenError> {
+        // Under the lock all the way: a log of the same name may be created as soon as this one is out of the way.
+        let mut logs = self.logs.lock();
+        let entry = logs.get(partition).ok_or_else(|| OpenError::NotFound(partition.to_string()))?;
+        if entry.is_open() {
+            return Err(OpenError::AlreadyOpen(partition.to_string()));
+        }
+        let directory = Arc::clone(&entry.directory);
+        if directory.state() == DirectoryState::Offline {
+            return Err(OpenError::DirectoryOffline);
+        }
+        if let EntryState::Opened(state) = &entry.state {
+            state.deleted.store(true, Ordering::Release);
+        }
+        let id = entry.topic_id.map_or(0, |id| id.0.as_u128());
+        let unique = id ^ u128::from(now_ms.unsigned_abs());
+        let target = directory.path.join(name_with_suffix(partition, unique, suffix));
+        if let Err(error) = self.disk().rename(&entry.path, &target) {
+            let failure = directory.failure(&entry.path, error);
+            return Err(failure.into());
+        }
+        directory.logs.fetch_sub(1, Ordering::Relaxed);
+        let entry = logs.remove(partition).ok_or_else(|| OpenError::NotFound(partition.to_string()))?;
+        if let EntryState::Opened(state) = &entry.state {
+            for segment in state.segments.load().iter() {
+                segment.close();
+            }
+        }
+        Ok((entry, target))
+    }
+}
