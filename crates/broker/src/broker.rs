@@ -41,6 +41,29 @@ pub struct Broker {
 }
 
 impl Broker {
+    /// A broker over an open store that hosts nothing yet.
+    pub(crate) fn assemble(
+        options: BrokerOptions,
+        store: LogStore,
+        controller: ControllerClient,
+    ) -> std::io::Result<Self> {
+        let metrics = Arc::new(BrokerMetrics::new());
+        let directories: Vec<_> = store.directories().iter().filter_map(|directory| directory.id).collect();
+        let threads = LogThreads::start(&directories, options.io_threads, &metrics)?;
+        Ok(Self {
+            metadata: MetadataWatch::holding(Image::new()),
+            controller,
+            store: Arc::new(store),
+            partitions: PartitionTable::default(),
+            threads,
+            in_flight: InFlight::new(options.queued_bytes()),
+            producer_ids: ProducerIds::default(),
+            metrics,
+            epoch: watch::Sender::new(None),
+            options,
+        })
+    }
+
     /// This broker's id.
     pub fn id(&self) -> BrokerId {
         self.options.broker_id()

@@ -7,6 +7,7 @@
 //! - `threads`: the log threads and the actors on them, the only ones who write to logs.
 //! - `services`: what faces ask, one room each.
 //! - `reconcile`: makes the hosted replicas what the metadata image says.
+//! - `life`: start, upkeep, stop.
 //!
 //! Invariants:
 //! 1. A replica's log is written by its actor alone, on one thread, in the order in which jobs were posted.
@@ -18,6 +19,7 @@ pub mod api;
 mod broker;
 mod clock;
 mod face;
+mod life;
 mod log_config;
 mod options;
 mod partition;
@@ -25,9 +27,12 @@ mod phase;
 mod reconcile;
 mod services;
 mod telemetry;
+#[cfg(test)]
+mod tests;
 mod threads;
 
 pub use broker::Broker;
 pub use face::{Face, FaceError};
+pub use life::{BrokerDeps, RunError, RunningBroker, StartError, start};
 pub use options::{BrokerOptions, DEFAULT_QUEUED_BYTES};
 pub use phase::{Phase, PhaseReporter};

@@ -1,5 +1,6 @@
 //! What an operator may say about a broker process, under Kafka's names.
 
+use levada_log::DEFAULT_MAX_OPEN_FILES;
 use levada_metadata::config::{BROKER_CONFIGS, StaticConfigs};
 use levada_service::options::{CommaList, OptionsError, OptionsLoader};
 use levada_types::BrokerId;
@@ -25,6 +26,9 @@ pub struct BrokerOptions {
     /// too; these only write, so the default is one for each core up to 4.
     #[serde(rename = "num.io.threads")]
     pub io_threads: usize,
+    /// Files kept open over all logs.
+    #[serde(rename = "log.max.open.files")]
+    pub max_open_files: usize,
     /// Threads per data directory that check logs at the start.
     #[serde(rename = "num.recovery.threads.per.data.dir")]
     pub recovery_threads: usize,
@@ -116,6 +120,7 @@ impl Default for BrokerOptions {
             rack: None,
             boot_id: None,
             io_threads: cores.min(DEFAULT_IO_THREADS_MAX),
+            max_open_files: DEFAULT_MAX_OPEN_FILES,
             recovery_threads: 2,
             queued_max_request_bytes: -1,
             fetch_max_bytes: 57_671_680,
@@ -128,6 +133,42 @@ impl Default for BrokerOptions {
             full_probe_interval_ms: 2_000,
             drain_timeout_ms: 10_000,
             statics: StaticConfigs::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(set: &[&str]) -> Result<BrokerOptions, OptionsError> {
+        let set: Vec<String> = set.iter().map(|&one| one.to_owned()).collect();
+        let mut loader = OptionsLoader::new().set(&set)?;
+        let options = BrokerOptions::load(&mut loader)?;
+        loader.finish()?;
+        Ok(options)
+    }
+
+    #[test]
+    fn options_and_settings_come_from_one_source() {
+        let options = load(&["node.id=3", "log.dirs=/a,/b", "log.retention.hours=2", "broker.rack=r1"]).unwrap();
+        assert_eq!(options.broker_id(), BrokerId(3));
+        assert_eq!(options.log_dirs.iter().collect::<Vec<_>>(), ["/a", "/b"]);
+        assert_eq!(options.rack.as_deref(), Some("r1"));
+        assert_eq!(options.statics.get("log.retention.hours"), Some("2"));
+        assert_eq!(options.queued_bytes(), DEFAULT_QUEUED_BYTES);
+    }
+
+    #[test]
+    fn what_is_missing_or_wrong_is_named() {
+        for (set, name) in [
+            (vec!["log.dirs=/a"], "node.id"),
+            (vec!["node.id=1"], "log.dirs"),
+            (vec!["node.id=1", "log.dirs=/a", "num.partitions=0"], "num.partitions"),
+            (vec!["node.id=1", "log.dirs=/a", "log.retention.weeks=1"], "log.retention.weeks"),
+        ] {
+            let error = load(&set).unwrap_err().to_string();
+            assert!(error.contains(name), "{error}");
         }
     }
 }

@@ -106,7 +106,7 @@ impl Broker {
         for partition in gone {
             match self.store.delete(partition.name(), now_ms) {
                 Ok(()) => {
-                    tracing::info!(partition = %partition.name(), topic_id = %partition.id().topic_id, "log deleted")
+                    tracing::info!(partition = %partition.name(), topic_id = %partition.id().topic_id, "log deleted");
                 }
                 Err(error) => tracing::error!(partition = %partition.name(), %error, "the log could not be deleted"),
             }
@@ -129,6 +129,7 @@ impl Broker {
             let role = Role::of(assignment, self.id(), min_in_sync);
             if let Some(partition) = self.partitions.get(&id) {
                 if reconfigure {
+                    partition.set_flushes_by_time(config.flush_ms.is_some());
                     partition.post(Job::Configure(Box::new(config.clone())));
                 }
                 assume(&partition, role);
@@ -152,8 +153,9 @@ impl Broker {
             .iter()
             .map(|log| TopicPartition { topic: log.topic.clone(), partition: log.partition.partition })
             .collect();
+        let by_time: Vec<bool> = logs.iter().map(|log| log.config.flush_ms.is_some()).collect();
         let opened = self.store.open_logs(logs, now_ms(), progress);
-        for (((id, opened), name), role) in opened.into_iter().zip(names).zip(roles) {
+        for ((((id, opened), name), role), flushes_by_time) in opened.into_iter().zip(names).zip(roles).zip(by_time) {
             let opened = match opened {
                 Ok(opened) => opened,
                 Err(error) => {
@@ -166,12 +168,18 @@ impl Broker {
                 tracing::error!(partition = %name, directory = %opened.directory, "the directory has no log thread");
                 continue;
             };
-            // What the checkpoint says was committed is; a log that lost its tail may end before it.
-            let end = opened.reader.log_end_offset();
-            let committed = self.store.high_watermark(&name).unwrap_or(0).clamp(opened.reader.log_start_offset(), end);
+            let (start, end) = (opened.reader.log_start_offset(), opened.reader.log_end_offset());
+            let committed = if role.leads && role.is_alone_in_sync() {
+                // A sole replica in sync has committed whatever its log holds.
+                end
+            } else {
+                // What the checkpoint says was committed is; a log that lost its tail may end before it.
+                self.store.high_watermark(&name).unwrap_or(0).clamp(start, end)
+            };
             let follower = Role { leads: false, ..role };
             let partition = Partition::new(id, name, opened.directory, opened.reader, follower, committed, queue);
             let partition = Arc::new(partition);
+            partition.set_flushes_by_time(flushes_by_time);
             partition.post(Job::Open(Box::new(opened.writer)));
             assume(&partition, role);
             if let Some(assignment) = image.partition(id.topic_id, id.partition) {
@@ -214,10 +222,10 @@ impl Broker {
             }
             match self.store.mark_stray(&found.partition, now_ms) {
                 Ok(()) => {
-                    tracing::warn!(partition = %found.partition, "log set aside: it is not assigned to this broker")
+                    tracing::warn!(partition = %found.partition, "log set aside: it is not assigned to this broker");
                 }
                 Err(error) => {
-                    tracing::error!(partition = %found.partition, %error, "a stray log could not be set aside")
+                    tracing::error!(partition = %found.partition, %error, "a stray log could not be set aside");
                 }
             }
         }
@@ -241,6 +249,9 @@ fn assume(partition: &Arc<Partition>, role: Role) {
         partition.post(Job::Follow);
     }
     partition.take_role(role);
+    if role.leads {
+        partition.post(Job::Settle);
+    }
 }
 
 /// Posts each replica its last job and waits for all. Says whether all went well.

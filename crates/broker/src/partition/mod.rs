@@ -8,7 +8,7 @@ mod table;
 mod waiter;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, Ordering};
 
 use arc_swap::ArcSwap;
 use levada_log::LogReader;
@@ -30,6 +30,7 @@ pub(crate) struct Partition {
     role: ArcSwap<Role>,
     high_watermark: AtomicI64,
     health: AtomicU8,
+    flushes_by_time: AtomicBool,
     mailbox: Mailbox<Job>,
     queue: Arc<ReadyQueue<Arc<Partition>>>,
     waiters: WaitList,
@@ -65,6 +66,7 @@ impl Partition {
             role: ArcSwap::from_pointee(role),
             high_watermark: AtomicI64::new(high_watermark),
             health: AtomicU8::new(Health::Good as u8),
+            flushes_by_time: AtomicBool::new(false),
             mailbox: Mailbox::default(),
             queue,
             waiters: WaitList::default(),
@@ -131,11 +133,14 @@ impl Partition {
         }
     }
 
-    /// Moves the high watermark up to `to`, which makes `bytes` more visible, and tells those who sleep here.
-    pub(crate) fn raise_high_watermark(&self, to: Offset, bytes: u64) {
+    /// Moves the high watermark up to `to`, which makes `bytes` more visible (0 if unknown), and tells those who sleep
+    /// here.
+    fn raise_high_watermark(&self, to: Offset, bytes: u64) {
         let before = self.high_watermark.fetch_max(to, Ordering::AcqRel);
-        if before < to {
-            self.waiters.gain(bytes);
+        match bytes {
+            _ if before >= to => {}
+            0 => self.waiters.look_again(),
+            bytes => self.waiters.gain(bytes),
         }
     }
 
@@ -163,6 +168,15 @@ impl Partition {
             )),
             Health::Gone => Err(ErrorCode::UnknownTopicOrPartition.into()),
         }
+    }
+
+    /// Whether the topic asks for a flush after some time (`flush.ms`).
+    pub(crate) fn flushes_by_time(&self) -> bool {
+        self.flushes_by_time.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_flushes_by_time(&self, flushes: bool) {
+        self.flushes_by_time.store(flushes, Ordering::Relaxed);
     }
 
     /// Gives a job to the replica's actor; jobs are done in the order in which they are posted. A job that comes after

@@ -29,6 +29,7 @@ impl PartitionTable {
         self.0.iter().map(|entry| Arc::clone(entry.value())).collect()
     }
 
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }

@@ -24,6 +24,13 @@ pub(super) fn epoch_end(partition: &Partition, epoch: LeaderEpoch) -> Option<Epo
     if epoch > role.leader_epoch {
         return None;
     }
-    let found = partition.reader().end_offset_for_epoch(epoch)?;
-    Some(EpochEnd { epoch: found.epoch, end_offset: found.end_offset })
+    let reader = partition.reader();
+    match reader.latest_epoch() {
+        // Epochs without a record, between the last one that has any and the current one, ended where they began.
+        Some(latest) if latest < epoch => Some(EpochEnd { epoch: latest, end_offset: reader.log_end_offset() }),
+        _ => {
+            let found = reader.end_offset_for_epoch(epoch)?;
+            Some(EpochEnd { epoch: found.epoch, end_offset: found.end_offset })
+        }
+    }
 }

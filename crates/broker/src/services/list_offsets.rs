@@ -54,7 +54,7 @@ fn find(partition: &Partition, spec: OffsetSpec, isolation: Isolation) -> Answer
             Ok(FoundOffset { offset: visible_end, timestamp: -1, leader_epoch: reader.latest_epoch() })
         }
         OffsetSpec::LatestTiered => Ok(NOT_FOUND),
-        OffsetSpec::MaxTimestamp => reader.max_timestamp_offset().map(found).map_err(refused),
+        OffsetSpec::MaxTimestamp => reader.max_timestamp_offset(visible_end).map(found).map_err(refused),
         OffsetSpec::Timestamp(timestamp) => {
             reader.offset_for_timestamp(timestamp, visible_end).map(found).map_err(refused)
         }

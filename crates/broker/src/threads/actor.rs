@@ -73,6 +73,7 @@ impl Actor {
                 Job::Append(_) | Job::Open(_) => {}
                 Job::Lead(epoch) => self.lead(epoch),
                 Job::Follow => self.follow(),
+                Job::Settle => self.settle(),
                 Job::DeleteRecords(delete) => self.delete_records(delete),
                 Job::DescribeProducers(answer) => answer.fill(Some(self.describe_producers())),
                 Job::Configure(config) => self.writer.update_config(*config),
@@ -101,7 +102,8 @@ impl Actor {
                 answer.fill(closed.is_ok());
             }
             End::Abandon(answer) => {
-                drop(self.writer);
+                // The writer goes before the answer, so that whoever waits may delete the log.
+                drop(self);
                 answer.fill(true);
             }
         }
@@ -193,8 +195,13 @@ impl Actor {
         }
         self.follow();
         self.leads = Some(epoch);
-        // A sole replica in sync has committed whatever its log holds.
-        self.partition.appended(self.writer.log_end_offset(), 0);
+    }
+
+    fn settle(&mut self) {
+        if self.leads.is_some() {
+            self.partition.appended(self.writer.log_end_offset(), 0);
+            self.answer_committed();
+        }
     }
 
     fn follow(&mut self) {

@@ -19,6 +19,8 @@ pub(crate) enum Job {
     Lead(LeaderEpoch),
     /// Lead it no more.
     Follow,
+    /// The in-sync set may have changed: commit what it allows by now.
+    Settle,
     /// Move the log start offset up.
     DeleteRecords(DeleteRecords),
     /// Tell which producers the log remembers.

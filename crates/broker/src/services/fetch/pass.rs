@@ -80,7 +80,7 @@ impl Bounds {
                 }
                 Err(error) => Err(error.clone()),
             };
-            let answer = read.unwrap_or_else(|error| refusal(asked, partition.as_ref().ok(), error));
+            let answer = read.unwrap_or_else(|error| refusal(asked, partition.as_ref().ok(), &error));
             let found = answer.records.as_ref().map_or(0, levada_log::Slice::len);
             pass.bytes += found as u64;
             room = room.saturating_sub(u32::try_from(found).unwrap_or(u32::MAX));
@@ -91,7 +91,7 @@ impl Bounds {
     }
 
     fn refused(&self, code: ErrorCode) -> Pass {
-        let answers = self.targets.iter().map(|(asked, _)| refusal(asked, None, code.into())).collect();
+        let answers = self.targets.iter().map(|(asked, _)| refusal(asked, None, &code.into())).collect();
         Pass { answers, bytes: 0, urgent: true }
     }
 }
@@ -187,7 +187,7 @@ fn divergence(partition: &Partition, epoch: LeaderEpoch, offset: Offset) -> Resu
     Ok((end.epoch < epoch || end.end_offset < offset).then_some(end))
 }
 
-fn refusal(asked: &FetchPartition, partition: Option<&Arc<Partition>>, error: PartitionError) -> FetchedPartition {
+fn refusal(asked: &FetchPartition, partition: Option<&Arc<Partition>>, error: &PartitionError) -> FetchedPartition {
     // With these the client looks for another offset, and is told between which ones.
     let known = partition.filter(|_| error.code == ErrorCode::OffsetOutOfRange);
     FetchedPartition {

@@ -1,0 +1,75 @@
+//! Topics that come and go, restarts, disks that fail.
+
+use levada_types::{ErrorCode, TopicIdPartition};
+
+use super::world::{BROKER, OTHER, World, batch, code, held_by, tp};
+
+#[tokio::test]
+async fn a_clean_restart_keeps_everything() {
+    let mut world = World::new();
+    let topic = world.create("orders", 3);
+    for index in 0..3 {
+        world.put(tp(topic, index), &["a", "b"]).await;
+    }
+    let world = world.restart();
+    for index in 0..3 {
+        let fetched = world.get(tp(topic, index), 0).await;
+        assert_eq!((fetched.error, fetched.high_watermark), (ErrorCode::None, 2));
+        assert_eq!(world.values(tp(topic, index), 0).await, ["a", "b"]);
+        assert_eq!(world.put(tp(topic, index), &["c"]).await, 2);
+    }
+}
+
+#[tokio::test]
+async fn a_topic_created_again_under_its_name_is_another_topic() {
+    let mut world = World::new();
+    let first = tp(world.create("orders", 1), 0);
+    world.put(first, &["old"]).await;
+    world.delete(first.topic_id);
+    let second = tp(world.create("orders", 1), 0);
+    assert_eq!(world.put(second, &["new"]).await, 0);
+    assert_eq!(world.values(second, 0).await, ["new"]);
+    assert_eq!(code(&world.produce(first, batch(&["late"])).await), ErrorCode::UnknownTopicId);
+    let world = world.restart();
+    assert_eq!(world.values(second, 0).await, ["new"]);
+}
+
+#[tokio::test]
+async fn a_replica_that_moved_away_is_no_longer_hosted() {
+    let mut world = World::new();
+    let id = tp(world.create("orders", 1), 0);
+    world.put(id, &["a"]).await;
+    world.assign(id, held_by(&[OTHER], Some(OTHER), 1, &[OTHER]));
+    assert_eq!(world.broker.partitions.len(), 0);
+    assert_eq!(world.get(id, 0).await.error, ErrorCode::NotLeaderOrFollower);
+    // If it comes back, it comes back empty.
+    world.assign(id, held_by(&[BROKER], Some(BROKER), 2, &[BROKER]));
+    assert_eq!(world.get(id, 0).await.high_watermark, 0);
+}
+
+#[tokio::test]
+async fn logs_that_a_current_image_does_not_know_are_set_aside() {
+    let mut world = World::new();
+    let kept = tp(world.create("kept", 1), 0);
+    let stray = tp(world.create("stray", 1), 0);
+    world.put(stray, &["a"]).await;
+    // The topic goes while the broker is away.
+    let world = world.restart_without(stray.topic_id);
+    world.broker.mark_strays(&world.broker.image());
+    let found: Vec<_> = world.broker.store.partitions().into_iter().filter_map(|found| found.topic_id).collect();
+    assert_eq!(found, [kept.topic_id]);
+}
+
+#[tokio::test]
+async fn many_partitions_are_created_in_one_step() {
+    let mut world = World::new();
+    let topic = world.create("wide", 500);
+    assert_eq!(world.broker.partitions.len(), 500);
+    let ids: Vec<TopicIdPartition> = (0..500).map(|index| tp(topic, index)).collect();
+    for id in &ids {
+        world.put(*id, &["a"]).await;
+    }
+    assert_eq!(world.values(ids[499], 0).await, ["a"]);
+    world.delete(topic);
+    assert_eq!(world.broker.partitions.len(), 0);
+}
