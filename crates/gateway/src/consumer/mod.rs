@@ -1,0 +1,92 @@
+//! `levada.v1.Consumer`: reading records as a stream.
+//!
+//! The service is written on the HTTP level instead of with tonic's generated server, because tonic's codec copies every
+//! message into its own buffer, and record bytes are most of what a broker sends. The wire format is the same.
+
+mod body;
+mod frame;
+mod position;
+mod pump;
+mod records;
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::{HeaderValue, Request, Response, header};
+use levada_proto::v1;
+use tonic::Status;
+use tonic::body::Body;
+use tonic::codec::{Codec as _, Streaming};
+use tonic::server::NamedService;
+use tonic_prost::ProstCodec;
+use tower::Service;
+
+pub(crate) use position::offset_spec;
+
+use body::FetchBody;
+use frame::Frame;
+use pump::Pump;
+
+use crate::gateway::Gateway;
+
+/// The largest request; one of ten thousand partitions with long names is smaller.
+const MAX_REQUEST_BYTES: usize = 4 << 20;
+
+/// The service.
+#[derive(Clone)]
+pub(crate) struct ConsumerServer {
+    gateway: Arc<Gateway>,
+}
+
+impl ConsumerServer {
+    pub(crate) fn new(gateway: Arc<Gateway>) -> Self {
+        Self { gateway }
+    }
+
+    async fn fetch(self, request: Request<Body>) -> Result<Response<Body>, Status> {
+        let decoder = ProstCodec::<v1::FetchResponse, v1::FetchRequest>::default().decoder();
+        let body = request.into_body();
+        let mut requests = Streaming::new_request(decoder, body, None, Some(MAX_REQUEST_BYTES));
+        let request = requests.message().await?.ok_or_else(|| Status::invalid_argument("the request is missing"))?;
+        let pump = Pump::open(self.gateway, request).await?;
+        let frames = futures::stream::unfold(Some(pump), |pump| async move {
+            let mut pump = pump?;
+            match pump.next().await {
+                Ok(Some(frame)) => Some((Ok::<Frame, Status>(frame), Some(pump))),
+                Ok(None) => None,
+                Err(status) => Some((Err(status), None)),
+            }
+        });
+        let mut response = Response::new(Body::new(FetchBody::new(Box::pin(frames))));
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+        Ok(response)
+    }
+}
+
+impl NamedService for ConsumerServer {
+    const NAME: &'static str = v1::consumer_server::SERVICE_NAME;
+}
+
+impl Service<Request<Body>> for ConsumerServer {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let service = self.clone();
+        Box::pin(async move {
+            let answer = match request.uri().path() {
+                "/levada.v1.Consumer/Fetch" => service.fetch(request).await,
+                _ => Err(Status::unimplemented("levada.v1.Consumer has no such method")),
+            };
+            Ok(answer.unwrap_or_else(|status| status.into_http()))
+        })
+    }
+}

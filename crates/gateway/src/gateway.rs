@@ -1,0 +1,39 @@
+//! What the public services share.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use levada_broker::Broker;
+use levada_broker::api::PartitionError;
+use levada_types::ErrorCode;
+use tokio_util::sync::CancellationToken;
+
+use crate::GatewayOptions;
+
+/// The broker behind the services, and their limits.
+pub(crate) struct Gateway {
+    pub(crate) broker: Arc<Broker>,
+    pub(crate) options: GatewayOptions,
+    /// Cancelled when the broker stops: endless streams end then.
+    pub(crate) shutdown: CancellationToken,
+    /// Counts produce requests, to spread records without a key.
+    pub(crate) spread: AtomicUsize,
+}
+
+impl Gateway {
+    pub(crate) fn new(broker: Arc<Broker>, options: GatewayOptions, shutdown: CancellationToken) -> Self {
+        Self { broker, options, shutdown, spread: AtomicUsize::new(0) }
+    }
+
+    /// Creates the topic of this name if the broker does that at all.
+    pub(crate) async fn create_on_demand(&self, name: &str) -> Result<(), PartitionError> {
+        let created = self.broker.auto_create_topics(&[name]).await;
+        match created.into_iter().next() {
+            Some(Ok(())) => Ok(()),
+            Some(Err(ErrorCode::UnknownTopicOrPartition)) | None => {
+                Err(PartitionError::new(ErrorCode::UnknownTopicOrPartition, format!("there is no topic {name:?}")))
+            }
+            Some(Err(code)) => Err(code.into()),
+        }
+    }
+}

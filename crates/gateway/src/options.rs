@@ -1,0 +1,35 @@
+//! The limits of the public gRPC services, by name.
+
+use serde::{Deserialize, Serialize};
+
+/// What the gateway allows one client. The limits of the server itself are in `levada_service::grpc::GrpcOptions`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GatewayOptions {
+    /// Batches of one produce stream that may be unanswered; at the bound the stream is not read.
+    #[serde(rename = "grpc.produce.stream.max.unanswered")]
+    pub produce_stream_max_unanswered: usize,
+    /// The largest fetch response, in bytes of stored batches, whatever a client asks for. One larger batch is sent whole.
+    #[serde(rename = "grpc.fetch.max.response.bytes")]
+    pub fetch_max_response_bytes: u32,
+    /// Partitions that one fetch stream may read.
+    #[serde(rename = "grpc.fetch.max.partitions")]
+    pub fetch_max_partitions: usize,
+    /// Topics that one page of a listing may have.
+    #[serde(rename = "grpc.list.max.page.size")]
+    pub list_max_page_size: usize,
+}
+
+impl Default for GatewayOptions {
+    fn default() -> Self {
+        Self {
+            // Far more than a stream needs to be busy, and small enough that all answers fit HTTP/2's smallest window.
+            produce_stream_max_unanswered: 256,
+            // Larger responses cost no less per byte.
+            fetch_max_response_bytes: 8 << 20,
+            fetch_max_partitions: 10_000,
+            // About a megabyte of topics with short names.
+            list_max_page_size: 10_000,
+        }
+    }
+}
