@@ -1,0 +1,316 @@
+//! The Raft log, vote and markers as trees of one sled database.
+//!
+//! An entry is stored in parts, because sled moves values beyond an eighth of a segment into files of their own. Part n of
+//! entry i has the key (i, n), both big-endian, so that keys sort as entries do; part 0 begins with the number of parts.
+
+use std::io;
+use std::ops::{Bound, RangeBounds};
+use std::path::{Path, PathBuf};
+
+use levada_proto::internal as pb;
+use prost::Message;
+use sled::{Batch, Db, IVec, Tree};
+
+use super::types::{RaftEntry, RaftLogId, RaftVote, StorageError};
+use super::wire::{entry_from, entry_to, log_id_from, log_id_to, malformed, vote_from, vote_to};
+
+/// Memory that sled may keep pages in. The log is read once at the start and otherwise only by followers that lag.
+const CACHE_BYTES: u64 = 1 << 20;
+
+/// Bytes of one part of an entry.
+const PART_BYTES: usize = 16 * 1024;
+
+/// How often a database that is still locked by its former owner in this process is tried again; sled unlocks late.
+const OPEN_TRIES: u32 = 50;
+
+/// How long to wait between the tries, in milliseconds.
+const OPEN_PAUSE_MS: u64 = 20;
+
+const VOTE: &[u8] = b"vote";
+const COMMITTED: &[u8] = b"committed";
+const PURGED: &[u8] = b"purged";
+const NODE: &[u8] = b"node";
+
+/// The stored log. Clones share it. Writes are in memory until [`super::log_sync::LogSync`] has made them durable.
+#[derive(Clone)]
+pub(super) struct LogTree {
+    path: PathBuf,
+    db: Db,
+    log: Tree,
+    markers: Tree,
+}
+
+impl LogTree {
+    /// Opens or creates the database in `path` for the controller `node`. Blocks.
+    pub(super) fn open(path: &Path, node: u64) -> Result<Self, StorageError> {
+        let failed = |source| StorageError::Open { path: path.to_owned(), source };
+        let db = open_patiently(path).map_err(failed)?;
+        let log = db.open_tree("log").map_err(failed)?;
+        let markers = db.open_tree("markers").map_err(failed)?;
+        let tree = Self { path: path.to_owned(), db, log, markers };
+        match tree.markers.get(NODE).map_err(failed)? {
+            None => {
+                tree.markers.insert(NODE, &node.to_be_bytes()).map_err(failed)?;
+            }
+            Some(bytes) => {
+                let found = <[u8; 8]>::try_from(&*bytes).map(u64::from_be_bytes).map_err(|_| {
+                    StorageError::Damaged { path: path.to_owned(), what: "the node id is not 8 bytes long".to_owned() }
+                })?;
+                if found != node {
+                    return Err(StorageError::OtherNode { path: path.to_owned(), found, expected: node });
+                }
+            }
+        }
+        Ok(tree)
+    }
+
+    pub(super) fn db(&self) -> Db {
+        self.db.clone()
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn vote(&self) -> io::Result<Option<RaftVote>> {
+        let vote: Option<pb::RaftVote> = self.marker(VOTE)?;
+        vote.map(|vote| vote_from(Some(vote))).transpose()
+    }
+
+    pub(super) fn set_vote(&self, vote: &RaftVote) -> io::Result<()> {
+        self.set_marker(VOTE, &vote_to(vote))
+    }
+
+    pub(super) fn committed(&self) -> io::Result<Option<RaftLogId>> {
+        self.marker(COMMITTED)?.map(log_id_from).transpose()
+    }
+
+    pub(super) fn set_committed(&self, committed: Option<&RaftLogId>) -> io::Result<()> {
+        match committed {
+            Some(id) => self.set_marker(COMMITTED, &log_id_to(id)),
+            None => self.markers.remove(COMMITTED).map(drop).map_err(io::Error::from),
+        }
+    }
+
+    pub(super) fn purged(&self) -> io::Result<Option<RaftLogId>> {
+        self.marker(PURGED)?.map(log_id_from).transpose()
+    }
+
+    /// The position of the newest entry.
+    pub(super) fn last(&self) -> io::Result<Option<RaftLogId>> {
+        let Some((key, _)) = self.log.last()? else { return Ok(None) };
+        let (index, _) = parse_key(&key)?;
+        Ok(self.read(index..=index)?.pop().map(|entry| entry.log_id))
+    }
+
+    /// The entries of `range` that there are, which must be without a gap.
+    pub(super) fn read(&self, range: impl RangeBounds<u64>) -> io::Result<Vec<RaftEntry>> {
+        let from = match range.start_bound() {
+            Bound::Included(index) => *index,
+            Bound::Excluded(index) => index.saturating_add(1),
+            Bound::Unbounded => 0,
+        };
+        let to = match range.end_bound() {
+            Bound::Included(index) => index.saturating_add(1),
+            Bound::Excluded(index) => *index,
+            Bound::Unbounded => u64::MAX,
+        };
+        let mut entries: Vec<RaftEntry> = Vec::new();
+        let mut parts = self.log.range(key(from, 0)..key(to, 0));
+        while let Some(part) = parts.next() {
+            let (first_key, first) = part?;
+            let (index, number) = parse_key(&first_key)?;
+            let (count, head) = first.split_first_chunk::<4>().ok_or_else(|| self.damaged(index))?;
+            if number != 0 {
+                return Err(self.damaged(index));
+            }
+            let mut bytes = head.to_vec();
+            for expected in 1..u32::from_be_bytes(*count) {
+                let (key, part) = parts.next().ok_or_else(|| self.damaged(index))??;
+                if parse_key(&key)? != (index, expected) {
+                    return Err(self.damaged(index));
+                }
+                bytes.extend_from_slice(&part);
+            }
+            let entry = entry_from(pb::RaftEntry::decode(bytes.as_slice())?)?;
+            let follows = entries.last().is_none_or(|before| before.log_id.index + 1 == index);
+            if entry.log_id.index != index || !follows {
+                return Err(self.damaged(index));
+            }
+            entries.push(entry);
+        }
+        Ok(entries)
+    }
+
+    /// Adds entries, all of them or none.
+    pub(super) fn append(&self, entries: impl IntoIterator<Item = RaftEntry>) -> io::Result<()> {
+        let mut batch = Batch::default();
+        for entry in entries {
+            let bytes = entry_to(&entry).encode_to_vec();
+            let count = u32::try_from(bytes.len().div_ceil(PART_BYTES).max(1)).map_err(io::Error::other)?;
+            for (number, part) in (0..count).zip(bytes.chunks(PART_BYTES)) {
+                let value: IVec = match number {
+                    0 => [&count.to_be_bytes(), part].concat().into(),
+                    _ => part.into(),
+                };
+                batch.insert(&key(entry.log_id.index, number), value);
+            }
+        }
+        self.log.apply_batch(batch).map_err(io::Error::from)
+    }
+
+    /// Drops every entry after `last`, or all of them, from the newest backwards.
+    pub(super) fn truncate_after(&self, last: Option<u64>) -> io::Result<()> {
+        let from = last.map_or(0, |index| index.saturating_add(1));
+        let mut batch = Batch::default();
+        for key in self.log.range(key(from, 0)..).keys().rev() {
+            batch.remove(key?);
+        }
+        self.log.apply_batch(batch).map_err(io::Error::from)
+    }
+
+    /// Drops every entry up to and including `upto`, and remembers that.
+    pub(super) fn purge(&self, upto: &RaftLogId) -> io::Result<()> {
+        self.set_marker(PURGED, &log_id_to(upto))?;
+        let mut batch = Batch::default();
+        for key in self.log.range(..key(upto.index.saturating_add(1), 0)).keys() {
+            batch.remove(key?);
+        }
+        self.log.apply_batch(batch).map_err(io::Error::from)
+    }
+
+    fn marker<M: Message + Default>(&self, name: &[u8]) -> io::Result<Option<M>> {
+        let bytes = self.markers.get(name)?;
+        bytes.map(|bytes| M::decode(&*bytes).map_err(io::Error::from)).transpose()
+    }
+
+    fn set_marker(&self, name: &[u8], message: &impl Message) -> io::Result<()> {
+        self.markers.insert(name, message.encode_to_vec()).map(drop).map_err(io::Error::from)
+    }
+
+    fn damaged(&self, index: u64) -> io::Error {
+        malformed(&format!("entry {index} of the log in {} is damaged", self.path.display()))
+    }
+}
+
+fn open_patiently(path: &Path) -> sled::Result<Db> {
+    let config = sled::Config::new()
+        .path(path)
+        .cache_capacity(CACHE_BYTES)
+        .mode(sled::Mode::LowSpace)
+        // LogSync flushes; a second flusher would only add noise.
+        .flush_every_ms(None);
+    let mut tries = 1;
+    loop {
+        match config.open() {
+            Err(sled::Error::Io(error)) if is_locked(&error) && tries < OPEN_TRIES => {
+                tries += 1;
+                std::thread::sleep(std::time::Duration::from_millis(OPEN_PAUSE_MS));
+            }
+            opened => return opened,
+        }
+    }
+}
+
+fn is_locked(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::WouldBlock || error.to_string().contains("could not acquire lock")
+}
+
+fn key(index: u64, part: u32) -> [u8; 12] {
+    let mut key = [0; 12];
+    key[..8].copy_from_slice(&index.to_be_bytes());
+    key[8..].copy_from_slice(&part.to_be_bytes());
+    key
+}
+
+fn parse_key(key: &[u8]) -> io::Result<(u64, u32)> {
+    let (index, part) = key.split_first_chunk::<8>().ok_or_else(|| malformed("a key of the log"))?;
+    let part = <[u8; 4]>::try_from(part).map_err(|_| malformed("a key of the log"))?;
+    Ok((u64::from_be_bytes(*index), u32::from_be_bytes(part)))
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use openraft::EntryPayload;
+
+    use super::*;
+    use crate::raft::types::{EntryData, RaftLeaderId};
+
+    fn entry(index: u64, len: usize) -> RaftEntry {
+        let payload = EntryPayload::Normal(EntryData(Bytes::from(vec![index as u8; len])));
+        RaftEntry { log_id: log_id(index), payload }
+    }
+
+    fn log_id(index: u64) -> RaftLogId {
+        RaftLogId { leader_id: RaftLeaderId { term: 1, node_id: 1 }, index }
+    }
+
+    fn indexes(tree: &LogTree) -> Vec<u64> {
+        tree.read(..).unwrap().iter().map(|entry| entry.log_id.index).collect()
+    }
+
+    #[test]
+    fn entries_of_any_size_come_back_as_they_were() {
+        let dir = tempfile::tempdir().unwrap();
+        let tree = LogTree::open(dir.path(), 1).unwrap();
+        let sizes = [0, 1, PART_BYTES - 1, PART_BYTES, PART_BYTES + 1, 5 * PART_BYTES, 1_000_000];
+        let entries: Vec<RaftEntry> = (7..).zip(sizes).map(|(index, len)| entry(index, len)).collect();
+        tree.append(entries.clone()).unwrap();
+        for (read, written) in tree.read(7..).unwrap().iter().zip(&entries) {
+            assert_eq!((read.log_id, &read.payload), (written.log_id, &written.payload));
+        }
+        assert_eq!(tree.read(9..=10).unwrap().len(), 2);
+        assert_eq!(tree.last().unwrap(), Some(log_id(13)));
+    }
+
+    #[test]
+    fn truncating_and_purging_leave_what_lies_between() {
+        let dir = tempfile::tempdir().unwrap();
+        let tree = LogTree::open(dir.path(), 1).unwrap();
+        tree.append((1..=9).map(|index| entry(index, 3 * PART_BYTES))).unwrap();
+        tree.truncate_after(Some(7)).unwrap();
+        tree.purge(&log_id(2)).unwrap();
+        assert_eq!(indexes(&tree), [3, 4, 5, 6, 7]);
+        assert_eq!(tree.purged().unwrap(), Some(log_id(2)));
+        tree.truncate_after(None).unwrap();
+        assert_eq!(tree.last().unwrap(), None);
+    }
+
+    #[test]
+    fn everything_survives_a_restart() {
+        let dir = tempfile::tempdir().unwrap();
+        let vote = RaftVote { leader_id: RaftLeaderId { term: 5, node_id: 1 }, committed: true };
+        {
+            let tree = LogTree::open(dir.path(), 1).unwrap();
+            tree.append((1..=3).map(|index| entry(index, 10))).unwrap();
+            tree.set_vote(&vote).unwrap();
+            tree.set_committed(Some(&log_id(2))).unwrap();
+            tree.db().flush().unwrap();
+        }
+        let tree = LogTree::open(dir.path(), 1).unwrap();
+        assert_eq!(indexes(&tree), [1, 2, 3]);
+        assert_eq!(tree.vote().unwrap(), Some(vote));
+        assert_eq!(tree.committed().unwrap(), Some(log_id(2)));
+    }
+
+    #[test]
+    fn another_nodes_log_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(LogTree::open(dir.path(), 1).unwrap());
+        let error = LogTree::open(dir.path(), 2).err().unwrap();
+        assert!(matches!(error, StorageError::OtherNode { found: 1, expected: 2, .. }));
+    }
+
+    #[test]
+    fn a_damaged_entry_is_an_error_not_a_gap() {
+        let dir = tempfile::tempdir().unwrap();
+        let tree = LogTree::open(dir.path(), 1).unwrap();
+        tree.append((1..=3).map(|index| entry(index, 2 * PART_BYTES))).unwrap();
+        tree.log.remove(key(2, 1)).unwrap();
+        assert!(tree.read(..).is_err());
+        tree.log.remove(key(2, 0)).unwrap();
+        tree.log.remove(key(2, 2)).unwrap();
+        assert!(tree.read(..).is_err(), "a gap");
+    }
+}

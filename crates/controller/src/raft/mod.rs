@@ -1,0 +1,16 @@
+//! The metadata log on Raft. Nothing outside this folder knows openraft or sled, so that a change of either stays here.
+
+mod log_store;
+mod log_sync;
+mod log_tree;
+mod network;
+mod node;
+mod service;
+mod snapshot_file;
+mod state_machine;
+mod types;
+mod wire;
+
+pub(crate) use node::{Leadership, RaftNode, RaftOptions, Written};
+pub(crate) use snapshot_file::{CHUNK_BYTES, chunks, header};
+pub use types::StorageError;

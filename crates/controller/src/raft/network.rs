@@ -1,0 +1,231 @@
+//! Openraft's network: one gRPC channel to each other member of the quorum, and one more for snapshots.
+
+use std::error::Error;
+use std::future::Future;
+use std::io;
+use std::time::Duration;
+
+use futures::{Stream, StreamExt};
+use levada_proto::internal as pb;
+use levada_proto::internal::raft_client::RaftClient;
+use levada_service::grpc::Profile;
+use levada_service::net::{Address, Network};
+use openraft::errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable};
+use openraft::network::{Backoff, RPCOption, RaftNetworkFactory, RaftNetworkV2};
+use openraft::raft::{
+    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest, TransferLeaderResponse,
+    VoteRequest, VoteResponse,
+};
+use tokio::io::AsyncReadExt;
+use tonic::transport::Channel;
+use tonic::{Code, Request, Status};
+
+use super::snapshot_file::SnapshotFile;
+use super::types::{QuorumNode, RaftSnapshot, RaftVote, TypeConfig};
+use super::wire::{entry_to, log_id_to, malformed, optional_log_id, snapshot_meta_to, vote_from, vote_to};
+
+/// The pause after a member was not reached. Openraft's own default of 200 ms and more makes a member that is back wait.
+const UNREACHABLE_PAUSE: Duration = Duration::from_millis(50);
+
+/// Bytes of a snapshot in one message.
+const SNAPSHOT_PART_BYTES: usize = 256 * 1024;
+
+/// The largest message between controllers: entries are bounded by the limits of `levada-metadata`.
+pub(super) const MAX_MESSAGE_BYTES: usize = 64 << 20;
+
+/// Makes clients of the other members.
+#[derive(Debug, Clone)]
+pub(super) struct QuorumNetwork {
+    network: Network,
+}
+
+/// A client of one member.
+#[derive(Debug)]
+pub(super) struct Member {
+    /// `None` if its address cannot be read.
+    stub: Option<RaftClient<Channel>>,
+    address: String,
+}
+
+type RpcResult<T> = Result<T, RPCError<TypeConfig>>;
+
+impl QuorumNetwork {
+    pub(super) fn new(network: Network) -> Self {
+        Self { network }
+    }
+
+    fn member(&self, node: &QuorumNode) -> Member {
+        let address = node.internal_address.clone();
+        let channel = address.parse::<Address>().map(|address| self.network.dialer(address).channel(Profile::Control));
+        let stub = channel.ok().map(|channel| {
+            RaftClient::new(channel)
+                .max_decoding_message_size(MAX_MESSAGE_BYTES)
+                .max_encoding_message_size(MAX_MESSAGE_BYTES)
+        });
+        Member { stub, address }
+    }
+}
+
+impl RaftNetworkFactory<TypeConfig> for QuorumNetwork {
+    type Network = Member;
+
+    // Each client gets a channel of its own, so neither a snapshot nor a large append delays a heartbeat.
+    async fn new_client(&mut self, _: u64, node: &QuorumNode) -> Member {
+        self.member(node)
+    }
+}
+
+impl Member {
+    fn stub(&mut self) -> RpcResult<&mut RaftClient<Channel>> {
+        let address = &self.address;
+        self.stub.as_mut().ok_or_else(|| Unreachable::from_string(format!("{address:?} is not an address")).into())
+    }
+}
+
+/// A message with the time that openraft gives it.
+fn within<T>(message: T, option: &RPCOption) -> Request<T> {
+    let mut request = Request::new(message);
+    request.set_timeout(option.hard_ttl());
+    request
+}
+
+fn failed(status: &Status) -> RPCError<TypeConfig> {
+    match status.code() {
+        Code::Unavailable | Code::Unimplemented => Unreachable::from_string(status).into(),
+        _ => NetworkError::from_string(status).into(),
+    }
+}
+
+fn unreadable(error: &io::Error) -> RPCError<TypeConfig> {
+    NetworkError::from_string(error).into()
+}
+
+fn vote_request(rpc: &VoteRequest<TypeConfig>, pre_vote: bool) -> pb::VoteRequest {
+    pb::VoteRequest {
+        vote: Some(vote_to(&rpc.vote)),
+        last_log_id: rpc.last_log_id.as_ref().map(log_id_to),
+        pre_vote,
+        leadership_transfer: rpc.leadership_transfer,
+    }
+}
+
+fn vote_response(response: pb::VoteResponse) -> io::Result<VoteResponse<TypeConfig>> {
+    let vote = vote_from(response.vote)?;
+    Ok(VoteResponse { vote, vote_granted: response.vote_granted, last_log_id: optional_log_id(response.last_log_id)? })
+}
+
+fn append_response(response: pb::AppendEntriesResponse) -> io::Result<AppendEntriesResponse<TypeConfig>> {
+    use pb::append_entries_response::Kind;
+    Ok(match response.kind.ok_or_else(|| malformed("an answer of an unknown kind"))? {
+        Kind::Success(pb::RaftBlank {}) => AppendEntriesResponse::Success,
+        Kind::PartialSuccess(partial) => AppendEntriesResponse::PartialSuccess(optional_log_id(partial.log_id)?),
+        Kind::Conflict(pb::RaftBlank {}) => AppendEntriesResponse::Conflict,
+        Kind::HigherVote(vote) => AppendEntriesResponse::HigherVote(vote_from(Some(vote))?),
+    })
+}
+
+impl Member {
+    async fn ask_for_vote(
+        &mut self,
+        rpc: &VoteRequest<TypeConfig>,
+        pre_vote: bool,
+        option: &RPCOption,
+    ) -> RpcResult<VoteResponse<TypeConfig>> {
+        let request = within(vote_request(rpc, pre_vote), option);
+        let response = self.stub()?.vote(request).await.map_err(|status| failed(&status))?;
+        vote_response(response.into_inner()).map_err(|error| unreadable(&error))
+    }
+}
+
+impl RaftNetworkV2<TypeConfig> for Member {
+    type SnapshotData = SnapshotFile;
+
+    async fn append_entries(
+        &mut self,
+        rpc: AppendEntriesRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> RpcResult<AppendEntriesResponse<TypeConfig>> {
+        let message = pb::AppendEntriesRequest {
+            vote: Some(vote_to(&rpc.vote)),
+            prev_log_id: rpc.prev_log_id.as_ref().map(log_id_to),
+            entries: rpc.entries.iter().map(entry_to).collect(),
+            leader_commit: rpc.leader_commit.as_ref().map(log_id_to),
+        };
+        let response = self.stub()?.append_entries(within(message, &option)).await.map_err(|status| failed(&status))?;
+        append_response(response.into_inner()).map_err(|error| unreadable(&error))
+    }
+
+    async fn vote(&mut self, rpc: VoteRequest<TypeConfig>, option: RPCOption) -> RpcResult<VoteResponse<TypeConfig>> {
+        self.ask_for_vote(&rpc, false, &option).await
+    }
+
+    async fn pre_vote(
+        &mut self,
+        rpc: VoteRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> RpcResult<VoteResponse<TypeConfig>> {
+        self.ask_for_vote(&rpc, true, &option).await
+    }
+
+    async fn full_snapshot(
+        &mut self,
+        vote: RaftVote,
+        snapshot: RaftSnapshot,
+        cancel: impl Future<Output = ReplicationClosed> + Send + 'static,
+        option: RPCOption,
+    ) -> Result<SnapshotResponse<TypeConfig>, StreamingError<TypeConfig>> {
+        let lost = |error: &dyn Error| StreamingError::Network(NetworkError::from_string(error));
+        let file = tokio::fs::File::open(snapshot.snapshot.path()).await.map_err(|e| lost(&e))?;
+        let size = file.metadata().await.map_err(|e| lost(&e))?.len();
+        let head =
+            pb::InstallSnapshotHead { vote: Some(vote_to(&vote)), meta: Some(snapshot_meta_to(&snapshot.meta)), size };
+        let head = pb::InstallSnapshotRequest { kind: Some(pb::install_snapshot_request::Kind::Head(head)) };
+        let messages = futures::stream::once(std::future::ready(head)).chain(parts(file));
+        let stub = self.stub().map_err(StreamingError::from)?;
+        let mut request = Request::new(messages);
+        request.set_timeout(option.hard_ttl());
+        let response = tokio::select! {
+            closed = cancel => return Err(closed.into()),
+            response = stub.install_snapshot(request) => response.map_err(|status| failed(&status))?,
+        };
+        let vote = vote_from(response.into_inner().vote).map_err(|e| lost(&e))?;
+        Ok(SnapshotResponse::new(vote))
+    }
+
+    async fn transfer_leader(
+        &mut self,
+        request: TransferLeaderRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> RpcResult<TransferLeaderResponse<TypeConfig>> {
+        let message = pb::TransferLeaderRequest {
+            from_leader: Some(vote_to(request.from_leader())),
+            to_node_id: *request.to_node_id(),
+            last_log_id: request.last_log_id().map(log_id_to),
+        };
+        self.stub()?.transfer_leader(within(message, &option)).await.map_err(|status| failed(&status))?;
+        Ok(Ok(()))
+    }
+
+    fn backoff(&self) -> Option<Backoff> {
+        Some(Backoff::new(std::iter::repeat(UNREACHABLE_PAUSE)))
+    }
+}
+
+/// The bytes of a snapshot as messages. A file that cannot be read ends the stream early, which the receiver notices by
+/// the size.
+fn parts(file: tokio::fs::File) -> impl Stream<Item = pb::InstallSnapshotRequest> {
+    futures::stream::unfold(file, |mut file| async move {
+        let mut part = vec![0; SNAPSHOT_PART_BYTES];
+        let read = match file.read(&mut part).await {
+            Ok(0) => return None,
+            Ok(read) => read,
+            Err(error) => {
+                tracing::warn!(%error, "a metadata snapshot cannot be read while it is sent");
+                return None;
+            }
+        };
+        part.truncate(read);
+        let kind = pb::install_snapshot_request::Kind::Data(part.into());
+        Some((pb::InstallSnapshotRequest { kind: Some(kind) }, file))
+    })
+}

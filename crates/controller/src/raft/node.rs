@@ -1,0 +1,196 @@
+//! This controller's member of the quorum: opened, asked to write, watched for leadership, closed.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use levada_proto::internal::raft_server::RaftServer;
+use levada_service::net::Network;
+use levada_types::MetadataOffset;
+use openraft::async_runtime::WatchReceiver;
+use openraft::impls::ProgressResponder;
+use openraft::{Config, ReadPolicy, ServerState, SnapshotPolicy};
+
+use super::log_store::LogStore;
+use super::log_tree::LogTree;
+use super::network::{MAX_MESSAGE_BYTES, QuorumNetwork};
+use super::service::QuorumService;
+use super::snapshot_file;
+use super::state_machine::StateMachine;
+use super::types::{EntryData, QuorumNode, Raft, RaftLeaderId, StorageError};
+use crate::feed::Feed;
+use crate::options::StartError;
+
+/// Entries that stay in the log behind a snapshot, so that a follower that lags a little needs no snapshot.
+const KEPT_BEHIND_SNAPSHOT: u64 = 1_000;
+
+/// Entries of one append, and of one write to the disk.
+const APPEND_ENTRIES: u64 = 256;
+
+/// What a member of the quorum needs to know.
+#[derive(Debug, Clone)]
+pub(crate) struct RaftOptions {
+    /// This node.
+    pub(crate) id: u64,
+    /// Where its log and snapshots are.
+    pub(crate) dir: PathBuf,
+    /// The voters of a new cluster, this one included: number and internal address.
+    pub(crate) voters: BTreeMap<u64, String>,
+    /// How often a leader shows that it lives.
+    pub(crate) heartbeat: Duration,
+    /// After how long without a leader an election begins, at least; at most it is twice that.
+    pub(crate) election_timeout: Duration,
+    /// Entries after which a snapshot is written and the log before it dropped.
+    pub(crate) snapshot_entries: u64,
+}
+
+/// Who leads, as far as this node knows.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Leadership {
+    /// The term in which this node leads, if it does.
+    pub(crate) own_term: Option<u64>,
+    /// Who leads, and where it is reached.
+    pub(crate) leader: Option<(u64, Option<String>)>,
+}
+
+/// How a write ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Written {
+    /// It is committed and was applied.
+    Applied(MetadataOffset),
+    /// It is committed and was skipped.
+    Skipped,
+    /// It was refused, or nobody knows.
+    Lost,
+}
+
+/// A running member of the quorum. Clones share it.
+#[derive(Clone)]
+pub(crate) struct RaftNode {
+    id: u64,
+    raft: Raft,
+    service: QuorumService,
+}
+
+impl RaftNode {
+    /// Opens the log, restores the metadata into `feed` and takes part in the quorum.
+    pub(crate) async fn open(options: &RaftOptions, network: Network, feed: Feed) -> Result<Self, StartError> {
+        let snapshots = options.dir.join("snapshots");
+        let tree = {
+            let (dir, snapshots, id) = (options.dir.clone(), snapshots.clone(), options.id);
+            let opened = tokio::task::spawn_blocking(move || {
+                snapshot_file::clean(&snapshots)
+                    .map_err(|source| StorageError::File { path: snapshots.clone(), source })?;
+                LogTree::open(&dir.join("log"), id)
+            });
+            opened.await.map_err(|error| StartError::Raft(error.to_string()))??
+        };
+        let path = tree.path().to_owned();
+        let store = LogStore::new(tree).map_err(|source| StorageError::File { path, source })?;
+        let machine = StateMachine::new(snapshots.clone(), feed);
+        let config = Arc::new(config(options)?);
+        let raft = Raft::new(options.id, config, QuorumNetwork::new(network), store, machine)
+            .await
+            .map_err(|error| StartError::Raft(error.to_string()))?;
+        let node = Self { id: options.id, service: QuorumService::new(raft.clone(), snapshots), raft };
+        node.begin(options).await?;
+        Ok(node)
+    }
+
+    /// Founds the quorum if there is none; a voter that is alone need not wait for anybody to elect it.
+    async fn begin(&self, options: &RaftOptions) -> Result<(), StartError> {
+        let failed = |error: &dyn std::error::Error| StartError::Raft(error.to_string());
+        if self.raft.is_initialized().await.map_err(|e| failed(&e))? {
+            let alone = self.raft.voter_ids().all(|id| id == self.id);
+            if alone {
+                self.raft.trigger().elect(false).await.map_err(|e| failed(&e))?;
+            }
+            return Ok(());
+        }
+        let member = |(id, address): (&u64, &String)| (*id, QuorumNode { internal_address: address.clone() });
+        let members: BTreeMap<u64, QuorumNode> = options.voters.iter().map(member).collect();
+        self.raft.initialize(members).await.map_err(|e| failed(&e))
+    }
+
+    /// The service that the other members call.
+    pub(crate) fn service(&self) -> RaftServer<QuorumService> {
+        RaftServer::new(self.service.clone())
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(MAX_MESSAGE_BYTES)
+    }
+
+    /// Hands over an entry to be written in this term and no other. Entries are written in the order in which these
+    /// calls are made, and the future that it gives tells the outcome.
+    pub(crate) async fn write(&self, term: u64, entry: Bytes) -> impl Future<Output = Written> + Send + use<> {
+        let (responder, outcome) = ProgressResponder::complete_only();
+        let leader = RaftLeaderId { term, node_id: self.id };
+        let sent = self.raft.write(EntryData(entry)).with_leader(leader).responder(responder).await;
+        async move {
+            if sent.is_err() {
+                return Written::Lost;
+            }
+            match outcome.await {
+                Ok(Ok(response)) if response.data.applied => Written::Applied(MetadataOffset(response.log_id.index)),
+                Ok(Ok(_)) => Written::Skipped,
+                _ => Written::Lost,
+            }
+        }
+    }
+
+    /// Waits until leadership is not `known` any more, and says what it is then. `None` when Raft has stopped.
+    pub(crate) async fn leadership_other_than(&self, known: &Leadership) -> Option<Leadership> {
+        let mut metrics = self.raft.server_metrics();
+        loop {
+            {
+                let now = metrics.borrow_and_update();
+                let own_term = (now.state == ServerState::Leader && now.vote.leader_id.node_id == self.id)
+                    .then_some(now.vote.leader_id.term);
+                let leader = now.current_leader.map(|id| {
+                    let node = now.membership_config.membership().get_node(&id);
+                    (id, node.map(|node| node.internal_address.clone()))
+                });
+                let leadership = Leadership { own_term, leader };
+                if leadership != *known {
+                    return Some(leadership);
+                }
+            }
+            metrics.changed().await.ok()?;
+        }
+    }
+
+    /// Whether a quorum has confirmed just now that this node leads.
+    pub(crate) async fn is_confirmed_leader(&self) -> bool {
+        self.raft.get_read_linearizer(ReadPolicy::LeaseRead).await.is_ok()
+    }
+
+    /// Why Raft has stopped by itself, if it has: its storage failed, or it met an entry that it does not know.
+    pub(crate) fn failure(&self) -> Option<String> {
+        self.raft.metrics().borrow_watched().running_state.as_ref().err().map(ToString::to_string)
+    }
+
+    /// Stops taking part. What was written is on the disk.
+    pub(crate) async fn close(&self) {
+        if let Err(error) = self.raft.shutdown().await {
+            tracing::warn!(%error, "Raft did not stop in good order");
+        }
+    }
+}
+
+fn config(options: &RaftOptions) -> Result<Config, StartError> {
+    let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let config = Config {
+        cluster_name: "levada".to_owned(),
+        heartbeat_interval: millis(options.heartbeat),
+        election_timeout_min: millis(options.election_timeout),
+        election_timeout_max: millis(options.election_timeout).saturating_mul(2),
+        snapshot_policy: SnapshotPolicy::LogsSinceLast(options.snapshot_entries),
+        max_in_snapshot_log_to_keep: KEPT_BEHIND_SNAPSHOT.min(options.snapshot_entries),
+        max_payload_entries: APPEND_ENTRIES,
+        enable_pre_vote: Some(true),
+        ..Config::default()
+    };
+    config.validate().map_err(|error| StartError::Raft(error.to_string()))
+}

@@ -1,0 +1,131 @@
+//! Openraft's state machine: the image, kept in memory and restored from the newest snapshot and the log.
+
+use std::io;
+use std::path::PathBuf;
+
+use futures::{Stream, StreamExt};
+use levada_metadata::{Applied, Image};
+use levada_proto::internal as pb;
+use levada_types::MetadataOffset;
+use openraft::storage::{EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
+use openraft::{EntryPayload, OptionalSend};
+
+use super::snapshot_file::SnapshotFile;
+use super::types::{
+    ApplyOutcome, EntryData, RaftLogId, RaftSnapshot, RaftSnapshotMeta, RaftStoredMembership, TypeConfig,
+};
+use crate::feed::Feed;
+
+/// The metadata as this node has applied it.
+pub(crate) struct StateMachine {
+    dir: PathBuf,
+    feed: Feed,
+    image: Image,
+    applied: Option<RaftLogId>,
+    membership: RaftStoredMembership,
+}
+
+/// A snapshot to be written: the image as of one moment.
+pub(crate) struct SnapshotBuilder {
+    dir: PathBuf,
+    meta: RaftSnapshotMeta,
+    image: Image,
+}
+
+impl StateMachine {
+    /// An empty one with its snapshots in `dir`, which publishes what it applies in `feed`.
+    pub(super) fn new(dir: PathBuf, feed: Feed) -> Self {
+        Self { dir, feed, image: Image::new(), applied: None, membership: RaftStoredMembership::default() }
+    }
+
+    /// Applies one entry to the image. An entry that this build does not know, or that does not fit, stops the node:
+    /// openraft makes an error here fatal.
+    fn apply_entry(&mut self, offset: MetadataOffset, data: &EntryData) -> io::Result<Applied> {
+        let entry = pb::Entry::read(&data.0).map_err(io::Error::other)?;
+        self.image.apply(offset, &entry).map_err(io::Error::other)
+    }
+}
+
+impl RaftStateMachine<TypeConfig> for StateMachine {
+    type SnapshotData = SnapshotFile;
+    type SnapshotBuilder = SnapshotBuilder;
+
+    async fn applied_state(&mut self) -> io::Result<(Option<RaftLogId>, RaftStoredMembership)> {
+        Ok((self.applied, self.membership.clone()))
+    }
+
+    async fn apply<S>(&mut self, mut entries: S) -> io::Result<()>
+    where
+        S: Stream<Item = io::Result<EntryResponder<TypeConfig>>> + Unpin + OptionalSend,
+    {
+        while let Some(next) = entries.next().await {
+            let (entry, responder) = next?;
+            let offset = MetadataOffset(entry.log_id.index);
+            let mut outcome = ApplyOutcome { applied: true };
+            let mut published = None;
+            match entry.payload {
+                EntryPayload::Blank => self.image.advance(offset),
+                EntryPayload::Normal(data) => {
+                    outcome.applied = self.apply_entry(offset, &data)? == Applied::Applied;
+                    published = Some((offset, data.0));
+                }
+                EntryPayload::Membership(membership) => {
+                    self.membership = RaftStoredMembership::new(Some(entry.log_id), membership);
+                    self.image.advance(offset);
+                }
+            }
+            self.applied = Some(entry.log_id);
+            // Whoever hears of the outcome finds the image that has it.
+            self.feed.push(self.image.clone(), published);
+            if let Some(responder) = responder {
+                responder.send(outcome);
+            }
+        }
+        Ok(())
+    }
+
+    async fn get_snapshot_builder(&mut self) -> SnapshotBuilder {
+        let meta = RaftSnapshotMeta { last_log_id: self.applied, last_membership: self.membership.clone() };
+        SnapshotBuilder { dir: self.dir.clone(), meta, image: self.image.clone() }
+    }
+
+    async fn install_snapshot(&mut self, meta: &RaftSnapshotMeta, snapshot: SnapshotFile) -> io::Result<()> {
+        let (dir, meta) = (self.dir.clone(), meta.clone());
+        let work = move || {
+            // Read before it is kept: a damaged one must not replace what is there.
+            let (found, image) = snapshot.read()?;
+            SnapshotFile::keep(&dir, snapshot.path(), &found)?;
+            Ok::<_, io::Error>((found, image))
+        };
+        let (found, image) = blocking(work).await?;
+        if found != meta {
+            return Err(io::Error::other("a metadata snapshot is another than was announced"));
+        }
+        self.applied = found.last_log_id;
+        self.membership = found.last_membership;
+        self.image = image.clone();
+        self.feed.replace(image);
+        Ok(())
+    }
+
+    async fn get_current_snapshot(&mut self) -> io::Result<Option<RaftSnapshot>> {
+        let dir = self.dir.clone();
+        let newest = blocking(move || SnapshotFile::newest(&dir)).await?;
+        Ok(newest.map(|(meta, snapshot)| RaftSnapshot { meta, snapshot }))
+    }
+}
+
+impl RaftSnapshotBuilder<TypeConfig> for SnapshotBuilder {
+    type SnapshotData = SnapshotFile;
+
+    async fn build_snapshot(&mut self) -> io::Result<RaftSnapshot> {
+        let (dir, meta, image) = (self.dir.clone(), self.meta.clone(), self.image.clone());
+        let snapshot = blocking(move || SnapshotFile::write(&dir, &meta, &image)).await?;
+        Ok(RaftSnapshot { meta: self.meta.clone(), snapshot })
+    }
+}
+
+/// Runs file work off the async workers.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
+}

@@ -1,0 +1,80 @@
+//! The Controller gRPC service.
+
+use levada_metadata::Command;
+use levada_proto::internal as pb;
+use levada_proto::internal::controller_server::Controller as ControllerService;
+use levada_types::MetadataOffset;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::active::Active;
+use crate::feed::Feed;
+use crate::raft::RaftNode;
+use crate::session::SessionKeeper;
+use crate::{refusal, session, watch};
+
+/// Messages of a metadata stream that wait for a slow watcher; beyond it the stream waits.
+const WATCH_OUTBOX: usize = 16;
+
+/// Messages of a session stream that wait for a slow broker.
+const SESSION_OUTBOX: usize = 16;
+
+/// What the handlers work with. Clones share it.
+#[derive(Clone)]
+pub(crate) struct Context {
+    pub(crate) active: Active,
+    pub(crate) feed: Feed,
+    pub(crate) raft: RaftNode,
+    pub(crate) sessions: SessionKeeper,
+    pub(crate) heartbeat_interval_ms: u32,
+    pub(crate) session_timeout_ms: u32,
+    pub(crate) shutdown: CancellationToken,
+}
+
+/// Answers the other roles.
+#[derive(Clone)]
+pub(crate) struct Service {
+    context: Context,
+}
+
+impl Service {
+    pub(crate) fn new(context: Context) -> Self {
+        Self { context }
+    }
+}
+
+#[tonic::async_trait]
+impl ControllerService for Service {
+    type WatchMetadataStream = ReceiverStream<Result<pb::WatchMetadataResponse, Status>>;
+    type SessionStream = ReceiverStream<Result<pb::SessionResponse, Status>>;
+
+    async fn submit(&self, request: Request<pb::SubmitRequest>) -> Result<Response<pb::SubmitResponse>, Status> {
+        let command = request.into_inner().command.ok_or_else(|| Status::invalid_argument("no command"))?;
+        let command = Command::try_from(command).map_err(|error| refusal::malformed(&error))?;
+        let submitted = self.context.active.submit(command).await;
+        let (response, offset) = submitted.map_err(|error| refusal::of_submit(error, &self.context.active))?;
+        Ok(Response::new(pb::SubmitResponse { response: Some((&response).into()), offset: offset.0 }))
+    }
+
+    async fn watch_metadata(
+        &self,
+        request: Request<pb::WatchMetadataRequest>,
+    ) -> Result<Response<Self::WatchMetadataStream>, Status> {
+        let from = MetadataOffset(request.into_inner().from_offset);
+        let (outbox, stream) = mpsc::channel(WATCH_OUTBOX);
+        tokio::spawn(watch::serve(self.context.feed.clone(), from, outbox, self.context.shutdown.clone()));
+        Ok(Response::new(ReceiverStream::new(stream)))
+    }
+
+    async fn session(
+        &self,
+        request: Request<Streaming<pb::SessionRequest>>,
+    ) -> Result<Response<Self::SessionStream>, Status> {
+        let (outbox, stream) = mpsc::channel(SESSION_OUTBOX);
+        let shutdown = self.context.shutdown.clone();
+        tokio::spawn(session::serve(self.context.clone(), request.into_inner(), outbox, shutdown));
+        Ok(Response::new(ReceiverStream::new(stream)))
+    }
+}

@@ -1,0 +1,8 @@
+//! Sessions: which brokers are there, and what happens when one falls silent.
+
+mod keeper;
+mod stream;
+mod table;
+
+pub(crate) use keeper::SessionKeeper;
+pub(crate) use stream::serve;

@@ -1,0 +1,247 @@
+//! The table of sessions: pure bookkeeping, with the time handed in.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use levada_metadata::State;
+use levada_types::{BrokerEpoch, BrokerId, MetadataOffset};
+use uuid::Uuid;
+
+/// Names a session stream. Never used twice by one process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct StreamId(pub(super) u64);
+
+/// How long brokers may be silent.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SessionLimits {
+    /// How long a broker may be silent on an open stream, or take to come to a new active controller.
+    pub(super) timeout: Duration,
+    /// How long it has to come back after its stream broke.
+    pub(super) grace: Duration,
+}
+
+/// The sessions of one active controller, from the moment at which it became active.
+#[derive(Debug)]
+pub(super) struct SessionTable {
+    limits: SessionLimits,
+    sessions: BTreeMap<BrokerId, Session>,
+}
+
+#[derive(Debug)]
+struct Session {
+    incarnation: Uuid,
+    epoch: BrokerEpoch,
+    /// Its current stream; none while it is awaited.
+    stream: Option<StreamId>,
+    /// The broker must have applied this before it may lead.
+    registered_at: MetadataOffset,
+    /// When it is over unless it is renewed.
+    deadline: Instant,
+    /// What it has to apply before it is renewed again: what was committed at its last renewal.
+    must_reach: MetadataOffset,
+}
+
+/// What a heartbeat says about a broker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Heard {
+    /// It is ready and has applied its own registration, so it may lead.
+    pub(super) may_lead: bool,
+}
+
+/// A session that is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Expired {
+    pub(super) broker: BrokerId,
+    pub(super) epoch: BrokerEpoch,
+    /// The stream to be ended, if there is one.
+    pub(super) stream: Option<StreamId>,
+}
+
+impl SessionTable {
+    /// A table that awaits every broker which is not fenced: the streams to the former active controller were never
+    /// seen here, so each broker gets the whole timeout to come.
+    pub(super) fn adopt(limits: SessionLimits, state: &State, now: Instant) -> Self {
+        let awaited = state.brokers().filter(|broker| !broker.fenced).map(|broker| {
+            let session = Session {
+                incarnation: broker.incarnation,
+                epoch: broker.epoch,
+                stream: None,
+                registered_at: MetadataOffset(0),
+                deadline: now + limits.timeout,
+                must_reach: MetadataOffset(0),
+            };
+            (broker.id, session)
+        });
+        Self { limits, sessions: awaited.collect() }
+    }
+
+    /// Whether another incarnation of the broker is here on an open stream. Two processes then claim one number, and the
+    /// one that is here keeps it until it falls silent.
+    pub(super) fn is_taken(&self, broker: BrokerId, incarnation: Uuid) -> bool {
+        self.sessions.get(&broker).is_some_and(|s| s.stream.is_some() && s.incarnation != incarnation)
+    }
+
+    /// A broker has registered, or come back, on `stream`. Gives its former stream, which is to be ended.
+    pub(super) fn open(
+        &mut self,
+        broker: BrokerId,
+        (incarnation, epoch): (Uuid, BrokerEpoch),
+        registered_at: MetadataOffset,
+        stream: StreamId,
+        now: Instant,
+    ) -> Option<StreamId> {
+        let session = Session {
+            incarnation,
+            epoch,
+            stream: Some(stream),
+            registered_at,
+            deadline: now + self.limits.timeout,
+            must_reach: registered_at,
+        };
+        self.sessions.insert(broker, session).and_then(|former| former.stream)
+    }
+
+    /// A heartbeat came in on `stream`. `None` if that is not the broker's stream any more.
+    ///
+    /// One that has not applied what was committed at its last renewal does not renew: a broker that lives but does not
+    /// follow the metadata is of no more use than a silent one.
+    pub(super) fn heard(
+        &mut self,
+        broker: BrokerId,
+        stream: StreamId,
+        (applied, ready): (MetadataOffset, bool),
+        committed: MetadataOffset,
+        now: Instant,
+    ) -> Option<Heard> {
+        let timeout = self.limits.timeout;
+        let session = self.sessions.get_mut(&broker).filter(|s| s.stream == Some(stream))?;
+        if applied >= session.must_reach {
+            session.must_reach = committed;
+            session.deadline = now + timeout;
+        }
+        Some(Heard { may_lead: ready && applied >= session.registered_at })
+    }
+
+    /// `stream` broke. Its broker has the grace period to come back.
+    pub(super) fn broken(&mut self, broker: BrokerId, stream: StreamId, now: Instant) {
+        if let Some(session) = self.sessions.get_mut(&broker).filter(|s| s.stream == Some(stream)) {
+            session.stream = None;
+            session.deadline = session.deadline.min(now + self.limits.grace);
+        }
+    }
+
+    /// The broker of `stream` has stopped in good order.
+    pub(super) fn close(&mut self, broker: BrokerId, stream: StreamId) {
+        if self.sessions.get(&broker).is_some_and(|s| s.stream == Some(stream)) {
+            self.sessions.remove(&broker);
+        }
+    }
+
+    /// Takes out the sessions whose time has passed.
+    pub(super) fn expire(&mut self, now: Instant) -> Vec<Expired> {
+        let gone = self.sessions.extract_if(.., |_, session| session.deadline <= now);
+        gone.map(|(broker, s)| Expired { broker, epoch: s.epoch, stream: s.stream }).collect()
+    }
+
+    /// When the next session is over unless it is renewed.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.sessions.values().map(|s| s.deadline).min()
+    }
+
+    /// How many sessions there are, awaited ones included.
+    pub(super) fn len(&self) -> usize {
+        self.sessions.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BROKER: BrokerId = BrokerId(1);
+    const LIMITS: SessionLimits = SessionLimits { timeout: Duration::from_secs(9), grace: Duration::from_millis(200) };
+
+    fn who(n: u128) -> (Uuid, BrokerEpoch) {
+        (Uuid::from_u128(n), BrokerEpoch(n as i64))
+    }
+
+    fn opened(now: Instant) -> SessionTable {
+        let mut table = SessionTable::adopt(LIMITS, &State::new(), now);
+        assert_eq!(table.open(BROKER, who(1), MetadataOffset(10), StreamId(1), now), None);
+        table
+    }
+
+    #[test]
+    fn silence_ends_a_session_and_heartbeats_renew_it() {
+        let start = Instant::now();
+        let mut table = opened(start);
+        let later = start + Duration::from_secs(8);
+        let caught_up = (MetadataOffset(10), false);
+        assert!(table.heard(BROKER, StreamId(1), caught_up, MetadataOffset(10), later).is_some());
+        assert_eq!(table.expire(start + LIMITS.timeout), []);
+        assert_eq!(table.next_deadline(), Some(later + LIMITS.timeout));
+        let expired = Expired { broker: BROKER, epoch: BrokerEpoch(1), stream: Some(StreamId(1)) };
+        assert_eq!(table.expire(later + LIMITS.timeout), [expired]);
+        assert_eq!(table.heard(BROKER, StreamId(1), caught_up, MetadataOffset(10), later), None);
+    }
+
+    #[test]
+    fn a_broken_stream_leaves_the_grace_period_and_coming_back_ends_it() {
+        let start = Instant::now();
+        let mut table = opened(start);
+        table.broken(BROKER, StreamId(1), start);
+        assert_eq!(table.next_deadline(), Some(start + LIMITS.grace));
+        assert_eq!(table.open(BROKER, who(1), MetadataOffset(10), StreamId(2), start), None);
+        table.broken(BROKER, StreamId(1), start);
+        assert_eq!(table.expire(start + LIMITS.grace), [], "the old stream is not the session any more");
+    }
+
+    #[test]
+    fn one_that_stays_behind_counts_as_silent() {
+        let start = Instant::now();
+        let mut table = opened(start);
+        let step = Duration::from_secs(2);
+        let mut now = start + step;
+        table.heard(BROKER, StreamId(1), (MetadataOffset(10), true), MetadataOffset(50), now);
+        let renewed = now;
+        for _ in 0..4 {
+            now += step;
+            table.heard(BROKER, StreamId(1), (MetadataOffset(49), true), MetadataOffset(99), now);
+        }
+        assert_eq!(table.next_deadline(), Some(renewed + LIMITS.timeout));
+        table.heard(BROKER, StreamId(1), (MetadataOffset(50), true), MetadataOffset(99), now);
+        assert_eq!(table.next_deadline(), Some(now + LIMITS.timeout));
+    }
+
+    #[test]
+    fn a_broker_may_lead_once_it_is_ready_and_knows_its_registration() {
+        let start = Instant::now();
+        let mut table = opened(start);
+        let mut may_lead = |applied, ready| {
+            let heard = table.heard(BROKER, StreamId(1), (MetadataOffset(applied), ready), MetadataOffset(10), start);
+            heard.unwrap().may_lead
+        };
+        assert!(!may_lead(9, true));
+        assert!(!may_lead(10, false));
+        assert!(may_lead(10, true));
+    }
+
+    #[test]
+    fn a_number_in_use_is_taken_until_its_stream_breaks() {
+        let start = Instant::now();
+        let mut table = opened(start);
+        assert!(table.is_taken(BROKER, who(2).0));
+        assert!(!table.is_taken(BROKER, who(1).0), "the same process on a new stream");
+        assert_eq!(table.open(BROKER, who(1), MetadataOffset(10), StreamId(2), start), Some(StreamId(1)));
+        table.broken(BROKER, StreamId(2), start);
+        assert!(!table.is_taken(BROKER, who(2).0));
+    }
+
+    #[test]
+    fn a_clean_stop_leaves_nothing_to_expire() {
+        let start = Instant::now();
+        let mut table = opened(start);
+        table.close(BROKER, StreamId(1));
+        assert_eq!((table.len(), table.next_deadline()), (0, None));
+    }
+}
