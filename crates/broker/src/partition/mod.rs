@@ -100,9 +100,10 @@ impl Partition {
         self.high_watermark.load(Ordering::Acquire)
     }
 
-    /// Every transaction below it is decided. Equal to the high watermark as long as clients cannot begin transactions.
+    /// Every transaction below it is decided.
     pub(crate) fn last_stable_offset(&self) -> Offset {
-        self.high_watermark()
+        let high_watermark = self.high_watermark();
+        self.reader.first_open_transaction().map_or(high_watermark, |first| first.min(high_watermark))
     }
 
     /// How far a reader of this isolation sees.

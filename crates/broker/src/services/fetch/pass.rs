@@ -6,7 +6,7 @@ use levada_log::ReadError;
 use levada_types::{ErrorCode, Isolation, LeaderEpoch, Offset};
 
 use super::super::epoch_ends::epoch_end;
-use crate::api::{EpochEnd, FetchPartition, FetchedPartition, PartitionError};
+use crate::api::{AbortedTransaction, EpochEnd, FetchPartition, FetchedPartition, PartitionError};
 use crate::partition::{Health, Partition};
 
 /// What a fetch reads, and within which bounds.
@@ -63,7 +63,7 @@ impl Bounds {
     fn may_block(&self) -> bool {
         self.targets.iter().any(|(asked, partition)| {
             partition.as_ref().is_ok_and(|partition| {
-                asked.offset < partition.high_watermark() && partition.reader().segment_count() > 1
+                asked.offset < partition.high_watermark() && !partition.reader().is_in_active_segment(asked.offset)
             })
         })
     }
@@ -168,13 +168,25 @@ fn read(
     if asked.offset >= visible_end || (max_bytes == 0 && !first) {
         return Ok(answer);
     }
-    let found = reader.read(asked.offset, max_bytes as usize, visible_end, first).map_err(|error| {
+    let failed = |error: ReadError| {
         if matches!(error, ReadError::DirectoryOffline) {
             partition.turn(Health::Failed);
         }
         PartitionError::new(error.code(), error.to_string())
-    })?;
-    answer.records = Some(found.slice).filter(|slice| !slice.is_empty());
+    };
+    let found = reader.read(asked.offset, max_bytes as usize, visible_end, first).map_err(failed)?;
+    if found.slice.is_empty() {
+        return Ok(answer);
+    }
+    if isolation == Isolation::ReadCommitted {
+        let aborted = reader.aborted_transactions(asked.offset, found.next_offset).map_err(failed)?;
+        let told = |one: levada_log::AbortedTransaction| AbortedTransaction {
+            producer_id: one.producer_id,
+            first_offset: one.first_offset,
+        };
+        answer.aborted = aborted.into_iter().map(told).collect();
+    }
+    answer.records = Some(found.slice);
     Ok(answer)
 }
 
