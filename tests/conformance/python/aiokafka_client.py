@@ -78,9 +78,14 @@ class Aiokafka(phases.Client):
         return self.consumer
 
     def partitions(self, topic: str) -> list[int]:
-        self.reader().assign([TopicPartition(topic, 0)])
-        self.run(self.reader()._client.force_metadata_update())
-        return sorted(self.reader().partitions_for_topic(topic))
+        async def describe():
+            admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap)
+            await admin.start()
+            (description,) = await admin.describe_topics([topic])
+            await admin.close()
+            return sorted(partition["partition"] for partition in description["partitions"])
+
+        return self.run(describe())
 
     def bounds(self, topic: str, partition: int) -> tuple[int, int]:
         place = TopicPartition(topic, partition)
@@ -89,17 +94,30 @@ class Aiokafka(phases.Client):
 
     def read(self, topic: str, partition: int, start: int, end: int) -> Iterator[Stored]:
         place = TopicPartition(topic, partition)
-        self.reader().assign([place])
-        self.reader().seek(place, start)
+        consumer = self.reader()
+
+        async def seek():
+            consumer.assign([place])
+            consumer.seek(place, start)
+
+        self.run(seek())
         while start < end:
-            message = self.run(self.reader().getone(place))
-            start = message.offset + 1
-            yield Stored(message.offset, message.timestamp, message.key, message.value)
+            messages = self.run(consumer.getmany(place, timeout_ms=SECONDS * 1000))
+            phases.check(bool(messages), f"nothing came from {topic}-{partition} at {start}")
+            for message in messages[place]:
+                start = message.offset + 1
+                if message.offset < end:
+                    yield Stored(message.offset, message.timestamp, message.key, message.value)
 
     def offset_at_time(self, topic: str, partition: int, timestamp: int) -> Optional[int]:
         place = TopicPartition(topic, partition)
         found = self.run(self.reader().offsets_for_times({place: timestamp}))[place]
         return found.offset if found else None
+
+    def close(self) -> None:
+        if self.consumer is not None:
+            self.run(self.consumer.stop())
+        self.loop.close()
 
 
 phases.main(Aiokafka)

@@ -54,6 +54,9 @@ class Client:
         """The first offset whose timestamp is not earlier."""
         raise NotImplementedError
 
+    def close(self) -> None:
+        """Called at the end."""
+
 
 def main(client_type: type[Client]) -> None:
     parser = argparse.ArgumentParser()
@@ -79,6 +82,7 @@ def main(client_type: type[Client]) -> None:
         verify(client, options.topic, corpus)
     else:
         client.produce(options.topic, options.compression, itertools.cycle(corpus), say)
+    client.close()
 
 
 def say(partition: int, offset: int, index: int) -> None:
