@@ -94,6 +94,13 @@ impl LogReader {
         self.state.segments.load().size()
     }
 
+    /// Whether `offset` lies in the active segment, or behind it. Reading there hardly ever waits for the device, since
+    /// the segment was written not long ago. Looks at nothing on disk.
+    #[must_use]
+    pub fn is_in_active_segment(&self, offset: Offset) -> bool {
+        offset >= self.state.segments.load().active().base_offset()
+    }
+
     /// Segments, the active one included.
     #[must_use]
     pub fn segment_count(&self) -> usize {

@@ -48,7 +48,7 @@ pub(crate) fn open_existing(request: OpenExisting<'_>) -> Result<LogWriter, Open
     let epochs_on_disk = if contents.has_epochs { read_epochs(&dir)? } else { None };
     // Without a checkpoint the epochs are read from the batches.
     let known = epochs_on_disk.is_some() || contents.segments.is_empty();
-    let recovery_point = if known || clean { recovery_point } else { Offset::MIN };
+    let recovery_point = if known || clean { recovery_point } else { -1 };
 
     let as_left = if clean { load(&dir, &contents)? } else { None };
     let mut loaded = match as_left {

@@ -35,7 +35,7 @@ pub(super) fn recover_segment(
     let whole = Position { bytes: len, relative_offset: u32::MAX };
     let segment = Segment::existing(Arc::clone(dir), base_offset, whole);
     let file = segment.log_file()?;
-    let durable = u32::try_from((recovery_point - base_offset).max(0)).unwrap_or(u32::MAX);
+    let durable = u32::try_from(recovery_point.saturating_sub(base_offset).max(0)).unwrap_or(u32::MAX);
     let start = trust_index(&segment, &file, durable, len)?;
     let mut max = trust_time_index(&segment, start, durable)?;
 

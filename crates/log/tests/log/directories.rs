@@ -1,0 +1,146 @@
+//! Data directories: identity, placement, deletion, strays.
+
+use std::fs;
+use std::sync::Arc;
+
+use levada_log::{DirectoryState, LogConfig, LogStore, OpenError, RealDisk, StoreError};
+use levada_types::{BrokerId, ClusterId, DirectoryId, TopicIdPartition};
+use uuid::Uuid;
+
+use crate::support::*;
+
+#[test]
+fn a_directory_has_one_owner_and_keeps_its_identity() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open_store(dir.path());
+    let id = store.directories()[0].id;
+    let cluster = ClusterId(Uuid::from_u128(77));
+    assert_eq!(store.cluster_id(), None);
+    store.set_cluster_id(cluster).unwrap();
+    let mut new_id = || DirectoryId(Uuid::from_u128(1));
+    let second = LogStore::open(options(&[dir.path()]), Arc::new(RealDisk), &mut new_id);
+    assert!(matches!(second, Err(StoreError::Locked(_))));
+    drop(store);
+
+    let store = open_store(dir.path());
+    assert_eq!((store.directories()[0].id, store.cluster_id()), (id, Some(cluster)));
+    let other = ClusterId(Uuid::from_u128(78));
+    assert!(matches!(store.set_cluster_id(other), Err(StoreError::ForeignDirectory { key: "cluster.id", .. })));
+    drop(store);
+    let mut foreign = options(&[dir.path()]);
+    foreign.node_id = BrokerId(2);
+    let refused = LogStore::open(foreign, Arc::new(RealDisk), &mut new_id);
+    assert!(matches!(refused, Err(StoreError::ForeignDirectory { key: "node.id", .. })));
+}
+
+#[test]
+fn logs_spread_over_directories() {
+    let dirs = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let store = open_store_on(Arc::new(RealDisk), &[dirs[0].path(), dirs[1].path()]);
+    let mut logs: Vec<_> =
+        (0..6).map(|p| store.open_log(request("t", p, &LogConfig::default()), NOW).unwrap()).collect();
+    assert!(store.directories().iter().all(|dir| dir.logs == 3 && dir.state == DirectoryState::Online));
+    assert!(store.directories()[0].total_bytes > 0);
+    let wanted = store.directories()[1].id;
+    let mut placed = request("placed", 0, &LogConfig::default());
+    placed.directory = wanted;
+    logs.push(store.open_log(placed.clone(), NOW).unwrap());
+    assert_eq!(Some(logs[6].directory), wanted);
+    assert!(dirs[1].path().join("placed-0/partition.metadata").exists());
+    placed.directory = Some(DirectoryId(Uuid::from_u128(404)));
+    placed.topic = levada_types::TopicName::new("nowhere").unwrap();
+    assert!(matches!(store.open_log(placed, NOW), Err(OpenError::UnknownDirectory(_))));
+    close(store, logs.into_iter().map(|log| log.writer).collect());
+    let store = open_store_on(Arc::new(RealDisk), &[dirs[0].path(), dirs[1].path()]);
+    assert_eq!(store.partitions().len(), 7);
+    assert_eq!(store.clean_shutdown_epoch(), Some(5));
+}
+
+#[test]
+fn a_log_has_one_writer() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open_store(dir.path());
+    let mut log = open_log(&store, &LogConfig::default());
+    append(&mut log.writer, &batch(&["a"]));
+    let again = || store.open_log(request("t", 0, &LogConfig::default()), NOW);
+    assert!(matches!(again(), Err(OpenError::AlreadyOpen(_))));
+    assert!(matches!(store.delete(&topic_partition("t", 0), NOW), Err(OpenError::AlreadyOpen(_))));
+    drop(log.writer);
+    let reopened = again().unwrap();
+    assert_eq!(read_all(&reopened.reader).len(), 1);
+}
+
+#[test]
+fn a_topic_of_the_same_name_is_another_topic() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open_store(dir.path());
+    let mut log = open_log(&store, &LogConfig::default());
+    append(&mut log.writer, &batch(&["old"]));
+    close(store, vec![log.writer]);
+
+    let store = open_store(dir.path());
+    let found = store.partitions().remove(0);
+    assert_eq!((found.topic_id, found.is_open), (Some(topic_id(1)), false));
+    let mut other = request("t", 0, &LogConfig::default());
+    other.partition = TopicIdPartition { topic_id: topic_id(2), partition: 0 };
+    let error = store.open_log(other.clone(), NOW).unwrap_err();
+    assert!(matches!(error, OpenError::InconsistentTopicId { found, .. } if found == topic_id(1)));
+    store.mark_stray(&found.partition, NOW).unwrap();
+    let log = store.open_log(other, NOW).unwrap();
+    assert!(log.created && log.reader.log_end_offset() == 0);
+    let names: Vec<_> =
+        fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    assert_eq!(names.iter().filter(|name| name.ends_with("-stray")).count(), 1);
+    drop((log, store));
+    assert_eq!(open_store(dir.path()).partitions().len(), 1, "a stray is left alone");
+}
+
+#[test]
+fn a_deleted_log_is_removed_after_its_delay_or_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open_store(dir.path());
+    let delayed = |store: &LogStore| {
+        let mut log = open_log(store, &LogConfig { file_delete_delay_ms: 500, ..LogConfig::default() });
+        append(&mut log.writer, &batch(&["a"]));
+        drop(log);
+        store.delete(&topic_partition("t", 0), NOW).unwrap();
+    };
+    let dirs = || fs::read_dir(dir.path()).unwrap().filter(|e| e.as_ref().unwrap().path().is_dir()).count();
+    delayed(&store);
+    assert_eq!((store.purge(NOW + 499), dirs()), (0, 1));
+    assert_eq!((store.purge(NOW + 500), dirs()), (1, 0));
+    delayed(&store);
+    assert!(matches!(store.delete(&topic_partition("t", 0), NOW), Err(OpenError::NotFound(_))));
+    drop(store);
+    let store = open_store(dir.path());
+    assert!(store.partitions().is_empty());
+    assert_eq!((store.purge(0), dirs()), (1, 0));
+}
+
+#[test]
+fn one_directory_that_cannot_be_used_does_not_stop_the_others() {
+    let good = tempfile::tempdir().unwrap();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let store = open_store_on(Arc::new(RealDisk), &[file.path(), good.path()]);
+    let directories = store.directories();
+    assert_eq!((directories[0].state, directories[0].id), (DirectoryState::Offline, None));
+    assert_eq!(directories[1].state, DirectoryState::Online);
+    assert_eq!(open_log(&store, &LogConfig::default()).directory, directories[1].id.unwrap());
+    drop(store);
+    let mut new_id = || DirectoryId(Uuid::from_u128(1));
+    let none = LogStore::open(options(&[file.path()]), Arc::new(RealDisk), &mut new_id);
+    assert!(matches!(none, Err(StoreError::AllOffline)));
+}
+
+#[test]
+fn checkpoints_keep_high_watermarks() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open_store(dir.path());
+    let mut log = open_log(&store, &LogConfig::default());
+    append(&mut log.writer, &batch(&["a", "b"]));
+    store.checkpoint(&[(topic_partition("t", 0), 2)].into()).unwrap();
+    drop((log, store));
+    let text = fs::read_to_string(dir.path().join("replication-offset-checkpoint")).unwrap();
+    assert_eq!(text, "0\n1\nt 0 2\n");
+    assert_eq!(open_store(dir.path()).high_watermark(&topic_partition("t", 0)), Some(2));
+}
