@@ -9,6 +9,7 @@ mod history;
 mod outcome;
 mod reader;
 mod recorder;
+mod seeded;
 
 pub use admin::Admin;
 pub use check::{check_acknowledged, check_corpus, check_seek_by_offset, check_seek_by_time};
@@ -16,12 +17,13 @@ pub use history::{Acknowledged, History, RECORD_NUMBER_HEADER};
 pub use outcome::{Outcome, fail};
 pub use reader::{PartitionRange, Reader, Seen};
 pub use recorder::{Recorder, RecorderOptions};
+pub use seeded::Seeded;
 
 /// Every compression type that the Kafka protocol has.
 pub const COMPRESSIONS: [&str; 5] = ["none", "gzip", "snappy", "lz4", "zstd"];
 
 /// Settings that every librdkafka client here shares.
-fn client_config(bootstrap: std::net::SocketAddr) -> rdkafka::ClientConfig {
+pub fn client_config(bootstrap: std::net::SocketAddr) -> rdkafka::ClientConfig {
     let mut config = rdkafka::ClientConfig::new();
     config.set("bootstrap.servers", bootstrap.to_string());
     config.set("client.id", "levada-end-to-end");

@@ -126,6 +126,11 @@ impl Recorder {
         self.producer.context().history().acknowledged.len()
     }
 
+    /// How many records have failed by now.
+    pub fn failed(&self) -> usize {
+        self.producer.context().history().failed.len()
+    }
+
     /// Handles what has arrived, waiting up to `limit` for the first of it.
     pub fn poll(&self, limit: Duration) {
         self.producer.poll(limit);
