@@ -17,6 +17,10 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Run every role in one process, with nothing to configure.
     Dev(DevArguments),
+    /// Run a controller: cluster metadata on Raft.
+    Controller(OptionArguments),
+    /// Run a broker: partition logs and the faces that clients see.
+    Broker(OptionArguments),
     /// A command of an operator, or of the load generator.
     #[command(flatten)]
     Tool(levada_cli::Command),
@@ -25,18 +29,18 @@ pub(crate) enum Command {
 /// Arguments of `levada dev`.
 #[derive(Debug, Args)]
 pub(crate) struct DevArguments {
-    /// Where all data is kept.
-    #[arg(long, value_name = "DIR", default_value = "./levada-data")]
-    pub(crate) data_dir: PathBuf,
-    /// Where Kafka clients connect; port 0 takes a free one.
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9092")]
-    pub(crate) kafka_addr: String,
-    /// Where gRPC clients connect; port 0 takes a free one.
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9090")]
-    pub(crate) grpc_addr: String,
-    /// Where metrics and health are served; port 0 takes a free one.
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9644")]
-    pub(crate) http_addr: String,
+    /// Where all data is kept [default: ./levada-data]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Where Kafka clients connect; port 0 takes a free one [default: 127.0.0.1:9092]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) kafka_addr: Option<String>,
+    /// Where gRPC clients connect; port 0 takes a free one [default: 127.0.0.1:9090]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) grpc_addr: Option<String>,
+    /// Where metrics and health are served; port 0 takes a free one [default: 127.0.0.1:9644]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) http_addr: Option<String>,
     #[command(flatten)]
     pub(crate) options: OptionArguments,
 }

@@ -1,23 +1,86 @@
 //! `levada dev`: every role in one process, reaching each other in memory.
 
-use std::future;
+use std::path::Path;
 
-use levada_service::shutdown::Drain;
+use levada_peers::Controllers;
+use levada_service::net::Address;
 
 use crate::arguments::DevArguments;
+use crate::broker_role::BrokerRole;
+use crate::controller_role::ControllerRole;
 use crate::failure::Failure;
+use crate::listeners::{DEFAULT_GRPC, DEFAULT_KAFKA, listeners_at};
 use crate::process::{Given, Process};
+
+/// Where everything is kept by default.
+const DEFAULT_DATA_DIR: &str = "./levada-data";
+
+/// Where the controller keeps its log, below the data directory.
+const METADATA_DIR: &str = "metadata";
+
+/// Where the broker keeps its partitions, below the data directory.
+const LOGS_DIR: &str = "logs";
+
+/// The in-memory address of the broker's internal services.
+const BROKER: &str = "broker";
+
+/// The in-memory address of the controller's internal services.
+const CONTROLLER: &str = "memory:controller";
 
 /// Runs until the process is asked to stop.
 pub(crate) fn run(arguments: &DevArguments) -> Result<(), Failure> {
-    let presets = [("http.listener", arguments.http_addr.clone())];
-    let given = Given::read(presets, &arguments.options)?;
-    given.run("dev", serve)
+    let (presets, flags) = (presets(), flags(arguments));
+    let mut given = Given::read(presets, &flags, &arguments.options)?;
+    let broker = BrokerRole::load(given.loader())?;
+    let controller = ControllerRole::load(given.loader())?;
+    given.run("dev", async |process| serve(process, controller, broker).await)
 }
 
-async fn serve(mut process: Process) -> Result<(), Failure> {
-    println!("ready http={}", process.http);
-    let outcome = process.until_stopped(future::pending()).await;
-    process.drain(Drain::new()).await;
-    outcome
+/// What `dev` has by default, and another process has not: everything below one directory, one replica of everything.
+fn presets() -> Vec<(&'static str, String)> {
+    let mut presets = vec![("node.id", "1".to_owned()), ("internal.listener", CONTROLLER.to_owned())];
+    presets.extend(directories(Path::new(DEFAULT_DATA_DIR)));
+    let replicas = ["default.replication.factor", "offsets.topic.replication.factor"];
+    let transactions = ["transaction.state.log.replication.factor", "transaction.state.log.min.isr"];
+    presets.extend(replicas.into_iter().chain(transactions).map(|name| (name, "1".to_owned())));
+    presets
+}
+
+/// What the arguments say, as options.
+fn flags(arguments: &DevArguments) -> Vec<String> {
+    let mut flags = Vec::new();
+    if let Some(data_dir) = &arguments.data_dir {
+        flags.extend(directories(data_dir).map(|(name, value)| format!("{name}={value}")));
+    }
+    if arguments.kafka_addr.is_some() || arguments.grpc_addr.is_some() {
+        let kafka = arguments.kafka_addr.as_deref().unwrap_or(DEFAULT_KAFKA);
+        let grpc = arguments.grpc_addr.as_deref().unwrap_or(DEFAULT_GRPC);
+        flags.push(format!("listeners={}", listeners_at(kafka, grpc)));
+    }
+    if let Some(http) = &arguments.http_addr {
+        flags.push(format!("http.listener={http}"));
+    }
+    flags
+}
+
+fn directories(data_dir: &Path) -> impl Iterator<Item = (&'static str, String)> {
+    let below = [("metadata.log.dir", METADATA_DIR), ("log.dirs", LOGS_DIR)];
+    below.into_iter().map(|(name, directory)| (name, data_dir.join(directory).display().to_string()))
+}
+
+async fn serve(mut process: Process, controller: ControllerRole, broker: BrokerRole) -> Result<(), Failure> {
+    let started = start(&mut process, controller, broker).await;
+    process.until_stopped(started).await
+}
+
+/// Starts the controller and then the broker, which are stopped the other way round: the controller takes the broker's
+/// notice.
+async fn start(process: &mut Process, controller: ControllerRole, broker: BrokerRole) -> Result<(), Option<Failure>> {
+    let bound = broker.bind().await?;
+    let (kafka, grpc) = (bound.kafka, bound.grpc);
+    let controllers = Controllers::new(process.network.clone(), vec![controller.address().map_err(Failure::from)?]);
+    controller.start(process).await?;
+    broker.start(process, bound, controllers, Address::memory(BROKER)).await?;
+    println!("ready kafka={kafka} grpc={grpc} http={}", process.http);
+    Ok(())
 }

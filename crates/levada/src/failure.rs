@@ -27,6 +27,18 @@ pub(crate) enum Failure {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The gRPC face has no listener.
+    #[error(transparent)]
+    Gateway(#[from] levada_gateway::BindError),
+    /// The controller did not start, or gave up.
+    #[error("the controller: {0}")]
+    Controller(#[from] levada_controller::StartError),
+    /// The broker did not start.
+    #[error("the broker: {0}")]
+    BrokerStart(#[from] levada_broker::StartError),
+    /// The broker gave up.
+    #[error("the broker: {0}")]
+    BrokerRun(#[from] levada_broker::RunError),
     /// The system refused something that every process needs.
     #[error("{what}: {source}")]
     System {

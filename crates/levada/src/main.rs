@@ -4,10 +4,13 @@
 //! command of an operator or of a benchmark. Roles are started by the same functions in every mode.
 
 mod arguments;
+mod broker_role;
+mod controller_role;
 mod dev;
 mod failure;
 mod listeners;
 mod process;
+mod role;
 
 use std::process::ExitCode;
 
@@ -22,6 +25,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Dev(arguments) => dev::run(&arguments),
+        Command::Controller(arguments) => role::run_controller(&arguments),
+        Command::Broker(arguments) => role::run_broker(&arguments),
         Command::Tool(command) => return levada_cli::run(command),
     };
     match outcome {

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::time::Duration;
 
 use levada_service::http::{HttpServer, Readiness};
@@ -11,6 +12,7 @@ use levada_service::shutdown::{CancellationToken, Drain, asked_to_stop};
 use levada_service::telemetry::{Telemetry, TelemetryOptions};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
 
 use crate::arguments::OptionArguments;
 use crate::failure::Failure;
@@ -46,9 +48,11 @@ pub(crate) struct Given {
 }
 
 impl Given {
-    /// Reads every source: what the command presets, the file, the environment, `--set`.
+    /// Reads every source: what the command presets, the file, the environment, the command's own `flags` (as
+    /// `name=value`), `--set`.
     pub(crate) fn read<'a>(
         presets: impl IntoIterator<Item = (&'a str, String)>,
+        flags: &[String],
         arguments: &OptionArguments,
     ) -> Result<Self, OptionsError> {
         let mut loader = OptionsLoader::new().presets(presets);
@@ -57,7 +61,7 @@ impl Given {
         }
         let environment =
             std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        let mut loader = loader.environment(environment).set(&arguments.set)?;
+        let mut loader = loader.environment(environment).set(flags)?.set(&arguments.set)?;
         Ok(Self { process: loader.take()?, telemetry: loader.take()?, loader })
     }
 
@@ -67,11 +71,11 @@ impl Given {
     }
 
     /// Refuses what no part took, starts the runtime and runs `serve` in it to its end.
-    pub(crate) fn run<S, F>(self, role: &'static str, serve: S) -> Result<(), Failure>
-    where
-        S: FnOnce(Process) -> F,
-        F: Future<Output = Result<(), Failure>>,
-    {
+    pub(crate) fn run(
+        self,
+        role: &'static str,
+        serve: impl AsyncFnOnce(Process) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
         self.loader.finish()?;
         raise_descriptor_limit();
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -82,8 +86,10 @@ impl Given {
             .map_err(Failure::system("cannot start the runtime"))?;
         let outcome = runtime.block_on(async {
             let telemetry = Telemetry::init(&self.telemetry, role)?;
-            let process = Process::start(&self.process, &telemetry).await?;
-            let outcome = serve(process).await;
+            let outcome = match Process::start(&self.process, &telemetry).await {
+                Ok(process) => serve(process).await,
+                Err(failure) => Err(failure),
+            };
             telemetry.shutdown();
             outcome
         });
@@ -93,7 +99,7 @@ impl Given {
     }
 }
 
-/// A process that serves: its network, its HTTP endpoint, its wish to stop.
+/// A process that serves: its network, its HTTP endpoint, its roles, and its wish to stop.
 pub(crate) struct Process {
     /// Where the roles of this process listen and dial.
     pub(crate) network: Network,
@@ -101,15 +107,32 @@ pub(crate) struct Process {
     pub(crate) readiness: Readiness,
     /// Where metrics and health are served.
     pub(crate) http: SocketAddr,
-    http_shutdown: CancellationToken,
-    http_task: tokio::task::JoinHandle<()>,
-    stop: std::pin::Pin<Box<dyn Future<Output = &'static str> + Send>>,
+    /// What stops the process: a signal, or a role that gave up.
+    endings: mpsc::Receiver<Result<(), Failure>>,
+    end: mpsc::Sender<Result<(), Failure>>,
+    /// How the parts are stopped, the one that was started last first.
+    parts: Vec<Part>,
+}
+
+/// A part of the process that is stopped in its turn.
+struct Part {
+    name: &'static str,
+    limit: Duration,
+    stop: CancellationToken,
+    ended: CancellationToken,
 }
 
 impl Process {
     async fn start(options: &ProcessOptions, telemetry: &Telemetry) -> Result<Self, Failure> {
+        let (end, endings) = mpsc::channel(1);
         // First of all, so that a signal during the start is not lost.
-        let stop = asked_to_stop().map_err(Failure::system("cannot listen for signals"))?;
+        let asked = asked_to_stop().map_err(Failure::system("cannot listen for signals"))?;
+        let signalled = end.clone();
+        tokio::spawn(async move {
+            let signal = asked.await;
+            tracing::info!(signal, "stopping");
+            let _ = signalled.send(Ok(())).await;
+        });
         let bound =
             HttpServer::bind(&options.http_listener).await.and_then(|server| Ok((server.local_addr()?, server)));
         let (http, server) = bound.map_err(|source| Failure::Bind {
@@ -117,36 +140,74 @@ impl Process {
             option: "http.listener",
             source,
         })?;
-        let (readiness, http_shutdown) = (Readiness::new(), CancellationToken::new());
-        let serving = server.serve(telemetry.metrics(), readiness.clone(), http_shutdown.clone());
-        let http_task = tokio::spawn(async move {
-            if let Err(error) = serving.await {
-                tracing::error!(%error, "the HTTP endpoint stopped");
-            }
+        let (network, readiness) = (Network::new(), Readiness::new());
+        let mut process = Self { network, readiness, http, endings, end, parts: Vec::new() };
+        let stop = CancellationToken::new();
+        let serving = server.serve(telemetry.metrics(), process.readiness.clone(), stop.clone());
+        process.part("http", HTTP_DRAIN, stop, async move {
+            serving.await.map_err(Failure::system("the HTTP endpoint stopped"))
         });
-        Ok(Self { network: Network::new(), readiness, http, http_shutdown, http_task, stop: Box::pin(stop) })
+        Ok(process)
     }
 
-    /// Waits until the process is asked to stop, or until `failed` resolves because one of its roles gave up.
-    pub(crate) async fn until_stopped(&mut self, failed: impl Future<Output = Failure>) -> Result<(), Failure> {
-        tokio::select! {
-            signal = &mut self.stop => {
-                tracing::info!(signal, "stopping");
-                Ok(())
+    /// Adds a part that runs: `ended` resolves when it has stopped, which it does within `limit` of the cancellation of
+    /// `stop`. A part that stops with a failure stops the process.
+    pub(crate) fn part(
+        &mut self,
+        name: &'static str,
+        limit: Duration,
+        stop: CancellationToken,
+        ended: impl Future<Output = Result<(), Failure>> + Send + 'static,
+    ) {
+        let (done, end) = (CancellationToken::new(), self.end.clone());
+        self.parts.push(Part { name, limit, stop, ended: done.clone() });
+        tokio::spawn(async move {
+            let outcome = ended.await;
+            done.cancel();
+            if outcome.is_err() {
+                // Only the first ending counts; the others find no room, or nobody who listens.
+                let _ = end.try_send(outcome);
             }
-            failure = failed => {
-                tracing::error!(%failure, "stopping");
-                Err(failure)
+        });
+    }
+
+    /// Awaits `starting`, a part that is being started. If the process is to stop meanwhile, `stop` is cancelled, and
+    /// whatever the part had become is dropped.
+    ///
+    /// # Errors
+    /// Why the part did not start, or why the process is to stop; `None` if it was merely asked to.
+    pub(crate) async fn started<T>(
+        &mut self,
+        stop: &CancellationToken,
+        starting: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Option<Failure>> {
+        let mut starting = pin!(starting);
+        tokio::select! {
+            started = &mut starting => started.map_err(Some),
+            ending = self.endings.recv() => {
+                stop.cancel();
+                // What went wrong because of the stop is not what went wrong.
+                drop(starting.await);
+                Err(ending.and_then(Result::err))
             }
         }
     }
 
-    /// Runs `roles` and then stops the HTTP endpoint, which tells how the drain goes until the end.
-    pub(crate) async fn drain(self, roles: Drain) {
-        let http = async move {
-            let _ = self.http_task.await;
+    /// Goes on until the process is to stop, unless the start came to nothing; then stops the parts, the one that was
+    /// started last first.
+    pub(crate) async fn until_stopped(mut self, started: Result<(), Option<Failure>>) -> Result<(), Failure> {
+        let outcome = match started {
+            Ok(()) => self.endings.recv().await.unwrap_or(Ok(())),
+            Err(ending) => ending.map_or(Ok(()), Err),
         };
-        roles.step("http", HTTP_DRAIN, self.http_shutdown, http).run().await;
+        if let Err(failure) = &outcome {
+            tracing::error!(%failure, "stopping");
+        }
+        let drain = self.parts.into_iter().rev().fold(Drain::new(), |drain, part| {
+            drain.step(part.name, part.limit, part.stop, part.ended.cancelled_owned())
+        });
+        drain.run().await;
+        outcome
     }
 }
 

@@ -1,0 +1,42 @@
+//! The controller role of this process.
+
+use std::time::Duration;
+
+use levada_controller::ControllerOptions;
+use levada_service::net::Address;
+use levada_service::options::{OptionsError, OptionsLoader};
+use levada_service::shutdown::CancellationToken;
+
+use crate::failure::Failure;
+use crate::process::Process;
+
+/// How long the controller may take to close its log.
+const DRAIN: Duration = Duration::from_secs(15);
+
+/// What a controller of this process was told.
+pub(crate) struct ControllerRole {
+    options: ControllerOptions,
+}
+
+impl ControllerRole {
+    /// Takes the options of the role.
+    pub(crate) fn load(loader: &mut OptionsLoader) -> Result<Self, OptionsError> {
+        Ok(Self { options: ControllerOptions::load(loader)? })
+    }
+
+    /// Where its internal services are reached within this process.
+    pub(crate) fn address(&self) -> Result<Address, OptionsError> {
+        let listener = &self.options.listener;
+        listener.parse().map_err(|error| OptionsError::invalid("internal.listener", format!("{error}")))
+    }
+
+    /// Starts the controller as a part of `process`; resolves once it can be asked.
+    pub(crate) async fn start(self, process: &mut Process) -> Result<(), Option<Failure>> {
+        let ready = process.readiness.part("controller");
+        let stop = CancellationToken::new();
+        let starting = levada_controller::start(self.options, process.network.clone(), ready, stop.clone());
+        let running = process.started(&stop, async { Ok(starting.await?) }).await?;
+        process.part("controller", DRAIN, stop, async { Ok(running.stopped().await?) });
+        Ok(())
+    }
+}

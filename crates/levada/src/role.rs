@@ -1,0 +1,72 @@
+//! `levada controller` and `levada broker`: one role in one process.
+
+use levada_peers::Controllers;
+use levada_service::net::{Address, AddressError};
+use levada_service::options::{CommaList, OptionsError};
+use serde::{Deserialize, Serialize};
+
+use crate::arguments::OptionArguments;
+use crate::broker_role::BrokerRole;
+use crate::controller_role::ControllerRole;
+use crate::failure::Failure;
+use crate::process::{Given, Process};
+
+/// What a broker in a process of its own has to know of the other processes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct NeighbourOptions {
+    /// Controllers, `HOST:PORT` each, of which at least one should be reachable (KIP-853's option).
+    #[serde(rename = "controller.quorum.bootstrap.servers")]
+    controllers: CommaList,
+    /// Where other roles reach this broker's internal services.
+    #[serde(rename = "internal.listener")]
+    internal_listener: String,
+}
+
+/// Runs a controller until the process is asked to stop.
+pub(crate) fn run_controller(arguments: &OptionArguments) -> Result<(), Failure> {
+    let mut given = Given::read([], &[], arguments)?;
+    let controller = ControllerRole::load(given.loader())?;
+    given.run("controller", async |mut process: Process| {
+        let started = controller.start(&mut process).await;
+        if started.is_ok() {
+            println!("ready http={}", process.http);
+        }
+        process.until_stopped(started).await
+    })
+}
+
+/// Runs a broker until the process is asked to stop.
+pub(crate) fn run_broker(arguments: &OptionArguments) -> Result<(), Failure> {
+    let mut given = Given::read([], &[], arguments)?;
+    let broker = BrokerRole::load(given.loader())?;
+    let neighbours: NeighbourOptions = given.loader().take()?;
+    let internal = address("internal.listener", &neighbours.internal_listener)?;
+    let servers = "controller.quorum.bootstrap.servers";
+    let controllers: Vec<Address> =
+        neighbours.controllers.iter().map(|text| address(servers, text)).collect::<Result<_, _>>()?;
+    if controllers.is_empty() {
+        return Err(OptionsError::invalid(servers, "name at least one controller").into());
+    }
+    given.run("broker", async |mut process: Process| {
+        let started = start_broker(&mut process, broker, controllers, internal).await;
+        process.until_stopped(started).await
+    })
+}
+
+async fn start_broker(
+    process: &mut Process,
+    broker: BrokerRole,
+    controllers: Vec<Address>,
+    internal: Address,
+) -> Result<(), Option<Failure>> {
+    let bound = broker.bind().await?;
+    let (kafka, grpc) = (bound.kafka, bound.grpc);
+    let controllers = Controllers::new(process.network.clone(), controllers);
+    broker.start(process, bound, controllers, internal).await?;
+    println!("ready kafka={kafka} grpc={grpc} http={}", process.http);
+    Ok(())
+}
+
+fn address(option: &str, text: &str) -> Result<Address, OptionsError> {
+    text.parse().map_err(|error: AddressError| OptionsError::invalid(option, error.to_string()))
+}
