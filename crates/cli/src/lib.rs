@@ -11,6 +11,7 @@ mod config;
 mod connect;
 mod consume;
 mod error;
+mod log_dump;
 mod output;
 mod produce;
 mod settings;
@@ -22,6 +23,7 @@ pub use config::ConfigCommand;
 pub use connect::ConnectArgs;
 pub use consume::ConsumeArgs;
 pub use error::CliError;
+pub use log_dump::LogCommand;
 pub use output::{Format, OutputArgs};
 pub use produce::ProduceArgs;
 pub use topic::TopicCommand;
@@ -46,6 +48,9 @@ pub enum Command {
     /// Shows and changes settings of topics and brokers.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Looks at the files of a log.
+    #[command(subcommand)]
+    Log(LogCommand),
     /// Measures a server: throughput, latency, and its CPU time beside bare loops.
     #[command(subcommand)]
     Bench(BenchCommand),
@@ -62,6 +67,7 @@ pub fn run(command: Command) -> ExitCode {
         Command::Consume(args) => consume::run(&args),
         Command::Cluster(command) => cluster::run(command),
         Command::Config(command) => config::run(command),
+        Command::Log(command) => log_dump::run(command),
         Command::Bench(command) => bench::run(command),
     };
     match outcome {
@@ -111,6 +117,7 @@ mod tests {
             "cluster brokers --output json",
             "config get --topic orders retention.ms",
             "config set --all-brokers log.retention.ms=1000 --delete log.segment.bytes",
+            "log dump data --batches --output json",
             "bench produce --bare --pairs 7 --server-pid 1 --record-size 1KiB --batch-size 64KiB --acks 1",
             "bench produce --verify --records 1000000 --record-size 100",
             "bench consume --fetch-bytes 1MiB --output json",
