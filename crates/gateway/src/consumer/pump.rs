@@ -116,7 +116,7 @@ impl Pump {
             };
             tokio::select! {
                 () = shutdown.cancelled() => {
-                    return Err(status::status_of(ErrorCode::BrokerNotAvailable, "the broker is shutting down"));
+                    return Err(status::status_of(ErrorCode::LeaderNotAvailable, "the broker is shutting down"));
                 }
                 found = self.gateway.broker.fetch(&fetch) => self.found = found.into(),
             }
