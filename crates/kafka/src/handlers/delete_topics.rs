@@ -1,0 +1,60 @@
+//! DeleteTopics, by name or by identity.
+
+use kafka_protocol::messages::delete_topics_response::DeletableTopicResult;
+use kafka_protocol::messages::{DeleteTopicsRequest, DeleteTopicsResponse, TopicName as WireName};
+use levada_metadata::{Command, DeletedTopic, Response, TopicRef};
+use levada_types::{ErrorCode, TopicId};
+use uuid::Uuid;
+
+use super::{Handlers, code_of, millis};
+use crate::wire::request::Head;
+use crate::wire::text::text;
+
+/// Topics can be named by identity from this version on.
+const IDS_SINCE: i16 = 6;
+
+pub(super) async fn handle(handlers: &Handlers, head: Head, request: DeleteTopicsRequest) -> DeleteTopicsResponse {
+    let asked: Vec<(Option<WireName>, Uuid)> = if head.version >= IDS_SINCE {
+        request.topics.into_iter().map(|topic| (topic.name, topic.topic_id)).collect()
+    } else {
+        request.topic_names.into_iter().map(|name| (Some(name), Uuid::nil())).collect()
+    };
+    let topics = asked.iter().map(|(name, id)| match name {
+        Some(name) => TopicRef::Name(name.to_string()),
+        None => TopicRef::Id(TopicId(*id)),
+    });
+    let command = Command::DeleteTopics { topics: topics.collect() };
+    let results = match handlers.broker.submit(command, millis(request.timeout_ms)).await {
+        Ok(Response::DeleteTopics(results)) => results.into_iter().map(|topic| respond(head, topic)).collect(),
+        Ok(_) => failed(head, asked, ErrorCode::UnknownServerError, None),
+        Err(error) => failed(head, asked, error.code, error.message),
+    };
+    DeleteTopicsResponse::default().with_responses(results)
+}
+
+fn respond(head: Head, topic: DeletedTopic) -> DeletableTopicResult {
+    // Before version 6 a name cannot be absent, and nothing but names was asked for.
+    let name =
+        topic.name.map(|name| WireName(text(name))).or_else(|| (head.version < IDS_SINCE).then(Default::default));
+    let response = DeletableTopicResult::default().with_name(name).with_topic_id(topic.id.0);
+    match topic.result {
+        Ok(()) => response,
+        Err(error) => response.with_error_code(code_of(head, error.code)).with_error_message(Some(text(error.message))),
+    }
+}
+
+fn failed(
+    head: Head,
+    asked: Vec<(Option<WireName>, Uuid)>,
+    code: ErrorCode,
+    message: Option<String>,
+) -> Vec<DeletableTopicResult> {
+    let results = asked.into_iter().map(|(name, id)| {
+        DeletableTopicResult::default()
+            .with_name(name)
+            .with_topic_id(id)
+            .with_error_code(code_of(head, code))
+            .with_error_message(message.clone().map(text))
+    });
+    results.collect()
+}

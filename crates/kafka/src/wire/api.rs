@@ -1,0 +1,101 @@
+//! The version table: which APIs this broker speaks, in which versions.
+//!
+//! A version is offered if both its request and its response can be read and written and its handler answers it: the
+//! smaller of the two ranges, since a newer request version can be known without its response and the other way round.
+
+use kafka_protocol::messages::{
+    AlterConfigsRequest, ApiKey, ApiVersionsRequest, CreatePartitionsRequest, CreateTopicsRequest,
+    DeleteRecordsRequest, DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest, DescribeLogDirsRequest,
+    DescribeProducersRequest, DescribeTopicPartitionsRequest, FetchRequest, FindCoordinatorRequest,
+    IncrementalAlterConfigsRequest, InitProducerIdRequest, ListOffsetsRequest, MetadataRequest,
+    OffsetForLeaderEpochRequest, ProduceRequest,
+};
+use kafka_protocol::protocol::{Message, Request, VersionRange};
+
+/// One API and its versions.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Api {
+    /// Which.
+    pub(crate) key: ApiKey,
+    /// Its name, for logs and metrics.
+    pub(crate) name: &'static str,
+    /// The versions that are answered.
+    pub(crate) versions: VersionRange,
+    /// The lowest version that ApiVersions tells; below `versions.min` for Produce only.
+    pub(crate) advertised_min: i16,
+}
+
+/// The versions that both sides of an API can be read and written in.
+const fn both<R: Request>() -> VersionRange
+where
+    R::Response: Message,
+{
+    let (request, response) = (R::VERSIONS, <R::Response as Message>::VERSIONS);
+    VersionRange {
+        min: if request.min > response.min { request.min } else { response.min },
+        max: if request.max < response.max { request.max } else { response.max },
+    }
+}
+
+const fn api<R: Request>(key: ApiKey, name: &'static str) -> Api {
+    let versions = both::<R>();
+    Api { key, name, versions, advertised_min: versions.min }
+}
+
+/// Every API of this broker, by ascending key.
+pub(crate) const APIS: &[Api] = &[
+    // Versions 0 to 2 are told though they are refused: librdkafka takes a broker that does not tell them for one
+    // that knows no compression (KAFKA-18659).
+    Api { advertised_min: 0, ..api::<ProduceRequest>(ApiKey::Produce, "Produce") },
+    api::<FetchRequest>(ApiKey::Fetch, "Fetch"),
+    api::<ListOffsetsRequest>(ApiKey::ListOffsets, "ListOffsets"),
+    api::<MetadataRequest>(ApiKey::Metadata, "Metadata"),
+    api::<FindCoordinatorRequest>(ApiKey::FindCoordinator, "FindCoordinator"),
+    api::<ApiVersionsRequest>(ApiKey::ApiVersions, "ApiVersions"),
+    api::<CreateTopicsRequest>(ApiKey::CreateTopics, "CreateTopics"),
+    api::<DeleteTopicsRequest>(ApiKey::DeleteTopics, "DeleteTopics"),
+    api::<DeleteRecordsRequest>(ApiKey::DeleteRecords, "DeleteRecords"),
+    api::<InitProducerIdRequest>(ApiKey::InitProducerId, "InitProducerId"),
+    api::<OffsetForLeaderEpochRequest>(ApiKey::OffsetForLeaderEpoch, "OffsetForLeaderEpoch"),
+    api::<DescribeConfigsRequest>(ApiKey::DescribeConfigs, "DescribeConfigs"),
+    api::<AlterConfigsRequest>(ApiKey::AlterConfigs, "AlterConfigs"),
+    api::<DescribeLogDirsRequest>(ApiKey::DescribeLogDirs, "DescribeLogDirs"),
+    api::<CreatePartitionsRequest>(ApiKey::CreatePartitions, "CreatePartitions"),
+    api::<IncrementalAlterConfigsRequest>(ApiKey::IncrementalAlterConfigs, "IncrementalAlterConfigs"),
+    api::<DescribeClusterRequest>(ApiKey::DescribeCluster, "DescribeCluster"),
+    api::<DescribeProducersRequest>(ApiKey::DescribeProducers, "DescribeProducers"),
+    api::<DescribeTopicPartitionsRequest>(ApiKey::DescribeTopicPartitions, "DescribeTopicPartitions"),
+];
+
+/// The position of an API in [`APIS`], if this broker has it.
+pub(crate) fn find(key: i16) -> Option<usize> {
+    APIS.iter().position(|api| api.key as i16 == key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn range(key: ApiKey) -> (i16, i16, i16) {
+        let api = APIS[find(key as i16).expect("listed")];
+        (api.advertised_min, api.versions.min, api.versions.max)
+    }
+
+    #[test]
+    fn versions_are_those_that_clients_know() {
+        assert_eq!(range(ApiKey::Produce), (0, 3, 13));
+        assert_eq!(range(ApiKey::Fetch), (4, 4, 18));
+        assert_eq!(range(ApiKey::ListOffsets), (1, 1, 10));
+        assert_eq!(range(ApiKey::Metadata), (0, 0, 13));
+        // The response has a version 6 that no request can ask for.
+        assert_eq!(range(ApiKey::InitProducerId), (0, 0, 5));
+        assert_eq!(range(ApiKey::DescribeTopicPartitions), (0, 0, 0));
+    }
+
+    #[test]
+    fn the_table_ascends_and_offers_no_empty_range() {
+        assert!(APIS.windows(2).all(|pair| (pair[0].key as i16) < pair[1].key as i16));
+        assert!(APIS.iter().all(|api| !api.versions.is_empty()));
+        assert_eq!(find(8), None, "OffsetCommit is not offered");
+    }
+}
