@@ -136,7 +136,7 @@ impl Serving {
 }
 
 /// Follows the session: keeps the broker's epoch, and resolves if the broker is refused for good.
-async fn refusal(mut state: watch::Receiver<SessionState>, broker: &Broker) -> RegistrationError {
+pub(super) async fn refusal(mut state: watch::Receiver<SessionState>, broker: &Broker) -> RegistrationError {
     loop {
         {
             let now = state.borrow_and_update();

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::maintenance::Maintenance;
 use super::reconciler::Reconciler;
-use super::running::{RunningBroker, Serving};
+use super::running::{RunningBroker, Serving, refusal};
 use crate::face::Face;
 use crate::{Broker, BrokerOptions, Phase, PhaseReporter};
 
@@ -116,7 +116,10 @@ async fn bring_up(
     catch_up(&mut reconciler, &broker, &source, epoch).await?;
     session.set_ready();
     let reconciling = tokio::spawn(reconciler.run(upkeep.clone()));
-    session.unfenced().await;
+    tokio::select! {
+        () = led(&broker, epoch) => {}
+        refused = refusal(session.state(), &broker) => return Err(refused.into()),
+    }
 
     let maintenance = Maintenance::start(&broker).map_err(StartError::Thread)?;
     let mut serving = Serving {
@@ -154,6 +157,14 @@ async fn first_image(source: &MetadataWatch) -> Arc<Image> {
         image = source.changed(image.offset()).await;
     }
     image
+}
+
+/// Resolves once this broker has acted upon an image in which it is unfenced, and so leads what it is to lead.
+async fn led(broker: &Broker, epoch: BrokerEpoch) {
+    let mut image = broker.image();
+    while !image.broker(broker.id()).is_some_and(|registered| registered.is_live() && registered.epoch >= epoch) {
+        image = broker.metadata.changed(image.offset()).await;
+    }
 }
 
 /// Opens the logs that `image` assigns to this broker, and tells how far it is.
