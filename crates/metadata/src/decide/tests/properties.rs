@@ -1,0 +1,199 @@
+//! What holds whatever is asked, in whatever order.
+
+use std::collections::BTreeMap;
+
+use levada_types::{BrokerEpoch, BrokerId, TopicId};
+use proptest::prelude::*;
+use uuid::Uuid;
+
+use super::{Cluster, directory};
+use crate::{
+    AlterConfigsMode, Command, ConfigAlteration, ConfigChange, ConfigTarget, Delta, LevelRange, ManualAssignment,
+    MorePartitions, NewBroker, NewTopic, ReplicaDirectory, State, TopicRef,
+};
+
+/// A command in the making: epochs and topic ids are filled in from the state at its turn, so that most of them are
+/// current and some are not.
+#[derive(Debug, Clone)]
+enum Step {
+    Register { id: i32, incarnation: u8, boot: u8, clean: bool, second_directory: bool },
+    Unfence { id: i32, stale: bool },
+    Fence { id: i32, stale: bool },
+    Stop { id: i32 },
+    Create { names: Vec<u8>, partitions: Option<i32>, factor: Option<i16>, validate_only: bool },
+    CreateByHand { name: u8, brokers: Vec<i32> },
+    Delete { names: Vec<u8>, by_id: bool },
+    MorePartitions { name: u8, count: i32 },
+    Alter { name: Option<u8>, setting: usize, value: usize },
+    Allocate { id: i32 },
+    Assign { id: i32, name: u8, second_directory: bool },
+}
+
+const NAMES: [&str; 6] = ["a", "b", "c.d", "c_d", "__consumer_offsets", "bad/name"];
+const SETTINGS: [&str; 4] = ["min.insync.replicas", "retention.ms", "cleanup.policy", "no.such.setting"];
+const VALUES: [Option<&str>; 5] = [Some("1"), Some("2"), Some("3"), Some("compact"), None];
+
+fn step() -> impl Strategy<Value = Step> {
+    let id = 1..4i32;
+    let name = 0..NAMES.len() as u8;
+    prop_oneof![
+        3 => (id.clone(), 0..3u8, 0..2u8, any::<bool>(), any::<bool>()).prop_map(
+            |(id, incarnation, boot, clean, second_directory)| Step::Register { id, incarnation, boot, clean, second_directory }
+        ),
+        4 => (id.clone(), prop::bool::weighted(0.1)).prop_map(|(id, stale)| Step::Unfence { id, stale }),
+        3 => (id.clone(), prop::bool::weighted(0.1)).prop_map(|(id, stale)| Step::Fence { id, stale }),
+        1 => id.clone().prop_map(|id| Step::Stop { id }),
+        4 => (prop::collection::vec(name.clone(), 1..3), prop::option::of(-1..4i32), prop::option::of(0..4i16), prop::bool::weighted(0.2))
+            .prop_map(|(names, partitions, factor, validate_only)| Step::Create { names, partitions, factor, validate_only }),
+        1 => (name.clone(), prop::collection::vec(0..5i32, 0..4)).prop_map(|(name, brokers)| Step::CreateByHand { name, brokers }),
+        2 => (prop::collection::vec(name.clone(), 1..3), any::<bool>()).prop_map(|(names, by_id)| Step::Delete { names, by_id }),
+        2 => (name.clone(), 0..8i32).prop_map(|(name, count)| Step::MorePartitions { name, count }),
+        3 => (prop::option::of(name.clone()), 0..SETTINGS.len(), 0..VALUES.len())
+            .prop_map(|(name, setting, value)| Step::Alter { name, setting, value }),
+        1 => id.clone().prop_map(|id| Step::Allocate { id }),
+        1 => (id, name, any::<bool>()).prop_map(|(id, name, second_directory)| Step::Assign { id, name, second_directory }),
+    ]
+}
+
+fn name(index: u8) -> String {
+    NAMES[usize::from(index)].to_owned()
+}
+
+fn command(state: &State, step: &Step) -> Command {
+    let known = |id: i32| state.broker(BrokerId(id)).map_or(BrokerEpoch(0), |b| b.epoch);
+    let epoch = |id: i32, stale: bool| BrokerEpoch(known(id).0 - i64::from(stale));
+    let new_topic = |index: &u8, partitions, replication_factor| NewTopic {
+        name: name(*index),
+        partitions,
+        replication_factor,
+        assignments: Vec::new(),
+        configs: Vec::new(),
+    };
+    let second = |id| directory(id + 50);
+    match step.clone() {
+        Step::Register { id, incarnation, boot, clean, second_directory } => Command::RegisterBroker(NewBroker {
+            id: BrokerId(id),
+            incarnation: Uuid::from_u128(u128::from(incarnation) + 1),
+            boot_id: (boot > 0).then(|| format!("boot-{boot}")),
+            clean_shutdown_epoch: clean.then(|| known(id)),
+            directories: if second_directory { vec![directory(id), second(id)] } else { vec![directory(id)] },
+            endpoints: Vec::new(),
+            internal_address: String::new(),
+            rack: (id == 1).then(|| "r".to_owned()),
+            levels: LevelRange::SUPPORTED,
+        }),
+        Step::Unfence { id, stale } => Command::UnfenceBroker { id: BrokerId(id), epoch: epoch(id, stale) },
+        Step::Fence { id, stale } => Command::FenceBroker { id: BrokerId(id), epoch: epoch(id, stale) },
+        Step::Stop { id } => Command::StopBroker { id: BrokerId(id), epoch: known(id) },
+        Step::Create { names, partitions, factor, validate_only } => {
+            let topics = names.iter().map(|index| new_topic(index, partitions, factor)).collect();
+            Command::CreateTopics { topics, validate_only }
+        }
+        Step::CreateByHand { name, brokers } => {
+            let brokers = brokers.into_iter().map(BrokerId).collect();
+            let assignments = vec![ManualAssignment { partition: 0, brokers }];
+            let topics = vec![NewTopic { assignments, ..new_topic(&name, None, None) }];
+            Command::CreateTopics { topics, validate_only: false }
+        }
+        Step::Delete { names, by_id } => {
+            let topic = |index: &u8| match state.topic_id(&name(*index)).filter(|_| by_id) {
+                Some(id) => TopicRef::Id(id),
+                None => TopicRef::Name(name(*index)),
+            };
+            Command::DeleteTopics { topics: names.iter().map(topic).collect() }
+        }
+        Step::MorePartitions { name: index, count } => {
+            let topics = vec![MorePartitions { name: name(index), count, assignments: Vec::new() }];
+            Command::CreatePartitions { topics, validate_only: false }
+        }
+        Step::Alter { name: index, setting, value } => {
+            let target = index.map_or(ConfigTarget::DefaultBroker, |index| ConfigTarget::Topic(name(index)));
+            let change = VALUES[value].map_or(ConfigChange::Delete, |value| ConfigChange::Set(value.to_owned()));
+            let resources = vec![ConfigAlteration { target, changes: vec![(SETTINGS[setting].to_owned(), change)] }];
+            Command::AlterConfigs { resources, mode: AlterConfigsMode::Incremental, validate_only: false }
+        }
+        Step::Allocate { id } => Command::AllocateProducerIds { broker: BrokerId(id), epoch: known(id) },
+        Step::Assign { id, name: index, second_directory } => {
+            let directory = if second_directory { second(id) } else { directory(id) };
+            let topic = state.topic_id(&name(index)).unwrap_or(TopicId::ZERO);
+            let assignments = vec![ReplicaDirectory { topic, partition: 0, directory }];
+            Command::AssignReplicasToDirs { broker: BrokerId(id), epoch: known(id), assignments }
+        }
+    }
+}
+
+/// The invariants of [`crate::Partition`], of the derived maps and of uniqueness.
+fn check(state: &State) {
+    let mut counts: BTreeMap<BrokerId, u32> = BTreeMap::new();
+    for topic in state.topics() {
+        assert_eq!(state.topic_id(topic.name().as_str()), Some(topic.id()));
+        assert_eq!(state.colliding_topic(topic.name()), Some(topic.name()));
+        assert!(topic.partition_count() > 0);
+        for (_, p) in topic.partitions() {
+            assert!(!p.replicas.is_empty());
+            for (i, replica) in p.replicas.iter().enumerate() {
+                *counts.entry(replica.broker).or_default() += 1;
+                assert!(p.replicas[..i].iter().all(|r| r.broker != replica.broker), "{p:?}");
+            }
+            for member in &p.isr {
+                assert!(p.has_replica(member.broker) && !p.elr.contains(&member.broker), "{p:?}");
+                let registered = state.broker(member.broker).unwrap();
+                assert!(registered.is_live() && registered.epoch == member.epoch, "{p:?} {registered:?}");
+            }
+            assert!(p.elr.iter().all(|id| p.has_replica(*id)), "{p:?}");
+            assert_eq!(p.leader.is_some(), !p.isr.is_empty(), "{p:?}");
+            assert_eq!(p.leader.is_some(), p.last_complete.is_empty(), "{p:?}");
+            assert!(p.leader.is_none_or(|leader| p.is_in_sync(leader)), "{p:?}");
+        }
+    }
+    assert_eq!(state.topics().count(), state.topic_count());
+    for broker in state.brokers() {
+        assert_eq!(state.replica_count(broker.id), counts.get(&broker.id).copied().unwrap_or(0));
+    }
+}
+
+/// Epochs only grow.
+fn check_step(before: &State, after: &State) {
+    assert!(after.next_producer_id() >= before.next_producer_id());
+    assert!(after.last_broker_epoch() >= before.last_broker_epoch());
+    for topic in before.topics() {
+        let Some(now) = after.topic(topic.id()) else { continue };
+        assert!(now.partition_count() >= topic.partition_count());
+        for ((_, old), (_, new)) in topic.partitions().zip(now.partitions()) {
+            assert!(new.leader_epoch >= old.leader_epoch);
+            assert!(new.partition_epoch >= old.partition_epoch);
+            assert!(new == old || new.partition_epoch > old.partition_epoch, "a change counts: {old:?} {new:?}");
+            assert!(new.leader == old.leader || new.leader_epoch > old.leader_epoch, "{old:?} {new:?}");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_sequence_keeps_the_invariants_and_can_be_replayed(steps in prop::collection::vec(step(), 1..60)) {
+        let mut cluster = Cluster::new();
+        let mut log: Vec<Delta> = cluster.state.to_deltas().collect();
+        for step in &steps {
+            let before = cluster.state.clone();
+            let (_, deltas) = cluster.run_with_deltas(&command(&before, step));
+            check(&cluster.state);
+            check_step(&before, &cluster.state);
+            if deltas.is_empty() {
+                prop_assert_eq!(&before, &cluster.state);
+            }
+            log.extend(deltas);
+        }
+        let mut replayed = State::new();
+        for delta in &log {
+            replayed.apply(delta).unwrap();
+        }
+        prop_assert_eq!(&replayed, &cluster.state);
+        let mut restored = State::new();
+        for delta in cluster.state.to_deltas() {
+            restored.apply(&delta).unwrap();
+        }
+        prop_assert_eq!(&restored, &cluster.state);
+    }
+}
