@@ -14,6 +14,9 @@ use crate::CliError;
 const OFFSET_CHECKPOINTS: [&str; 3] =
     ["recovery-point-offset-checkpoint", "log-start-offset-checkpoint", "replication-offset-checkpoint"];
 
+/// The file that says whose directory it is.
+const IDENTITY_FILE: &str = "meta.properties";
+
 /// What Kafka calls the mark of a clean shutdown.
 const CLEAN_SHUTDOWN: &str = ".kafka_cleanshutdown";
 
@@ -81,14 +84,20 @@ impl DirectoryDump {
     }
 
     fn read_identity(&mut self, path: &Path) -> Result<(), CliError> {
-        match read_text(&path.join("meta.properties"))?.as_deref().map(parse_meta_properties) {
+        match read_text(&path.join(IDENTITY_FILE))?.as_deref().map(parse_meta_properties) {
             Some(Ok(identity)) => {
                 self.cluster_id = identity.cluster_id.map(|id| id.to_string());
                 self.node_id = identity.node_id.map(|id| id.0);
                 self.directory_id = identity.directory_id.map(|id| id.to_string());
             }
-            Some(Err(reason)) => self.problems.push(format!("meta.properties: {reason}")),
-            None => self.problems.push("meta.properties is missing: is this a data directory?".to_owned()),
+            Some(Err(reason)) => self.problems.push(format!("{IDENTITY_FILE}: {reason}")),
+            None => {
+                // What `levada dev` is given holds the logs beside the controller's state.
+                let logs = path.join("logs");
+                let has_one = logs.join(IDENTITY_FILE).is_file();
+                let hint = if has_one { format!("; {} has one", logs.display()) } else { String::new() };
+                self.problems.push(format!("{IDENTITY_FILE} is missing: this is no data directory{hint}"));
+            }
         }
         Ok(())
     }

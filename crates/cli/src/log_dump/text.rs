@@ -43,8 +43,8 @@ fn partition(partition: &PartitionDump) -> Vec<String> {
     let epochs = if epochs.is_empty() { "none".to_owned() } else { epochs.join(", ") };
     let rows = partition.segments.iter().map(segment_row);
     let header = ["SEGMENT", "BYTES", "BATCHES", "RECORDS", "NEXT OFFSET", "MAX TIMESTAMP", "INDEX", "TIME INDEX"];
-    let mut parts =
-        vec![format!("{}: topic id {id}, leader epochs: {epochs}\n{}", partition.path, table(&header, rows))];
+    let segments = if partition.segments.is_empty() { "no segment yet".to_owned() } else { table(&header, rows) };
+    let mut parts = vec![format!("{}: topic id {id}, leader epochs: {epochs}\n{segments}", partition.path)];
     parts.extend(problems(&partition.problems));
     parts.extend(partition.segments.iter().flat_map(segment_details));
     parts

@@ -6,6 +6,11 @@ mod fetch;
 mod produce;
 mod topics;
 
+#[cfg(test)]
+mod fake_broker;
+#[cfg(test)]
+mod tests;
+
 pub(super) use fetch::consume;
 pub(super) use produce::produce;
 pub(super) use topics::{create, delete, exists, is_empty};
@@ -36,19 +41,4 @@ fn lanes<T: Clone>(leaders: &[Leader], partitions: &[T], connections: usize) -> 
                 .map(move |partitions| Lane { address: address.to_owned(), partitions })
         })
         .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_broker_gets_its_own_connections() {
-        let leader = |partition, address: &str| Leader { partition, address: address.to_owned() };
-        let leaders = [leader(0, "a:1"), leader(1, "b:1"), leader(2, "a:1"), leader(3, "a:1")];
-        let lanes: Vec<_> =
-            lanes(&leaders, &[0, 1, 2, 3], 2).into_iter().map(|lane| (lane.address, lane.partitions)).collect();
-        let lane = |address: &str, partitions: &[i32]| (address.to_owned(), partitions.to_vec());
-        assert_eq!(lanes, [lane("a:1", &[0, 3]), lane("a:1", &[2]), lane("b:1", &[1])]);
-    }
 }
