@@ -53,7 +53,6 @@ impl Client {
     }
 
     /// Begins a producer of records.
-    #[must_use]
     pub fn producer(&self) -> ProducerBuilder {
         ProducerBuilder::new(self.cluster.clone())
     }
@@ -64,7 +63,6 @@ impl Client {
     }
 
     /// Begins a consumer.
-    #[must_use]
     pub fn consumer(&self) -> ConsumerBuilder {
         ConsumerBuilder::new(self.cluster.clone())
     }

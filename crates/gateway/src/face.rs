@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::admin::AdminService;
 use crate::consumer::ConsumerServer;
 use crate::gateway::Gateway;
+use crate::inflow::{Budget, MeteredService};
 use crate::producer::ProducerService;
 use crate::{GatewayOptions, address};
 
@@ -93,6 +94,7 @@ impl GatewayFace {
         let failed = |reason: String| FaceError { face: NAME, reason };
         let gateway = Arc::new(Gateway::new(broker, self.options, shutdown.clone()));
         let largest = self.grpc.max_message_bytes;
+        let budget = Budget::new(gateway.options.queued_max_request_bytes, gateway.options.queued_max_wait());
         let producer = ProducerServer::new(ProducerService::new(gateway.clone())).max_decoding_message_size(largest);
         let admin = AdminServer::new(AdminService::new(gateway.clone())).max_decoding_message_size(largest);
         let server =
@@ -102,7 +104,7 @@ impl GatewayFace {
         health.set_serving::<ConsumerServer>().await;
         health.set_serving::<AdminServer<AdminService>>().await;
         server
-            .add_service(producer)
+            .add_service(MeteredService::new(producer, budget))
             .add_service(ConsumerServer::new(gateway))
             .add_service(admin)
             .serve(self.listener, shutdown)

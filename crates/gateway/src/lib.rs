@@ -15,6 +15,7 @@ mod face;
 #[cfg(test)]
 mod fixtures;
 mod gateway;
+mod inflow;
 mod options;
 mod producer;
 mod refusal;

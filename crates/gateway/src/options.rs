@@ -1,5 +1,7 @@
 //! The limits of the public gRPC services, by name.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 /// What the gateway allows one client. The limits of the server itself are in `levada_service::grpc::GrpcOptions`.
@@ -9,6 +11,13 @@ pub struct GatewayOptions {
     /// Batches of one produce stream that may be unanswered; at the bound the stream is not read.
     #[serde(rename = "grpc.produce.stream.max.unanswered")]
     pub produce_stream_max_unanswered: usize,
+    /// Bytes of produce requests, on all connections together, that may have arrived without being handed to the log
+    /// threads; at the bound streams are not read.
+    #[serde(rename = "grpc.queued.max.request.bytes")]
+    pub queued_max_request_bytes: usize,
+    /// Milliseconds that a stream waits for its share of them before it is refused.
+    #[serde(rename = "grpc.queued.max.wait.ms")]
+    pub queued_max_wait_ms: u64,
     /// The largest fetch response, in bytes of stored batches, whatever a client asks for. One larger batch is sent whole.
     #[serde(rename = "grpc.fetch.max.response.bytes")]
     pub fetch_max_response_bytes: u32,
@@ -20,11 +29,21 @@ pub struct GatewayOptions {
     pub list_max_page_size: usize,
 }
 
+impl GatewayOptions {
+    /// `grpc.queued.max.wait.ms`.
+    pub(crate) fn queued_max_wait(&self) -> Duration {
+        Duration::from_millis(self.queued_max_wait_ms)
+    }
+}
+
 impl Default for GatewayOptions {
     fn default() -> Self {
         Self {
             // Far more than a stream needs to be busy, and small enough that all answers fit HTTP/2's smallest window.
             produce_stream_max_unanswered: 256,
+            // Four of the largest messages.
+            queued_max_request_bytes: 256 << 20,
+            queued_max_wait_ms: 30_000,
             // Larger responses cost no less per byte.
             fetch_max_response_bytes: 8 << 20,
             fetch_max_partitions: 10_000,

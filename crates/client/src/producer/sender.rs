@@ -112,7 +112,7 @@ impl Sender {
             while lane.wants_to_send(now) {
                 let Some(address) = self.route(key, &mut lane, now) else { break };
                 let Some(bytes) = lane.next(now) else { break };
-                self.send(key, address, lane.destination(), bytes, now);
+                self.send(key, &address, lane.destination(), bytes, now);
             }
             earliest = [earliest, lane.next_event()].into_iter().flatten().min();
         }
@@ -151,18 +151,18 @@ impl Sender {
         }
     }
 
-    fn send(&mut self, key: LaneKey, address: String, destination: &Destination, bytes: bytes::Bytes, now: Instant) {
+    fn send(&mut self, key: LaneKey, address: &str, destination: &Destination, bytes: bytes::Bytes, now: Instant) {
         let batch = v1::ProduceBatch {
             topic: Some(v1::TopicRef { topic: Some(v1::topic_ref::Topic::Id(destination.topic_id.to_string())) }),
             partition: Some(destination.partition),
             base_sequence: None,
             content: Some(v1::produce_batch::Content::RawBatches(bytes)),
         };
-        if !self.links.contains_key(&address) {
-            let Some(link) = self.open_link(&address) else { return };
-            self.links.insert(address.clone(), link);
+        if !self.links.contains_key(address) {
+            let Some(link) = self.open_link(address) else { return };
+            self.links.insert(address.to_owned(), link);
         }
-        if let Some(link) = self.links.get_mut(&address) {
+        if let Some(link) = self.links.get_mut(address) {
             link.send(now, key, batch);
         }
     }

@@ -8,6 +8,7 @@ mod frame;
 mod position;
 mod pump;
 mod records;
+mod spare_buffers;
 
 use std::convert::Infallible;
 use std::future::Future;

@@ -1,6 +1,7 @@
 //! Moves records from the broker's logs into a fetch stream, one response at a time, as fast as the client takes them.
 
 use std::collections::VecDeque;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use tonic::Status;
 
 use super::frame::Frame;
 use super::position::{Position, Start, StartAt};
+use super::spare_buffers::SpareBuffers;
 use super::{position, records};
 use crate::gateway::Gateway;
 use crate::refusal::{message_about, to_status};
@@ -36,6 +38,7 @@ pub(super) struct Pump {
     /// Found by the last pass over the logs and not sent yet.
     found: VecDeque<FetchedPartition>,
     buffer: RecordBuffer,
+    spares: SpareBuffers,
 }
 
 impl Pump {
@@ -90,6 +93,7 @@ impl Pump {
             },
             found: VecDeque::new(),
             buffer: RecordBuffer::new(),
+            spares: SpareBuffers::default(),
             gateway,
         })
     }
@@ -134,7 +138,7 @@ impl Pump {
         }
         let Some(slice) = fetched.records else { return Ok(None) };
         let damaged = |error: BatchError| PartitionError::new(error.code(), format!("a stored batch: {error}"));
-        let bytes = match read(slice).await {
+        let bytes = match read(slice, &mut self.spares).await {
             Ok(bytes) => bytes,
             Err(error) => {
                 let error = PartitionError::new(ErrorCode::KafkaStorageError, format!("cannot read the log: {error}"));
@@ -214,9 +218,15 @@ async fn find(
 }
 
 /// The bytes of a slice. What may have to wait for the disk is read on a thread that may.
-async fn read(slice: Slice) -> std::io::Result<Bytes> {
+async fn read(slice: Slice, spares: &mut SpareBuffers) -> io::Result<Bytes> {
+    let mut buffer = spares.take(slice.len());
     if slice.is_likely_cached() {
-        return slice.to_bytes();
+        slice.read_at(0, &mut buffer)?;
+    } else {
+        let reading = tokio::task::spawn_blocking(move || slice.read_at(0, &mut buffer).map(|_| buffer));
+        buffer = reading.await.map_err(io::Error::other)??;
     }
-    tokio::task::spawn_blocking(move || slice.to_bytes()).await.map_err(std::io::Error::other)?
+    let bytes = buffer.freeze();
+    spares.remember(&bytes);
+    Ok(bytes)
 }

@@ -49,7 +49,7 @@ pub(super) fn assemble(topic: &Topic, batch: v1::ProduceBatch, setting: &Setting
         return Err(invalid("a batch of an idempotent producer names its topic by id, and its partition"));
     }
     match batch.content {
-        Some(Content::Records(list)) => from_records(topic, partition, list.records, batch.base_sequence, setting),
+        Some(Content::Records(list)) => from_records(topic, partition, &list.records, batch.base_sequence, setting),
         Some(Content::RawBatches(bytes)) => {
             let partition = partition.ok_or_else(|| invalid("raw batches need an explicit partition"))?;
             from_raw(partition, &bytes, batch.base_sequence, setting.identity)
@@ -61,7 +61,7 @@ pub(super) fn assemble(topic: &Topic, batch: v1::ProduceBatch, setting: &Setting
 fn from_records(
     topic: &Topic,
     partition: Option<TopicIdPartition>,
-    records: Vec<v1::Record>,
+    records: &[v1::Record],
     base_sequence: Option<i32>,
     setting: &Setting,
 ) -> Result<Vec<Part>, PartitionError> {
@@ -74,12 +74,12 @@ fn from_records(
         (None, _) => None,
     };
     if let Some(partition) = partition {
-        return Ok(vec![build(partition, &records, None, producer, setting.now_ms)?]);
+        return Ok(vec![build(partition, records, None, producer, setting.now_ms)?]);
     }
     let count = topic.partition_count().max(1);
     let unkeyed = (setting.spread % count.unsigned_abs() as usize) as PartitionIndex;
     let mut indexes: BTreeMap<PartitionIndex, Vec<u32>> = BTreeMap::new();
-    for (index, record) in (0u32..).zip(&records) {
+    for (index, record) in (0u32..).zip(records) {
         let partition = record.key.as_ref().map_or(unkeyed, |key| key_partition(key, count));
         indexes.entry(partition).or_default().push(index);
     }
@@ -88,7 +88,7 @@ fn from_records(
         .into_iter()
         .map(|(index, records_of_it)| {
             let partition = topics::partition(topic, index)?;
-            build(partition, &records, (!only_one).then_some(records_of_it), producer, setting.now_ms)
+            build(partition, records, (!only_one).then_some(records_of_it), producer, setting.now_ms)
         })
         .collect()
 }
@@ -108,7 +108,9 @@ fn build(
     let mut append = |record: &v1::Record| {
         let headers: Vec<Header<'_>> = record.headers.iter().map(header).collect();
         let timestamp = record.timestamp_ms.unwrap_or(now_ms);
-        builder.append(timestamp, record.key.as_deref(), record.value.as_deref(), &headers).map_err(refused)
+        builder
+            .append(timestamp, record.key.as_deref(), record.value.as_deref(), &headers)
+            .map_err(|error| refused(&error))
     };
     match &indexes {
         None => records.iter().try_for_each(&mut append)?,
@@ -117,7 +119,7 @@ fn build(
         }
     }
     let record_count = u32::try_from(builder.len()).unwrap_or(u32::MAX);
-    let batch = builder.build(Compression::None, None).map_err(refused)?;
+    let batch = builder.build(Compression::None, None).map_err(|error| refused(&error))?;
     Ok(Part { partition, batch, record_count, record_indexes: indexes.unwrap_or_default() })
 }
 
@@ -133,7 +135,7 @@ fn from_raw(
 ) -> Result<Vec<Part>, PartitionError> {
     let mut parts = Vec::new();
     for batch in Batches::new(bytes) {
-        let batch = batch.map_err(refused)?;
+        let batch = batch.map_err(|error| refused(&error))?;
         let header = batch.header();
         if let Some(identity) = identity {
             let own = Identity { producer_id: header.producer_id, producer_epoch: header.producer_epoch };
@@ -158,7 +160,7 @@ fn from_raw(
     }
 }
 
-fn refused(error: BatchError) -> PartitionError {
+fn refused(error: &BatchError) -> PartitionError {
     let code = error.code();
     let code = if code.is_none() { ErrorCode::InvalidRecord } else { code };
     PartitionError::new(code, error.to_string())

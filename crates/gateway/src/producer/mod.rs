@@ -18,6 +18,7 @@ use tonic::{Request, Response, Status, Streaming};
 use append::{Terms, append};
 
 use crate::gateway::Gateway;
+use crate::inflow::Share;
 use crate::refusal::{invalid, to_status};
 
 /// The service.
@@ -67,6 +68,7 @@ impl Producer for ProducerService {
         &self,
         request: Request<Streaming<v1::ProduceStreamRequest>>,
     ) -> Result<Response<Self::ProduceStreamStream>, Status> {
-        Ok(Response::new(Box::pin(stream::answers(self.gateway.clone(), request.into_inner()))))
+        let share = request.extensions().get::<Arc<Share>>().cloned().unwrap_or_default();
+        Ok(Response::new(Box::pin(stream::answers(self.gateway.clone(), request.into_inner(), share))))
     }
 }

@@ -8,12 +8,14 @@ use futures::{Stream, StreamExt as _};
 use levada_broker::api::Acks;
 use levada_proto::v1;
 use levada_proto::v1::produce_stream_request::Message;
+use prost::Message as _;
 use tokio::sync::mpsc::{Sender, channel};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
 use super::append::{Terms, append};
 use crate::gateway::Gateway;
+use crate::inflow::Share;
 use crate::refusal::{invalid, to_status};
 
 /// The answer to one batch, when it is ready, or the reason why the stream ends.
@@ -24,6 +26,7 @@ type Answer = Pin<Box<dyn Future<Output = Result<v1::ProduceStreamResponse, Stat
 pub(super) fn answers(
     gateway: Arc<Gateway>,
     requests: Streaming<v1::ProduceStreamRequest>,
+    share: Arc<Share>,
 ) -> impl Stream<Item = Result<v1::ProduceStreamResponse, Status>> + Send {
     let (unanswered, answers) = channel(gateway.options.produce_stream_max_unanswered.max(1));
     tokio::spawn(async move {
@@ -32,7 +35,7 @@ pub(super) fn answers(
             // What was queued is answered; the client meets the end of the stream and opens another one elsewhere.
             () = shutdown.cancelled() => {}
             () = unanswered.closed() => {}
-            ended = read(&gateway, requests, &unanswered) => {
+            ended = read(&gateway, requests, &share, &unanswered) => {
                 if let Err(status) = ended {
                     // Nobody need be listening any more.
                     let _ = unanswered.send(Box::pin(async { Err(status) })).await;
@@ -48,6 +51,7 @@ pub(super) fn answers(
 async fn read(
     gateway: &Arc<Gateway>,
     mut requests: Streaming<v1::ProduceStreamRequest>,
+    share: &Share,
     unanswered: &Sender<Answer>,
 ) -> Result<(), Status> {
     let refuse = |error| to_status(&gateway.broker.image(), error);
@@ -56,6 +60,7 @@ async fn read(
     loop {
         gateway.broker.produce_room().await;
         let Some(request) = requests.message().await? else { return Ok(()) };
+        let message_len = request.encoded_len();
         match request.message {
             Some(Message::Open(open)) if is_first => {
                 terms = Terms::read(open.acks(), open.timeout_ms, open.producer).map_err(refuse)?;
@@ -73,6 +78,7 @@ async fn read(
             }
             None => return Err(refuse(invalid("a message of a stream is either open or batch"))),
         }
+        share.give_back(message_len);
         is_first = false;
     }
 }

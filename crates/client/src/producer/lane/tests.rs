@@ -104,8 +104,8 @@ fn records_wait_for_company_as_long_as_they_may_linger() {
 #[test]
 fn a_full_batch_and_a_flushed_one_do_not_linger() {
     let mut world = World::idempotent();
-    world.append(&[0; 6_000]);
-    world.append(&[0; 6_000]);
+    drop(world.append(&[0; 6_000]));
+    drop(world.append(&[0; 6_000]));
     assert_eq!(world.send(), Some((7, 0, 1)), "the second record did not fit");
     assert_eq!(world.send(), None);
     assert_eq!(world.lane.flush().len(), 2);
@@ -116,7 +116,7 @@ fn a_full_batch_and_a_flushed_one_do_not_linger() {
 fn a_record_larger_than_a_batch_goes_alone() {
     let mut world = World::idempotent();
     drop(world.append(b"small"));
-    world.append(&[0; 20_000]);
+    drop(world.append(&[0; 20_000]));
     assert_eq!(world.send(), Some((7, 0, 1)));
     assert_eq!(world.send(), Some((7, 1, 1)));
 }
