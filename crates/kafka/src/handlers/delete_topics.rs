@@ -2,6 +2,7 @@
 
 use kafka_protocol::messages::delete_topics_response::DeletableTopicResult;
 use kafka_protocol::messages::{DeleteTopicsRequest, DeleteTopicsResponse, TopicName as WireName};
+use levada_broker::api::PartitionError;
 use levada_metadata::{Command, DeletedTopic, Response, TopicRef};
 use levada_types::{ErrorCode, TopicId};
 use uuid::Uuid;
@@ -26,8 +27,8 @@ pub(super) async fn handle(handlers: &Handlers, head: Head, request: DeleteTopic
     let command = Command::DeleteTopics { topics: topics.collect() };
     let results = match handlers.broker.submit(command, millis(request.timeout_ms)).await {
         Ok(Response::DeleteTopics(results)) => results.into_iter().map(|topic| respond(head, topic)).collect(),
-        Ok(_) => failed(head, asked, ErrorCode::UnknownServerError, None),
-        Err(error) => failed(head, asked, error.code, error.message),
+        Ok(_) => failed(head, asked, &ErrorCode::UnknownServerError.into()),
+        Err(error) => failed(head, asked, &error),
     };
     DeleteTopicsResponse::default().with_responses(results)
 }
@@ -43,18 +44,13 @@ fn respond(head: Head, topic: DeletedTopic) -> DeletableTopicResult {
     }
 }
 
-fn failed(
-    head: Head,
-    asked: Vec<(Option<WireName>, Uuid)>,
-    code: ErrorCode,
-    message: Option<String>,
-) -> Vec<DeletableTopicResult> {
+fn failed(head: Head, asked: Vec<(Option<WireName>, Uuid)>, error: &PartitionError) -> Vec<DeletableTopicResult> {
     let results = asked.into_iter().map(|(name, id)| {
         DeletableTopicResult::default()
             .with_name(name)
             .with_topic_id(id)
-            .with_error_code(code_of(head, code))
-            .with_error_message(message.clone().map(text))
+            .with_error_code(code_of(head, error.code))
+            .with_error_message(error.message.clone().map(text))
     });
     results.collect()
 }

@@ -21,7 +21,7 @@ use crate::wire::text::{text, wire_name};
 pub(super) fn handle(
     handlers: &Handlers,
     head: Head,
-    request: DescribeTopicPartitionsRequest,
+    request: &DescribeTopicPartitionsRequest,
 ) -> DescribeTopicPartitionsResponse {
     let image = handlers.broker.image();
     let most = handlers.options.max_request_partition_size_limit;

@@ -102,7 +102,7 @@ impl Service for Handlers {
                 answer(head, async move { describe_producers::handle(&handlers, head, request).await })
             }
             Request::DescribeTopicPartitions(request) => {
-                ready(head, &describe_topic_partitions::handle(&handlers, head, request))
+                ready(head, &describe_topic_partitions::handle(&handlers, head, &request))
             }
         }
     }
