@@ -34,7 +34,8 @@ impl Default for TelemetryOptions {
     fn default() -> Self {
         Self {
             log_format: LogFormat::Plain,
-            log_filter: "info".to_owned(),
+            // The consensus library tells its every step at the level that is ours for what an operator should know.
+            log_filter: "info,openraft=warn".to_owned(),
             otlp_endpoint: None,
             otlp_sample_ratio: 0.01,
         }
