@@ -6,11 +6,18 @@
 //! once failed stays a test.
 
 mod batches;
+mod frame;
+mod index;
+mod segment;
+mod workshop;
 
 pub use batches::batches;
+pub use frame::frame;
+pub use index::index;
+pub use segment::segment;
 
 /// A target: its name, which is that of its corpus directory, and the function.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: &[Target] = &[("batches", batches)];
+pub const TARGETS: &[Target] = &[("batches", batches), ("frame", frame), ("index", index), ("segment", segment)];

@@ -1,0 +1,4 @@
+//! Explores record batches.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| levada_fuzz_targets::batches(bytes));

@@ -1,0 +1,4 @@
+//! Explores the files beside a segment.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| levada_fuzz_targets::index(bytes));

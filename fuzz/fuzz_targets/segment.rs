@@ -1,0 +1,4 @@
+//! Explores segment files.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| levada_fuzz_targets::segment(bytes));
