@@ -212,9 +212,9 @@ async fn catch_up(
     source: &MetadataWatch,
     epoch: BrokerEpoch,
 ) -> Result<(), StartError> {
-    let registered_at = MetadataOffset(epoch.0.unsigned_abs());
+    let holds_registration = |image: &Image| image.broker(broker.id()).is_some_and(|known| known.epoch == epoch);
     let mut image = broker.image();
-    while image.offset() < registered_at {
+    while !holds_registration(&image) {
         image = source.changed(image.offset()).await;
         reconciler.advance_to(Arc::clone(&image)).await;
     }

@@ -1,7 +1,9 @@
 //! What a broker does for its faces, over real files and hand-made images.
 
 mod admin;
+mod disks;
 mod fetch;
 mod lifecycle;
 mod produce;
+mod two_disks;
 mod world;

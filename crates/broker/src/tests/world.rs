@@ -33,22 +33,22 @@ pub(super) struct World {
     unopened: HashSet<TopicIdPartition>,
     disk: Arc<dyn Disk>,
     options: BrokerOptions,
-    dir: tempfile::TempDir,
+    dir: Option<tempfile::TempDir>,
 }
 
 impl World {
     pub(super) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let log_dir = dir.path().join("data");
-        Self::over(Arc::new(RealDisk), &[log_dir], dir)
+        Self { dir: Some(dir), ..Self::over(Arc::new(RealDisk), &[log_dir]) }
     }
 
-    /// A broker whose data directories are on `disk`; `dir` is removed with it.
-    pub(super) fn over(disk: Arc<dyn Disk>, log_dirs: &[PathBuf], dir: tempfile::TempDir) -> Self {
+    /// A broker whose data directories are on `disk`.
+    pub(super) fn over(disk: Arc<dyn Disk>, log_dirs: &[PathBuf]) -> Self {
         let log_dirs = log_dirs.iter().map(|dir| dir.to_str().unwrap()).collect();
         let options = BrokerOptions { node_id: BROKER.0, log_dirs, io_threads: 2, ..BrokerOptions::default() };
         let broker = assemble(&options, &disk);
-        Self { broker, deltas: Vec::new(), offset: 0, unopened: HashSet::new(), disk, options, dir }
+        Self { broker, deltas: Vec::new(), offset: 0, unopened: HashSet::new(), disk, options, dir: None }
     }
 
     /// Stops the broker as a clean shutdown would, and starts it again with the same metadata.
@@ -64,9 +64,20 @@ impl World {
             Delta::PartitionSet { topic, .. } => *topic != forgotten,
             _ => true,
         });
+        self.again(|| ())
+    }
+
+    /// Ends the broker without closing anything; `meanwhile` may do something to the disk before it starts again.
+    pub(super) fn crash(self, meanwhile: impl FnOnce()) -> Self {
+        self.broker.threads.stop();
+        self.again(meanwhile)
+    }
+
+    fn again(self, meanwhile: impl FnOnce()) -> Self {
         let Self { broker, deltas, offset, disk, options, dir, .. } = self;
         // The data directories are locked until the last of it is gone.
         drop(broker);
+        meanwhile();
         let broker = assemble(&options, &disk);
         let mut world = Self { broker, deltas, offset, unopened: HashSet::new(), disk, options, dir };
         world.step(Vec::new());

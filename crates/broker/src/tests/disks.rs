@@ -1,0 +1,109 @@
+//! Disks that fill up, fail, and lose what was not synced.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use levada_log::sim::SimDisk;
+use levada_log::{DirectoryState, Disk};
+use levada_types::{DirectoryId, ErrorCode, TopicIdPartition};
+
+use super::two_disks::TwoDisks;
+use super::world::{World, batch, code, tp};
+
+fn directories(names: &[&str]) -> Vec<PathBuf> {
+    names.iter().map(PathBuf::from).collect()
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_writes_serves_reads_and_takes_writes_again() {
+    let disk = SimDisk::new();
+    let mut world = World::over(Arc::new(disk.clone()), &directories(&["/data"]));
+    let id = tp(world.create("orders", 1), 0);
+    world.put(id, &["before"]).await;
+
+    disk.set_capacity(0);
+    let refused = world.produce(id, batch(&["lost"])).await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::KafkaStorageError);
+    assert!(refused.code.is_retriable());
+    assert!(refused.message.unwrap().contains("full"));
+    assert_eq!(world.values(id, 0).await, ["before"]);
+    assert_eq!(world.broker.store.directories()[0].state, DirectoryState::Full);
+    // What cannot be created now is created later.
+    let waiting = tp(world.create("waiting", 1), 0);
+    assert_eq!(world.unopened(), 1);
+    assert_eq!(code(&world.produce(waiting, batch(&["a"])).await), ErrorCode::KafkaStorageError);
+
+    disk.set_capacity(u64::MAX);
+    // A while later; a full directory is not asked at every write.
+    world.broker.store.probe(crate::clock::now_ms() + 60_000);
+    assert_eq!(world.put(id, &["after"]).await, 1);
+    assert_eq!(world.values(id, 0).await, ["before", "after"]);
+    world.step(Vec::new());
+    assert_eq!(world.unopened(), 0);
+    assert_eq!(world.put(waiting, &["a"]).await, 0);
+}
+
+#[tokio::test]
+async fn a_disk_that_fails_takes_only_its_own_partitions_with_it() {
+    let disks = TwoDisks::new();
+    let mut world = World::over(Arc::new(disks.clone()), &directories(&["/a", "/b"]));
+    let topic = world.create("orders", 2);
+    let ids = [tp(topic, 0), tp(topic, 1)];
+    let directory =
+        |world: &World, id: &TopicIdPartition| -> DirectoryId { world.broker.partitions.get(id).unwrap().directory() };
+    let of_a = world.broker.store.directories()[0].id.unwrap();
+    let (on_a, on_b): (Vec<_>, Vec<_>) = ids.into_iter().partition(|id| directory(&world, id) == of_a);
+    assert_eq!((on_a.len(), on_b.len()), (1, 1), "each directory gets one");
+    let (on_a, on_b) = (on_a[0], on_b[0]);
+    world.put(on_a, &["a"]).await;
+    world.put(on_b, &["b"]).await;
+
+    disks.a.set_broken(true);
+    assert_eq!(code(&world.produce(on_a, batch(&["lost"])).await), ErrorCode::KafkaStorageError);
+    assert_eq!(code(&world.produce(on_a, batch(&["lost"])).await), ErrorCode::KafkaStorageError);
+    assert_eq!(world.get(on_a, 0).await.error, ErrorCode::KafkaStorageError);
+    let described = world.broker.describe_log_dirs().await;
+    let errors: Vec<_> = described.iter().map(|directory| directory.error).collect();
+    assert_eq!(errors, [ErrorCode::KafkaStorageError, ErrorCode::None]);
+
+    assert_eq!(world.put(on_b, &["b2"]).await, 1);
+    assert_eq!(world.values(on_b, 0).await, ["b", "b2"]);
+}
+
+#[tokio::test]
+async fn a_killed_process_has_lost_nothing_that_was_acknowledged() {
+    let disk = SimDisk::new();
+    let mut world = World::over(Arc::new(disk.clone()), &directories(&["/data"]));
+    let id = tp(world.create("orders", 1), 0);
+    let values: Vec<String> = (0..50).map(|i| format!("value {i}")).collect();
+    for value in &values {
+        world.put(id, &[value]).await;
+    }
+    let world = world.crash(|| disk.restart_process());
+    assert_eq!(world.values(id, 0).await, values);
+    assert_eq!(world.put(id, &["next"]).await, 50);
+}
+
+#[tokio::test]
+async fn after_a_power_cut_a_log_is_a_prefix_of_what_was_acknowledged() {
+    for seed in 0..20 {
+        let disk = SimDisk::new();
+        // An operator's volume, which is there before the broker is.
+        disk.create_dir_all(Path::new("/data")).unwrap();
+        disk.sync_all(Path::new("/data")).unwrap();
+        let mut world = World::over(Arc::new(disk.clone()), &directories(&["/data"]));
+        let flushed = tp(world.create("flushed", 1), 0);
+        world.configure(flushed.topic_id, "flush.messages", "1");
+        let plain = tp(world.create("plain", 1), 0);
+        let values: Vec<String> = (0..20).map(|i| format!("value {i}")).collect();
+        for value in &values {
+            world.put(flushed, &[value]).await;
+            world.put(plain, &[value]).await;
+        }
+        let world = world.crash(|| disk.restart(seed));
+        assert_eq!(world.values(flushed, 0).await, values, "seed {seed}: flush.messages=1 loses nothing");
+        let kept = world.values(plain, 0).await;
+        assert_eq!(kept, values[..kept.len()], "seed {seed}");
+        assert_eq!(world.put(plain, &["next"]).await, kept.len() as i64, "seed {seed}");
+    }
+}
