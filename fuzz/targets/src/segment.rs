@@ -1,7 +1,5 @@
 //! Segment files as a crash, a failing disk or somebody else may leave them.
 
-use std::fs;
-
 use levada_log::{AppendBatch, Origin};
 use levada_records::Batches;
 use levada_types::{LeaderEpoch, Offset};
@@ -23,7 +21,6 @@ pub fn segment(bytes: &[u8]) {
 /// The end of the log that recovery makes of `bytes`; `None` if it refuses to open.
 fn recovered(bytes: &[u8]) -> Option<Offset> {
     let workshop = Workshop::new();
-    fs::create_dir(workshop.log_dir()).unwrap_or_else(|error| panic!("no directory: {error}"));
     workshop.write("partition.metadata", Workshop::PARTITION_METADATA.as_bytes());
     workshop.write("00000000000000000000.log", bytes);
     let store = workshop.open_store();
@@ -58,7 +55,7 @@ mod tests {
     use super::*;
 
     fn seed(name: &str) -> Vec<u8> {
-        fs::read(format!("{}/../corpus/segment/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+        std::fs::read(format!("{}/../corpus/segment/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
     }
 
     #[test]

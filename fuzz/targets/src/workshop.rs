@@ -1,17 +1,16 @@
-//! A data directory with one log, for targets that open real files.
+//! A data directory with one log, on a disk in memory.
 
 use std::collections::HashMap;
-use std::fs;
-use std::path::PathBuf;
+use std::io::IoSlice;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use levada_log::{
-    AppendBatch, LogConfig, LogStore, LogWriter, OpenError, OpenLog, OpenedLog, Origin, RealDisk, StoreOptions,
-};
+use levada_log::disk::{Disk, OpenMode};
+use levada_log::sim::SimDisk;
+use levada_log::{AppendBatch, LogConfig, LogStore, LogWriter, OpenError, OpenLog, OpenedLog, Origin, StoreOptions};
 use levada_records::{BatchBuilder, Compression};
 use levada_types::{BrokerId, DirectoryId, LeaderEpoch, TopicId, TopicIdPartition, TopicName};
-use tempfile::TempDir;
 use uuid::Uuid;
 
 /// When everything happens, in milliseconds.
@@ -23,36 +22,40 @@ const TOPIC: &str = "t";
 /// The only topic's id.
 const TOPIC_ID: TopicId = TopicId(Uuid::from_u128(0x0001_0203_0405_0607_0809_0a0b_0c0d_0e0f));
 
-/// A data directory that is gone when this is dropped.
-pub(crate) struct Workshop(TempDir);
+/// The data directory.
+const DIRECTORY: &str = "/data";
+
+/// A disk with nothing else on it.
+pub(crate) struct Workshop(SimDisk);
 
 impl Workshop {
     /// The `partition.metadata` of the only log.
     pub(crate) const PARTITION_METADATA: &str = "version: 0\ntopic_id: AAECAwQFBgcICQoLDA0ODw\n";
 
     pub(crate) fn new() -> Self {
-        Self(tempfile::tempdir().unwrap_or_else(|error| panic!("no directory to work in: {error}")))
+        Self(SimDisk::new())
     }
 
-    /// The log's directory.
-    pub(crate) fn log_dir(&self) -> PathBuf {
-        self.0.path().join(format!("{TOPIC}-0"))
-    }
-
-    /// Writes a file of the log.
+    /// Writes a file of the log, in place of the one that is there.
     pub(crate) fn write(&self, name: &str, content: &[u8]) {
-        fs::write(self.log_dir().join(name), content).unwrap_or_else(|error| panic!("writing {name}: {error}"));
+        let log_dir = Path::new(DIRECTORY).join(format!("{TOPIC}-0"));
+        let written = self.0.create_dir_all(&log_dir).and_then(|()| {
+            let file = self.0.open(&log_dir.join(name), OpenMode::Create)?;
+            file.set_len(0)?;
+            file.write_vectored_at(&[IoSlice::new(content)], 0)
+        });
+        assert_eq!(written.ok(), Some(content.len()), "{name} could not be written");
     }
 
     pub(crate) fn open_store(&self) -> LogStore {
         let options = StoreOptions {
-            directories: vec![self.0.path().to_owned()],
+            directories: vec![PathBuf::from(DIRECTORY)],
             cluster_id: None,
             node_id: BrokerId(1),
             recovery_threads: 1,
             max_open_files: 16,
         };
-        let store = LogStore::open(options, Arc::new(RealDisk), &mut || DirectoryId(Uuid::from_u128(7)));
+        let store = LogStore::open(options, Arc::new(self.0.clone()), &mut || DirectoryId(Uuid::from_u128(7)));
         store.unwrap_or_else(|error| panic!("the store does not open: {error}"))
     }
 

@@ -24,7 +24,7 @@ fn every_saved_input_passes() {
             for cut in [0, 1, bytes.len() / 2, bytes.len().saturating_sub(1)] {
                 target(&bytes[..cut.min(bytes.len())]);
             }
-            for at in (0..bytes.len()).step_by(bytes.len() / 16 + 1) {
+            for at in (0..bytes.len()).step_by(bytes.len() / 64 + 1) {
                 let mut damaged = bytes.clone();
                 damaged[at] ^= 1 << (at % 8);
                 target(&damaged);
