@@ -9,7 +9,7 @@ use levada_proto::v1;
 use levada_proto::v1::admin_client::AdminClient;
 use parking_lot::Mutex;
 use tonic::transport::Channel;
-use tonic::{Code, Response, Status};
+use tonic::{Response, Status};
 
 use crate::backoff::Backoff;
 use crate::connections::{Connections, MAX_MESSAGE_BYTES};
@@ -120,10 +120,6 @@ impl Cluster {
         let channel = self.connections.channel(address)?;
         match tokio::time::timeout_at(deadline.into(), call(channel)).await {
             Ok(Ok(answer)) => Ok(answer.into_inner()),
-            Ok(Err(status)) if status.code() == Code::Unimplemented => {
-                let reason = format!("not a Levada broker, or an older one: {}", status.message());
-                Err(ClientError::Protocol { address: address.to_owned(), reason })
-            }
             Ok(Err(status)) => Err(ClientError::from_status(address, &status)),
             Err(_) => Err(ClientError::TimedOut { option: "request.timeout.ms", limit: self.options.request_timeout }),
         }

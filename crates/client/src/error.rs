@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use levada_proto::{status, v1};
 use levada_types::{ErrorCode, TopicNameError};
-use tonic::Status;
+use tonic::{Code, Status};
 
 /// Why an operation failed. Cheap enough to clone, since all records of a batch share one.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -64,8 +64,9 @@ pub enum ClientError {
     /// Options contradict each other or are out of range.
     #[error("{0}")]
     InvalidOptions(String),
-    /// The server sent something that the API does not allow.
-    #[error("the answer of {address} makes no sense: {reason}")]
+    /// Client and server do not understand each other: a message is over the limit, the server is none of ours, or it sent
+    /// something that the API does not allow.
+    #[error("{address} and this client do not understand each other: {reason}")]
     Protocol {
         /// Which broker.
         address: String,
@@ -111,12 +112,16 @@ impl ClientError {
 
     /// What `address` answered: the error in the details, or what the transport made of it.
     pub(crate) fn from_status(address: &str, status: &Status) -> Self {
-        match status::error_of(status) {
-            Some(error) => Self::from_message(error),
-            None => Self::Unreachable {
-                address: address.to_owned(),
-                reason: format!("{} ({:?})", status.message(), status.code()),
-            },
+        if let Some(error) = status::error_of(status) {
+            return Self::from_message(error);
+        }
+        let (address, reason) = (address.to_owned(), format!("{} ({:?})", status.message(), status.code()));
+        match status.code() {
+            // The request never reached a handler, and never will.
+            Code::InvalidArgument | Code::OutOfRange | Code::Unimplemented | Code::Unauthenticated => {
+                Self::Protocol { address, reason }
+            }
+            _ => Self::Unreachable { address, reason },
         }
     }
 

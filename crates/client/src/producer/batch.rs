@@ -3,16 +3,12 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use levada_records::{BATCH_HEADER_LEN, BatchHeader, crc32c};
+use levada_records::{RecordBatch, with_producer};
 use levada_types::{ProducerEpoch, ProducerId, Sequence};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::delivery::{Appended, Outcome};
 use crate::ClientError;
-
-/// Where the checksum lies in a batch, and where the bytes that it covers begin.
-const CRC_AT: usize = 17;
-const CHECKSUMMED_FROM: usize = CRC_AT + 4;
 
 /// Who produces, towards one partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,22 +39,13 @@ impl Batch {
         let _ = self.resolve.send(outcome);
     }
 
-    /// Puts another identity and sequence into the header, with a new checksum. Only for a batch that was certainly not
-    /// appended under its old ones.
+    /// Puts another identity and sequence into the header. Only for a batch that was certainly not appended under its old
+    /// ones.
     pub(super) fn renumber(&mut self, identity: Identity, base_sequence: Sequence) {
-        let Ok(header) = BatchHeader::parse(&self.bytes) else { return };
-        let mut bytes = self.bytes.to_vec();
-        let header = BatchHeader {
-            producer_id: identity.producer_id,
-            producer_epoch: identity.producer_epoch,
-            base_sequence,
-            ..header
-        };
-        if let Some(target) = bytes.first_chunk_mut::<BATCH_HEADER_LEN>() {
-            header.write_to(target);
+        let Identity { producer_id, producer_epoch } = identity;
+        // It was built here, so it can be read.
+        if let Ok(batch) = RecordBatch::parse_only(&self.bytes) {
+            self.bytes = with_producer(&batch, producer_id, producer_epoch, base_sequence);
         }
-        let crc = crc32c(&bytes[CHECKSUMMED_FROM..]);
-        bytes[CRC_AT..CHECKSUMMED_FROM].copy_from_slice(&crc.to_be_bytes());
-        self.bytes = Bytes::from(bytes);
     }
 }

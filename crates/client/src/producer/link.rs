@@ -74,7 +74,7 @@ async fn read_answers(
     loop {
         match answers.message().await {
             Ok(Some(answer)) => {
-                let answer = read_answer(address, answer);
+                let answer = read_answer(address, &answer);
                 if events.send(Event::Answer { address: address.to_owned(), link, answer }).is_err() {
                     return ClientError::Closed;
                 }
@@ -88,20 +88,42 @@ async fn read_answers(
     }
 }
 
-/// What the answer to a batch for one explicit partition says.
-pub(super) fn read_answer(address: &str, answer: v1::ProduceStreamResponse) -> Result<Appended, ClientError> {
-    if let Some(error) = answer.error {
-        return Err(ClientError::from_message(error));
+/// What the answer to batches for one explicit partition says: the first offset, or the first thing that went wrong.
+pub(super) fn read_answer(address: &str, answer: &v1::ProduceStreamResponse) -> Result<Appended, ClientError> {
+    let failed = answer.results.iter().find_map(|result| result.error.as_ref());
+    if let Some(error) = answer.error.as_ref().or(failed) {
+        return Err(ClientError::from_message(error.clone()));
     }
-    let result = answer.results.into_iter().next().ok_or_else(|| ClientError::Protocol {
+    let result = answer.results.first().ok_or_else(|| ClientError::Protocol {
         address: address.to_owned(),
         reason: "an answer without result or error".to_owned(),
     })?;
-    match result.error {
-        Some(error) => Err(ClientError::from_message(error)),
-        None => Ok(Appended {
-            base_offset: (result.base_offset >= 0).then_some(result.base_offset),
-            log_append_time_ms: (result.log_append_time_ms >= 0).then_some(result.log_append_time_ms),
-        }),
+    Ok(Appended {
+        base_offset: (result.base_offset >= 0).then_some(result.base_offset),
+        log_append_time_ms: (result.log_append_time_ms >= 0).then_some(result.log_append_time_ms),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use levada_types::ErrorCode;
+
+    use super::*;
+
+    fn read(results: Vec<v1::PartitionProduced>, error: Option<v1::Error>) -> Result<Option<i64>, ErrorCode> {
+        let answer = read_answer("a:1", &v1::ProduceStreamResponse { results, error });
+        answer.map(|appended| appended.base_offset).map_err(|error| error.code())
+    }
+
+    #[test]
+    fn an_answer_is_good_only_if_all_of_it_is() {
+        let good = |base_offset| v1::PartitionProduced { base_offset, ..v1::PartitionProduced::default() };
+        let error = || levada_proto::status::error(ErrorCode::InvalidRecord, "");
+        let bad = || v1::PartitionProduced { error: Some(error()), ..good(-1) };
+        assert_eq!(read(vec![good(5), good(6)], None), Ok(Some(5)));
+        assert_eq!(read(vec![good(-1)], None), Ok(None), "acks=0");
+        assert_eq!(read(vec![good(5), bad()], None), Err(ErrorCode::InvalidRecord));
+        assert_eq!(read(Vec::new(), Some(error())), Err(ErrorCode::InvalidRecord));
+        assert_eq!(read(Vec::new(), None), Err(ErrorCode::UnknownServerError));
     }
 }

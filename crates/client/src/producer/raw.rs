@@ -84,7 +84,7 @@ impl RawProducerBuilder {
         tokio::spawn(async move {
             while let Some((resolve, permit)) = waiters.recv().await {
                 let answer = match answers.message().await {
-                    Ok(Some(answer)) => read_answer(&address, answer),
+                    Ok(Some(answer)) => read_answer(&address, &answer),
                     Ok(None) => Err(ClientError::Unreachable {
                         address: address.clone(),
                         reason: "the broker ended the stream".to_owned(),

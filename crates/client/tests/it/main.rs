@@ -1,5 +1,7 @@
 //! The client against a broker with its gRPC face and a controller, all in this process.
 
+#![allow(clippy::unwrap_used, reason = "a test that meets an error it does not expect fails by it")]
+
 mod admin;
 mod consume;
 mod node;

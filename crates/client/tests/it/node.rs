@@ -15,6 +15,9 @@ use levada_service::net::{Address, Network};
 use levada_service::options::OptionsLoader;
 use tokio_util::sync::CancellationToken;
 
+/// The largest message that the node takes.
+pub(crate) const MAX_MESSAGE_BYTES: usize = 4 << 20;
+
 pub(crate) struct Node {
     pub(crate) address: String,
     dir: Arc<tempfile::TempDir>,
@@ -51,7 +54,8 @@ impl Node {
         let controller = levada_controller::start(controller_options, network.clone(), ready, stop_controller.clone());
         let controller = controller.await.unwrap();
         let listener = GatewayListener { bind: bind.to_owned(), advertised: None };
-        let face = GatewayFace::bind(&listener, GatewayOptions::default(), GrpcOptions::default()).await.unwrap();
+        let grpc = GrpcOptions { max_message_bytes: MAX_MESSAGE_BYTES, ..GrpcOptions::default() };
+        let face = GatewayFace::bind(&listener, GatewayOptions::default(), grpc).await.unwrap();
         let address = face.local_addr().to_string();
         let deps = BrokerDeps {
             controllers: Controllers::new(network, vec![controller.address().clone()]),

@@ -11,7 +11,7 @@ use levada_proto::v1::producer_client::ProducerClient;
 use levada_types::{ErrorCode, TopicId};
 use tonic::transport::Channel;
 
-use crate::node::Node;
+use crate::node::{MAX_MESSAGE_BYTES, Node};
 
 async fn channel(node: &Node) -> Channel {
     Channel::from_shared(format!("http://{}", node.address)).unwrap().connect().await.unwrap()
@@ -156,5 +156,44 @@ async fn errors_bear_kafkas_name_and_whether_to_retry() {
     );
     let unknown = consumer.fetch(fetch(by_id(TopicId::ZERO), 0)).await.unwrap_err();
     assert_eq!(status::code_of(&unknown), Some(ErrorCode::UnknownTopicId));
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_message_over_the_limit_is_refused_and_nothing_is_appended() {
+    let node = Node::start().await;
+    topic(&node).await;
+    let mut producer = ProducerClient::new(channel(&node).await);
+    let value = "x".repeat(MAX_MESSAGE_BYTES);
+    let batch = |content| v1::ProduceBatch { topic: by_name("t"), partition: Some(0), base_sequence: None, content };
+    let request = |content| v1::ProduceRequest { batch: Some(batch(content)), ..v1::ProduceRequest::default() };
+    let refused = producer.produce(request(records(&[&value]))).await.unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::OutOfRange);
+    let too_large = producer.produce(request(records(&[&value[..2 << 20]]))).await.unwrap_err();
+    assert_eq!(status::code_of(&too_large), Some(ErrorCode::MessageTooLarge), "the topic's own limit");
+    let answer = producer.produce(request(records(&["small"]))).await.unwrap().into_inner();
+    assert_eq!(answer.results[0].base_offset, 0);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn without_a_partition_records_are_spread_by_key_and_each_is_told_its_place() {
+    let node = Node::start().await;
+    topic(&node).await;
+    let keys: Vec<String> = (0..20).map(|n| format!("key {n}")).collect();
+    let record = |key: &String| v1::Record { key: Some(Bytes::from(key.clone())), ..v1::Record::default() };
+    let content = Some(Content::Records(v1::RecordList { records: keys.iter().map(record).collect() }));
+    let batch = v1::ProduceBatch { topic: by_name("t"), partition: None, base_sequence: None, content };
+    let request = v1::ProduceRequest { batch: Some(batch), ..v1::ProduceRequest::default() };
+    let answer = ProducerClient::new(channel(&node).await).produce(request).await.unwrap().into_inner();
+    let mut told = 0;
+    for result in answer.results {
+        assert_eq!(result.error, None);
+        for index in result.record_indexes {
+            assert_eq!(result.partition, levada_types::key_partition(keys[index as usize].as_bytes(), 2));
+            told += 1;
+        }
+    }
+    assert_eq!(told, keys.len());
     node.stop().await;
 }

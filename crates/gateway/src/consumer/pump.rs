@@ -11,7 +11,7 @@ use levada_log::Slice;
 use levada_proto::status;
 use levada_proto::v1;
 use levada_records::{BatchError, RecordBuffer};
-use levada_types::{ErrorCode, Isolation, TopicIdPartition};
+use levada_types::{ErrorCode, Isolation, Offset};
 use tonic::Status;
 
 use super::frame::Frame;
@@ -27,6 +27,9 @@ const DEFAULT_RESPONSE_BYTES: u32 = 1 << 20;
 /// How long to collect `min_bytes` unless the client says otherwise: Kafka's default `fetch.max.wait.ms`.
 const DEFAULT_MAX_WAIT: Duration = Duration::from_millis(500);
 
+/// How long an idle stream sleeps before it looks again; it is woken by records and by changes of leadership.
+const IDLE_WAIT: Duration = Duration::from_secs(60);
+
 /// A fetch stream's state. Polled by the connection: nothing is read that the client has no room for.
 pub(super) struct Pump {
     gateway: Arc<Gateway>,
@@ -36,7 +39,8 @@ pub(super) struct Pump {
     min_bytes: u32,
     max_wait: Duration,
     /// Found by the last pass over the logs and not sent yet.
-    found: VecDeque<FetchedPartition>,
+    /// By index into `positions`, which does not change before this is empty.
+    found: VecDeque<(usize, FetchedPartition)>,
     buffer: RecordBuffer,
     spares: SpareBuffers,
 }
@@ -88,6 +92,8 @@ impl Pump {
             max_response_bytes: or_default(request.max_response_bytes, DEFAULT_RESPONSE_BYTES).min(limit),
             min_bytes: or_default(request.min_bytes, 1),
             max_wait: match request.max_wait_ms {
+                // The first byte is enough, so nothing is gained by looking before it is there.
+                _ if request.min_bytes <= 1 => IDLE_WAIT,
                 0 => DEFAULT_MAX_WAIT,
                 ms => Duration::from_millis(ms.into()),
             },
@@ -101,8 +107,8 @@ impl Pump {
     /// The next response. `None` once everything that was asked for has been sent.
     pub(super) async fn next(&mut self) -> Result<Option<Frame>, Status> {
         loop {
-            while let Some(fetched) = self.found.pop_front() {
-                if let Some(frame) = self.write(fetched).await? {
+            while let Some((index, fetched)) = self.found.pop_front() {
+                if let Some(frame) = self.write(index, fetched).await? {
                     return Ok(Some(frame));
                 }
             }
@@ -110,7 +116,8 @@ impl Pump {
             if self.positions.is_empty() {
                 return Ok(None);
             }
-            let shutdown = self.gateway.shutdown.clone();
+            // Whom the last pass left no room for is served first now.
+            self.positions.rotate_left(1);
             let fetch = Fetch {
                 max_wait: self.max_wait,
                 min_bytes: self.min_bytes,
@@ -118,75 +125,78 @@ impl Pump {
                 isolation: Isolation::ReadUncommitted,
                 partitions: self.positions.iter().map(|p| p.fetch(self.max_response_bytes)).collect(),
             };
-            tokio::select! {
-                () = shutdown.cancelled() => {
+            let found = tokio::select! {
+                () = self.gateway.shutdown.cancelled() => {
                     return Err(status::status_of(ErrorCode::LeaderNotAvailable, "the broker is shutting down"));
                 }
-                found = self.gateway.broker.fetch(&fetch) => self.found = found.into(),
-            }
-            // Whom the first response leaves no room for is served first the next time.
-            if self.positions.len() > 1 {
-                self.positions.rotate_left(1);
-            }
+                found = self.gateway.broker.fetch(&fetch) => found,
+            };
+            let is_told = |fetched: &FetchedPartition| !fetched.error.is_none() || fetched.records.is_some();
+            self.found = found.into_iter().enumerate().filter(|(_, fetched)| is_told(fetched)).collect();
         }
     }
 
-    async fn write(&mut self, fetched: FetchedPartition) -> Result<Option<Frame>, Status> {
-        if !fetched.error.is_none() {
-            let error = PartitionError { code: fetched.error, message: None, leader: fetched.leader };
-            return Err(self.failed(fetched.partition, error));
-        }
-        let Some(slice) = fetched.records else { return Ok(None) };
-        let damaged = |error: BatchError| PartitionError::new(error.code(), format!("a stored batch: {error}"));
-        let bytes = match read(slice, &mut self.spares).await {
-            Ok(bytes) => bytes,
-            Err(error) => {
-                let error = PartitionError::new(ErrorCode::KafkaStorageError, format!("cannot read the log: {error}"));
-                return Err(self.failed(fetched.partition, error));
+    /// The response with what was found for the position of this index.
+    async fn write(&mut self, index: usize, fetched: FetchedPartition) -> Result<Option<Frame>, Status> {
+        let Some(position) = self.positions.get_mut(index) else { return Ok(None) };
+        let written = match fetched.records {
+            Some(slice) if fetched.error.is_none() => {
+                let response = v1::FetchResponse {
+                    topic_id: position.topic_id.clone(),
+                    partition: position.partition.partition,
+                    next_offset: position.offset,
+                    high_watermark: fetched.high_watermark,
+                    log_start_offset: fetched.log_start_offset,
+                    content: None,
+                };
+                match read(slice, &mut self.spares).await {
+                    Ok(batches) => encode(self.format, response, batches, &mut self.buffer),
+                    Err(error) => Err(PartitionError::new(
+                        ErrorCode::KafkaStorageError,
+                        format!("the log cannot be read: {error}"),
+                    )),
+                }
             }
+            _ if fetched.error.is_none() => return Ok(None),
+            _ => Err(PartitionError { code: fetched.error, message: None, leader: fetched.leader }),
         };
-        let Some(position) = self.positions.iter_mut().find(|position| position.partition == fetched.partition) else {
-            return Ok(None);
-        };
-        let mut response = v1::FetchResponse {
-            topic_id: position.topic_id.clone(),
-            partition: position.partition.partition,
-            next_offset: position.offset,
-            high_watermark: fetched.high_watermark,
-            log_start_offset: fetched.log_start_offset,
-            content: None,
-        };
-        let frame = match self.format {
-            v1::FetchFormat::RawBatches => records::next_offset(&bytes, position.offset).map(|next_offset| {
-                response.next_offset = next_offset;
-                Frame::with_raw_batches(&response, bytes)
-            }),
-            _ => records::decode(&bytes, position.offset, &mut self.buffer).map(|decoded| {
-                response.next_offset = decoded.next_offset;
-                let list = v1::StoredRecordList { records: decoded.records };
-                response.content = Some(v1::fetch_response::Content::Records(list));
-                Frame::whole(&response)
-            }),
-        };
-        match frame {
-            Ok(Some(frame)) => {
-                position.offset = response.next_offset;
+        match written {
+            Ok((next_offset, frame)) => {
+                position.offset = next_offset;
                 Ok(Some(frame))
             }
-            Ok(None) => {
-                let text = "a response would be larger than a message can be; ask for raw batches or less at a time";
-                Err(self.failed(fetched.partition, PartitionError::new(ErrorCode::MessageTooLarge, text)))
+            Err(error) => {
+                let image = self.gateway.broker.image();
+                let message = message_about(&image, error, &position.topic, position.partition.partition);
+                Err(status::status_with(&message))
             }
-            Err(error) => Err(self.failed(fetched.partition, damaged(error))),
         }
     }
+}
 
-    fn failed(&self, partition: TopicIdPartition, error: PartitionError) -> Status {
-        let image = self.gateway.broker.image();
-        let position = self.positions.iter().find(|position| position.partition == partition);
-        let topic = position.map_or("", |position| position.topic.as_str());
-        status::status_with(&message_about(&image, error, topic, partition.partition))
-    }
+/// Puts batches into a response in the format asked for. Also tells where to go on.
+fn encode(
+    format: v1::FetchFormat,
+    mut response: v1::FetchResponse,
+    batches: Bytes,
+    buffer: &mut RecordBuffer,
+) -> Result<(Offset, Frame), PartitionError> {
+    let damaged =
+        |error: BatchError| PartitionError::new(error.code(), format!("a stored batch cannot be read: {error}"));
+    let from = response.next_offset;
+    let frame = if format == v1::FetchFormat::RawBatches {
+        response.next_offset = records::next_offset(&batches, from).map_err(damaged)?;
+        Frame::with_raw_batches(&response, batches)
+    } else {
+        let decoded = records::decode(&batches, from, buffer).map_err(damaged)?;
+        response.next_offset = decoded.next_offset;
+        let list = v1::StoredRecordList { records: decoded.records };
+        response.content = Some(v1::fetch_response::Content::Records(list));
+        Frame::whole(&response)
+    };
+    let too_large = "the records are larger than a message can be; ask for raw batches, or for less at a time";
+    let frame = frame.ok_or_else(|| PartitionError::new(ErrorCode::MessageTooLarge, too_large))?;
+    Ok((response.next_offset, frame))
 }
 
 /// Looks up an offset of each partition for which `spec` has a question. Fails with the first that cannot be found out.

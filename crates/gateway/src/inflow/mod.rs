@@ -15,7 +15,7 @@ use std::time::Duration;
 use levada_proto::status;
 use levada_types::ErrorCode;
 use parking_lot::Mutex;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::Status;
 
 pub(crate) use layer::MeteredService;
@@ -41,10 +41,7 @@ impl Budget {
 
     /// A part of it, if there is enough left.
     fn try_take(&self, bytes: u32) -> Option<OwnedSemaphorePermit> {
-        match self.bytes.clone().try_acquire_many_owned(bytes) {
-            Ok(permit) => Some(permit),
-            Err(TryAcquireError::NoPermits | TryAcquireError::Closed) => None,
-        }
+        self.bytes.clone().try_acquire_many_owned(bytes).ok()
     }
 
     /// A part of it, once there is enough left.
