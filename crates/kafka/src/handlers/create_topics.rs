@@ -86,6 +86,7 @@ fn respond(
         Ok(created) => {
             let configs = if head.version >= DETAILS_SINCE { configs(handlers, &topic.name) } else { Some(Vec::new()) };
             response
+                .with_error_message(None)
                 .with_topic_id(created.id.0)
                 .with_num_partitions(created.partitions)
                 .with_replication_factor(created.replication_factor)
