@@ -36,8 +36,8 @@ pub fn check_acknowledged<'a>(
     expected: impl Fn(u64) -> Option<(&'a str, &'a [u8])>,
 ) -> Outcome {
     let mut last: BTreeMap<i32, u64> = BTreeMap::new();
-    let mut confirmed = 0;
-    reader.read_all(|seen| {
+    let mut unconfirmed = history.acknowledged.clone();
+    let ranges = reader.read_all(|seen| {
         let Some(number) = seen.number else { return fail(format!("{}: not one of our records", place(&seen))) };
         match expected(number) {
             Some((key, value)) if key == seen.key && value == seen.value => {}
@@ -48,20 +48,21 @@ pub fn check_acknowledged<'a>(
         }
         let acknowledged = history.acknowledged.get(&number);
         if acknowledged.is_some_and(|place| (place.partition, place.offset) == (seen.partition, seen.offset)) {
-            confirmed += 1;
+            unconfirmed.remove(&number);
         }
         Ok(())
     })?;
     if exactly_once && let Some((number, reason)) = history.failed.first_key_value() {
         return fail(format!("record {number} failed: {reason}"));
     }
-    if confirmed == history.acknowledged.len() {
-        Ok(())
-    } else {
-        fail(format!(
-            "{} records were acknowledged, and {confirmed} of them are where the server said",
+    match unconfirmed.first_key_value() {
+        None => Ok(()),
+        Some((number, place)) => fail(format!(
+            "{} of {} acknowledged records are not where the server said, the first of them record {number} at {place:?}; \
+             the topic has {ranges:?}",
+            unconfirmed.len(),
             history.acknowledged.len()
-        ))
+        )),
     }
 }
 

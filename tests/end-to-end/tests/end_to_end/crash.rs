@@ -60,7 +60,8 @@ fn killed_in_the_middle(options: &RecorderOptions) -> Outcome {
     let history: History = recorder.finish()?;
 
     let reader = Reader::connect(node.kafka()?, TOPIC)?;
-    check_acknowledged(&reader, &history, options.idempotent, file)?;
+    check_acknowledged(&reader, &history, options.idempotent, file)
+        .map_err(|error| format!("{error}; the node wrote:\n{}", node.log()))?;
     check_seek_by_offset(&reader)?;
 
     // And all of it again after one more crash, with nothing in flight.
