@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicUsize, Ordering};
 
-use levada_types::DirectoryId;
+use levada_types::{DirectoryId, Offset, TopicPartition};
 use nix::errno::Errno;
+use parking_lot::Mutex;
 use tracing::{error, info, warn};
 
+use crate::checkpoint::{Durability, OffsetCheckpoint, RECOVERY_POINT_FILE, offsets_text, replace_file};
 use crate::disk::{FilePool, is_full};
 use crate::graveyard::Graveyard;
 use crate::{AppendError, LogError, OpenError, ReadError};
@@ -39,6 +41,8 @@ pub(crate) struct Directory {
     pub(crate) pool: Arc<FilePool>,
     /// What is to be removed from it.
     pub(crate) graveyard: Graveyard,
+    /// What its checkpoint of recovery points holds.
+    recovery_points: Mutex<OffsetCheckpoint>,
     /// How many logs are in it, open or only found.
     pub(crate) logs: AtomicUsize,
     state: AtomicU8,
@@ -57,11 +61,12 @@ pub(crate) enum Failure {
 }
 
 impl Directory {
-    pub(crate) fn new(id: DirectoryId, path: PathBuf, pool: Arc<FilePool>) -> Self {
+    pub(crate) fn new(id: DirectoryId, path: PathBuf, pool: Arc<FilePool>, recovery_points: OffsetCheckpoint) -> Self {
         Self {
             id,
             path,
             pool,
+            recovery_points: Mutex::new(recovery_points),
             graveyard: Graveyard::default(),
             logs: AtomicUsize::new(0),
             state: AtomicU8::new(DirectoryState::Online as u8),
@@ -84,6 +89,42 @@ impl Directory {
             self.state.store(state as u8, Ordering::Release);
         }
         before
+    }
+
+    /// The recovery point that the checkpoint has for a log.
+    pub(crate) fn recovery_point(&self, partition: &TopicPartition) -> Option<Offset> {
+        self.recovery_points.lock().get(partition).copied()
+    }
+
+    /// Writes the checkpoint of recovery points, if it says anything new.
+    pub(crate) fn write_recovery_points(&self, collect: impl FnOnce() -> OffsetCheckpoint) -> io::Result<()> {
+        // Collected under the lock: a recovery point that is lowered meanwhile is written after this, not before.
+        let mut on_disk = self.recovery_points.lock();
+        let current = collect();
+        if *on_disk != current {
+            self.write_checkpoint(&current)?;
+            *on_disk = current;
+        }
+        Ok(())
+    }
+
+    /// Makes sure that the checkpoint does not say that a log is durable beyond `offset`. What takes the place of
+    /// truncated records would else be trusted after a crash as if it had been flushed.
+    pub(crate) fn lower_recovery_point(&self, partition: &TopicPartition, offset: Offset) -> io::Result<()> {
+        let mut on_disk = self.recovery_points.lock();
+        if on_disk.get(partition).is_none_or(|&point| point <= offset) {
+            return Ok(());
+        }
+        let mut lowered = on_disk.clone();
+        lowered.insert(partition.clone(), offset);
+        self.write_checkpoint(&lowered)?;
+        *on_disk = lowered;
+        Ok(())
+    }
+
+    fn write_checkpoint(&self, recovery_points: &OffsetCheckpoint) -> io::Result<()> {
+        let path = self.path.join(RECOVERY_POINT_FILE);
+        replace_file(&**self.pool.disk(), &path, offsets_text(recovery_points).as_bytes(), Durability::Machine)
     }
 
     /// Whether it may be written now. A full directory is looked at again from time to time.

@@ -29,6 +29,7 @@ mod log;
 mod producers;
 mod recovery;
 mod segment;
+pub mod sim;
 mod slice;
 mod store;
 

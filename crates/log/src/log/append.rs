@@ -119,8 +119,10 @@ impl LogWriter {
             return Ok(());
         }
         self.write_staged(now_ms, outcomes);
-        let base_offset = header.base_offset.max(self.active.end_offset());
-        Ok(self.roll_to(base_offset, now_ms)?)
+        // Segments follow each other without a gap, unless a compacting leader's gap is too wide for one.
+        let end = self.active.end_offset();
+        let near = header.last_offset() - end <= i64::from(i32::MAX);
+        Ok(self.roll_to(if near { end } else { header.base_offset }, now_ms)?)
     }
 
     fn push_staged(&mut self, mut staged: Staged, now_ms: i64) {

@@ -111,17 +111,17 @@ impl LogWriter {
     pub(super) fn roll_to(&mut self, base_offset: Offset, now_ms: i64) -> Result<(), Failure> {
         self.load_progress()?;
         let next = Arc::new(Segment::empty(Arc::clone(&self.state.dir), base_offset));
-        // Its file comes first: without it nothing else has happened yet.
-        let file = next.log_file_for_append().map_err(|error| self.state.failure(error))?;
-        file.set_len(0).map_err(|error| self.state.failure(error))?;
-        if self.config.preallocate {
-            // Only a hint: without the room the appends will say so.
-            file.reserve(self.config.segment_bytes).or_else(ignore_full).map_err(|error| self.state.failure(error))?;
+        if let Err(failure) = self.prepare(&next) {
+            // An empty file with this name would be taken for the end of the log.
+            let path = FileKind::Log.path(&self.state.dir.path, base_offset);
+            if let Err(error) = self.state.dir.disk().remove_file(&path) {
+                if error.kind() != std::io::ErrorKind::NotFound {
+                    self.failed = true;
+                    self.state.failure(error);
+                }
+            }
+            return Err(failure);
         }
-        self.state.names_dirty.store(true, Ordering::Release);
-        self.finish_active()?;
-        self.write_snapshot(base_offset)?;
-
         let before = self.state.segments.load_full();
         let mut closed = before.closed().to_vec();
         // A follower whose leader has compacted may skip so far that a segment closes without a record.
@@ -134,6 +134,20 @@ impl LogWriter {
         let closed = std::mem::replace(&mut self.active, next);
         self.progress = ActiveProgress::empty(now_ms);
         if empty { self.bury(&[closed], now_ms) } else { Ok(()) }
+    }
+
+    /// Creates the file of the next segment, and makes the active one what a closed one is.
+    fn prepare(&mut self, next: &Segment) -> Result<(), Failure> {
+        // The file comes first: without it nothing else has happened yet.
+        let file = next.log_file_for_append().map_err(|error| self.state.failure(error))?;
+        file.set_len(0).map_err(|error| self.state.failure(error))?;
+        if self.config.preallocate {
+            // Only a hint: without the room the appends will say so.
+            file.reserve(self.config.segment_bytes).or_else(ignore_full).map_err(|error| self.state.failure(error))?;
+        }
+        self.state.names_dirty.store(true, Ordering::Release);
+        self.finish_active()?;
+        self.write_snapshot(next.base_offset())
     }
 
     /// Gives the active segment's indexes their last entries and writes them out. A full disk keeps nobody from it:

@@ -80,7 +80,7 @@ impl LogReader {
         let mut aborted = Vec::new();
         let segments = self.state.segments.load_full();
         // A transaction is in the index of the segment that has its marker, which may lie behind the range.
-        for segment in segments.from_offset(from) {
+        for segment in segments.from_offset(from).filter(|segment| segment.has_transaction_index()) {
             let path = FileKind::TransactionIndex.path(&self.state.dir.path, segment.base_offset());
             let bytes = match self.state.dir.disk().read(&path, MAX_TRANSACTION_INDEX_BYTES) {
                 Ok(bytes) => bytes,
@@ -88,9 +88,14 @@ impl LogReader {
                 Err(error) => return Err(self.state.read_failure(segment, error)),
             };
             let entries = decode_aborted(&bytes);
+            if entries.is_empty() {
+                segment.set_has_transaction_index(false);
+            }
             // Behind an entry whose last stable offset has passed the range nothing can start within it.
             let complete = entries.iter().any(|entry| entry.last_stable_offset >= to);
-            aborted.extend(entries.into_iter().filter(|entry| entry.last_offset >= from && entry.first_offset < to));
+            // Truncation leaves the index alone: markers behind the end are gone.
+            let live = entries.into_iter().filter(|entry| entry.last_offset < segment.end_offset());
+            aborted.extend(live.filter(|entry| entry.last_offset >= from && entry.first_offset < to));
             if complete {
                 break;
             }

@@ -8,6 +8,7 @@ use tracing::info;
 
 use super::LogWriter;
 use super::writer::ActiveProgress;
+use crate::directory::Failure;
 use crate::producers::ProducerStates;
 use crate::recovery::{rebuild_producers, snapshots_in};
 use crate::segment::{FileKind, MaxTimestamp, Position, ScanError, Segment, SegmentList};
@@ -17,8 +18,7 @@ impl LogWriter {
     /// Removes every batch that holds or follows `offset`. Returns whether there was any. The log then ends at
     /// `offset`, or where the batch that holds it began.
     ///
-    /// The caller checkpoints recovery points afterwards ([`crate::LogStore::checkpoint`]) before it appends, if
-    /// `offset` was below the recovery point: what takes the place of flushed records is not flushed.
+    /// Durable when it returns: a crash must not bring back old records among those that take their place.
     ///
     /// # Errors
     /// What the disk says; the writer then refuses everything, and the log is opened again.
@@ -33,9 +33,9 @@ impl LogWriter {
             self.truncate_fully_and_start_at(offset, now_ms)?;
             return Ok(true);
         }
+        self.lower_recovery_point(offset)?;
         // Until all of it is done the log is neither the old one nor the new one.
         self.failed = true;
-        self.lower_recovery_point(offset);
         let list = self.state.segments.load_full();
         let Some(segment) = list.from_offset(offset).next() else { return Ok(false) };
         let cut = self.find_cut(segment, offset)?;
@@ -48,6 +48,7 @@ impl LogWriter {
         self.state.segments.store(Arc::new(SegmentList::new(kept.cloned().collect(), Arc::clone(&active))));
         // The last one first, so that a crash in between leaves a log without a hole.
         self.bury(&gone, now_ms)?;
+        self.sync_names()?;
         info!(partition = %self.state.dir.partition, end, "truncated the log");
         self.active = active;
         self.progress = ActiveProgress { max_timestamp: None, ..ActiveProgress::empty(now_ms) };
@@ -67,8 +68,8 @@ impl LogWriter {
         if self.failed {
             return Err(LogError::Closed);
         }
+        self.lower_recovery_point(offset)?;
         self.failed = true;
-        self.lower_recovery_point(offset);
         let list = self.state.segments.load_full();
         let active = Arc::new(Segment::empty(Arc::clone(&self.state.dir), offset));
         self.state.segments.store(Arc::new(SegmentList::new(Vec::new(), Arc::clone(&active))));
@@ -76,6 +77,7 @@ impl LogWriter {
         let gone: Vec<_> = list.iter().rev().cloned().collect();
         self.bury(&gone, now_ms)?;
         active.log_file_for_append().map_err(|error| self.state.failure(error))?;
+        self.sync_names()?;
         info!(partition = %self.state.dir.partition, start = offset, "emptied the log");
         self.active = active;
         self.progress = ActiveProgress::empty(now_ms);
@@ -90,9 +92,16 @@ impl LogWriter {
         Ok(())
     }
 
-    fn lower_recovery_point(&self, offset: Offset) {
+    /// In memory and on disk, before anything is cut.
+    fn lower_recovery_point(&self, offset: Offset) -> Result<(), Failure> {
         let _durable = self.state.durable.lock();
         self.state.recovery_point.fetch_min(offset, Ordering::AcqRel);
+        let dir = &self.state.dir;
+        dir.directory.lower_recovery_point(&dir.partition, offset).map_err(|error| self.state.failure(error))
+    }
+
+    fn sync_names(&self) -> Result<(), Failure> {
+        self.state.dir.disk().sync_dir(&self.state.dir.path).map_err(|error| self.state.failure(error))
     }
 
     /// Where the first batch that holds or follows `offset` starts, and the offset at which the log ends without it.
@@ -135,8 +144,9 @@ impl LogWriter {
         .map_err(failure)?;
         if segment.size() > u64::from(bytes) {
             let file = cut.log_file().map_err(failure)?;
-            file.set_len(u64::from(bytes)).map_err(failure)?;
+            file.set_len(u64::from(bytes)).and_then(|()| file.sync()).map_err(failure)?;
         }
+        cut.set_has_transaction_index(segment.has_transaction_index());
         self.find_max_timestamp(&cut)?;
         Ok(cut)
     }

@@ -17,6 +17,8 @@ pub(super) struct Contents {
     pub(super) segments: Vec<Offset>,
     /// Where there are snapshots of the producers, ascending.
     pub(super) snapshots: Vec<Offset>,
+    /// Which segments have a transaction index.
+    pub(super) transaction_indexes: Vec<Offset>,
     /// Whether there is a `leader-epoch-checkpoint`.
     pub(super) has_epochs: bool,
 }
@@ -44,6 +46,8 @@ impl Contents {
         }
         contents.segments.sort_unstable();
         contents.snapshots.sort_unstable();
+        let transactions = indexes.iter().filter(|(_, kind)| *kind == FileKind::TransactionIndex);
+        contents.transaction_indexes = transactions.map(|(offset, _)| *offset).collect();
         let orphans = indexes.into_iter().filter(|(offset, _)| contents.segments.binary_search(offset).is_err());
         leftovers.extend(orphans.map(|(offset, kind)| kind.path(dir, offset)));
         for path in leftovers {

@@ -60,6 +60,9 @@ pub(crate) fn open_existing(request: OpenExisting<'_>) -> Result<LogWriter, Open
         None => recover(&dir, &contents, &config, recovery_point, epochs_on_disk.unwrap_or_default(), progress)?,
     };
 
+    for segment in &loaded.segments {
+        segment.set_has_transaction_index(contents.transaction_indexes.contains(&segment.base_offset()));
+    }
     let first = loaded.segments.first().map(Segment::base_offset);
     let start = log_start.unwrap_or(0).max(first.unwrap_or(0));
     let active = loaded.segments.pop().unwrap_or_else(|| Segment::empty(Arc::clone(&dir), start));
@@ -116,7 +119,11 @@ fn producers(
         snapshots.into_iter().partition(|&offset| clean || offset <= recovery_point);
     for offset in doubtful {
         let path = crate::segment::FileKind::ProducerSnapshot.path(&state.dir.path, offset);
-        state.dir.disk().remove_file(&path).map_err(|error| io_error(&path, error))?;
+        match state.dir.disk().remove_file(&path) {
+            // It went with its segment.
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io_error(&path, error)),
+            _ => {}
+        }
     }
     rebuild_producers(state, trusted, end, now_ms).map_err(|error| read_error(&state.dir, error))
 }
@@ -129,6 +136,12 @@ fn load(dir: &Arc<LogDir>, contents: &Contents) -> Result<Option<Vec<Segment>>, 
         let next = contents.segments.get(index + 1);
         let relative_offset = match next {
             Some(&next) => relative(dir, base_offset, next)?,
+            // Behind an empty last segment the log ends where the one before it ends.
+            None if bytes == 0
+                && !continues(dir, &segments, base_offset).map_err(|error| io_error(&dir.path, error))? =>
+            {
+                return Ok(None);
+            }
             None => match find_end(dir, base_offset, bytes) {
                 Ok(Some(relative_offset)) => relative_offset,
                 Ok(None) => return Ok(None),
@@ -160,6 +173,13 @@ fn file_len(dir: &LogDir, base_offset: Offset) -> Result<u32, OpenError> {
     let len = dir.disk().stat(&path).map_err(|error| io_error(&path, error))?.len;
     u32::try_from(len)
         .map_err(|_| OpenError::Corrupt { path, reason: format!("it has {len} bytes, more than a segment can have") })
+}
+
+/// Whether the last of `segments` really ends at `next`, or if there is none.
+fn continues(dir: &Arc<LogDir>, segments: &[Segment], next: Offset) -> io::Result<bool> {
+    let Some(last) = segments.last() else { return Ok(true) };
+    let end = find_end(dir, last.base_offset(), last.end().bytes)?;
+    Ok(end.is_some_and(|end| last.base_offset() + i64::from(end) <= next))
 }
 
 /// Where the last segment ends in offsets: behind the last index entry it is batch by batch. `None` if a batch is not
@@ -208,8 +228,11 @@ fn recover(
         let interval = config.index_interval_bytes;
         let recovered = recover_segment(dir, base_offset, len, recovery_point, interval, &mut epochs, progress)
             .map_err(|error| io_error(&dir.path, error))?;
+        let end = recovered.segment.end_offset();
         segments.push(recovered.segment);
-        if recovered.truncated {
+        // A file can have lost its tail in one piece, at the end of a batch: then the next segment tells.
+        let parted = bases.get(index + 1).is_some_and(|&next| next > recovery_point && next != end);
+        if recovered.truncated || parted {
             for &lost in bases[index + 1..].iter().rev() {
                 warn!(partition = %dir.partition, base_offset = lost, "removed a segment behind a torn one");
                 let segment = Segment::empty(Arc::clone(dir), lost);

@@ -70,7 +70,10 @@ pub(super) fn recover_segment(
             since_index = 0;
         }
         since_index += header.size_in_bytes() as u64;
-        epochs.assign(LeaderEpoch(header.partition_leader_epoch), header.base_offset);
+        // The scan begins a little before the recovery point, where the epochs are known, later ones included.
+        if header.base_offset >= recovery_point {
+            epochs.assign(LeaderEpoch(header.partition_leader_epoch), header.base_offset);
+        }
         progress.bytes_scanned(header.size_in_bytes() as u64);
     }
     let end = scan.position();

@@ -27,6 +27,8 @@ pub(crate) struct Segment {
     /// How far the log goes.
     end: SharedPosition,
     times: Times,
+    /// Whether there may be a transaction index. Without one a read of committed records touches no file for it.
+    has_transaction_index: AtomicBool,
     /// Whether its files bear the suffix of those about to be removed.
     deleted: AtomicBool,
 }
@@ -42,6 +44,7 @@ impl Segment {
             time_index: SparseIndex::lazy(),
             end: SharedPosition::new(end),
             times: Times::unknown(),
+            has_transaction_index: AtomicBool::new(false),
             deleted: AtomicBool::new(false),
         }
     }
@@ -286,6 +289,16 @@ impl Segment {
             }
         }
         Ok(())
+    }
+
+    /// Notes whether there is a transaction index.
+    pub(crate) fn set_has_transaction_index(&self, has: bool) {
+        self.has_transaction_index.store(has, Ordering::Release);
+    }
+
+    /// Whether there may be a transaction index.
+    pub(crate) fn has_transaction_index(&self) -> bool {
+        self.has_transaction_index.load(Ordering::Acquire)
     }
 
     /// Lets go of its files.

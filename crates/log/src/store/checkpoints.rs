@@ -12,15 +12,14 @@ use super::data_dir::Taken;
 use super::discovery::{EntryState, LogEntry};
 use crate::LogError;
 use crate::checkpoint::{
-    CLEAN_SHUTDOWN_FILE, Durability, HIGH_WATERMARK_FILE, LOG_START_FILE, OffsetCheckpoint, RECOVERY_POINT_FILE,
-    clean_shutdown_text, offsets_text, replace_file,
+    CLEAN_SHUTDOWN_FILE, Durability, HIGH_WATERMARK_FILE, LOG_START_FILE, OffsetCheckpoint, clean_shutdown_text,
+    offsets_text, replace_file,
 };
 use crate::directory::DirectoryState;
 
-/// The three checkpoints of a data directory.
+/// What the checkpoints of a data directory say beside the recovery points.
 #[derive(Default)]
 struct Checkpoints {
-    recovery_points: OffsetCheckpoint,
     log_starts: OffsetCheckpoint,
     high_watermarks: OffsetCheckpoint,
 }
@@ -81,22 +80,29 @@ impl LogStore {
     }
 
     fn write_checkpoints(&self, taken: &Taken, high_watermarks: &HashMap<TopicPartition, Offset>) -> io::Result<()> {
+        taken.directory.write_recovery_points(|| self.recovery_points(taken))?;
         let checkpoints = self.collect(taken, high_watermarks);
-        let path = &taken.directory.path;
-        // A log start that is behind its recovery point would look like lost records: it is written last.
-        for (name, offsets) in [
-            (RECOVERY_POINT_FILE, &checkpoints.recovery_points),
-            (HIGH_WATERMARK_FILE, &checkpoints.high_watermarks),
-            (LOG_START_FILE, &checkpoints.log_starts),
-        ] {
+        for (name, offsets) in
+            [(HIGH_WATERMARK_FILE, &checkpoints.high_watermarks), (LOG_START_FILE, &checkpoints.log_starts)]
+        {
             let text = offsets_text(offsets);
             let mut written = taken.written.lock();
             if written.get(name) != Some(&text) {
-                replace_file(self.disk(), &path.join(name), text.as_bytes(), Durability::Machine)?;
+                replace_file(self.disk(), &taken.directory.path.join(name), text.as_bytes(), Durability::Machine)?;
                 written.insert(name, text);
             }
         }
         Ok(())
+    }
+
+    fn recovery_points(&self, taken: &Taken) -> OffsetCheckpoint {
+        let logs = self.logs.lock();
+        let here = logs.iter().filter(|(_, entry)| entry.directory.id == taken.directory.id);
+        let point = |entry: &LogEntry| match &entry.state {
+            EntryState::Opened(state) => state.recovery_point(),
+            EntryState::Found | EntryState::Busy => entry.recovery_point,
+        };
+        here.map(|(partition, entry)| (partition.clone(), point(entry))).collect()
     }
 
     fn collect(&self, taken: &Taken, high_watermarks: &HashMap<TopicPartition, Offset>) -> Checkpoints {
@@ -106,15 +112,13 @@ impl LogStore {
             if let Some(&offset) = high_watermarks.get(partition) {
                 entry.high_watermark = Some(offset);
             }
-            let (recovery_point, log_start) = match &entry.state {
+            let log_start = match &entry.state {
                 EntryState::Opened(state) => {
-                    let start = state.log_start_offset();
                     let first = state.segments.load().first().base_offset();
-                    (state.recovery_point(), Some(start).filter(|&start| start > first))
+                    Some(state.log_start_offset()).filter(|&start| start > first)
                 }
-                _ => (entry.recovery_point, entry.log_start),
+                EntryState::Found | EntryState::Busy => entry.log_start,
             };
-            checkpoints.recovery_points.insert(partition.clone(), recovery_point);
             checkpoints.log_starts.extend(log_start.map(|start| (partition.clone(), start)));
             checkpoints.high_watermarks.extend(entry.high_watermark.map(|offset| (partition.clone(), offset)));
         }

@@ -36,7 +36,6 @@ pub(super) struct Taken {
     pub(super) properties: Mutex<MetaProperties>,
     /// The broker epoch that the clean shutdown noted; `None` if it was not closed cleanly.
     pub(super) clean: Option<i64>,
-    pub(super) recovery_points: OffsetCheckpoint,
     pub(super) log_starts: OffsetCheckpoint,
     pub(super) high_watermarks: OffsetCheckpoint,
     /// The checkpoints as they were last written, by file name, so that nothing is written that says the same.
@@ -114,11 +113,11 @@ fn take_it(
         disk.remove_file(&clean_file)?;
         disk.sync_dir(path)?;
     }
+    let recovery_points = read_checkpoint(disk, &path.join(RECOVERY_POINT_FILE))?;
     Ok(Taken {
-        directory: Arc::new(Directory::new(directory_id, path.to_path_buf(), Arc::clone(pool))),
+        directory: Arc::new(Directory::new(directory_id, path.to_path_buf(), Arc::clone(pool), recovery_points)),
         properties: Mutex::new(complete),
         clean,
-        recovery_points: read_checkpoint(disk, &path.join(RECOVERY_POINT_FILE))?,
         log_starts: read_checkpoint(disk, &path.join(LOG_START_FILE))?,
         high_watermarks: read_checkpoint(disk, &path.join(HIGH_WATERMARK_FILE))?,
         written: Mutex::new(HashMap::new()),

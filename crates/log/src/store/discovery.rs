@@ -61,7 +61,7 @@ pub(super) fn find_logs(taken: &Taken, threads: usize) -> io::Result<Vec<(TopicP
             topic_id: read_topic_id(disk, &path),
             directory: Arc::clone(directory),
             path,
-            recovery_point: taken.recovery_points.get(&partition).copied().unwrap_or(0),
+            recovery_point: directory.recovery_point(&partition).unwrap_or(0),
             log_start: taken.log_starts.get(&partition).copied(),
             high_watermark: taken.high_watermarks.get(&partition).copied(),
             clean: taken.clean.is_some(),

@@ -2,9 +2,11 @@
 
 mod append;
 mod directories;
+mod disk_errors;
 mod kafka_layout;
 mod reads;
 mod restart;
 mod retention;
+mod simulation;
 mod support;
 mod truncation;

@@ -1,0 +1,381 @@
+//! A store on a simulated disk, the work that is done with it, and what must hold after each stop.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use levada_log::sim::SimDisk;
+use levada_log::{
+    AppendBatch, AppendError, DirectoryState, Disk, LogConfig, LogError, LogReader, LogStore, LogWriter, OpenedLog,
+    Origin,
+};
+use levada_records::{BatchBuilder, Compression};
+use levada_types::{DirectoryId, LeaderEpoch, Offset};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+use super::model::{Model, ModelBatch};
+use crate::support::{NOW, options, read_all, records_of, request};
+
+/// What goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// The machine loses power: what was not synced may be lost.
+    PowerLoss,
+    /// The process is killed: what was written stays.
+    Kill,
+    /// One operation finds no space.
+    Full,
+    /// One operation meets an I/O error.
+    IoError,
+}
+
+pub(super) struct World {
+    disk: SimDisk,
+    random: StdRng,
+    seed: u64,
+    stop: Stop,
+    store: Option<LogStore>,
+    log: Option<OpenedLog>,
+    model: Model,
+    epoch: i32,
+    now: i64,
+    /// Batches whose fate is not known: their append was cut off.
+    doubtful: Vec<ModelBatch>,
+}
+
+fn config() -> LogConfig {
+    LogConfig {
+        segment_bytes: 900,
+        index_interval_bytes: 150,
+        retention_ms: None,
+        retention_bytes: None,
+        file_delete_delay_ms: 10,
+        ..LogConfig::default()
+    }
+}
+
+impl World {
+    pub(super) fn new(seed: u64) -> Self {
+        let disk = SimDisk::new();
+        // The directory itself outlives everything.
+        disk.create_dir_all(Path::new("/data")).unwrap();
+        disk.sync_all(Path::new("/data")).unwrap();
+        let mut world = Self {
+            disk,
+            random: StdRng::seed_from_u64(seed),
+            seed,
+            stop: Stop::Kill,
+            store: None,
+            log: None,
+            model: Model::default(),
+            epoch: 0,
+            now: NOW,
+            doubtful: Vec::new(),
+        };
+        world.open();
+        world
+    }
+
+    pub(super) fn plan(&mut self, operation: u64, stop: Stop) {
+        self.stop = stop;
+        // Opening has used up some numbers already.
+        let operation = operation + self.disk.operations();
+        match stop {
+            Stop::PowerLoss | Stop::Kill => self.disk.crash_at(operation),
+            Stop::Full => self.disk.fill_at(operation),
+            Stop::IoError => self.disk.fail_at(operation),
+        }
+    }
+
+    pub(super) fn operations(&self) -> u64 {
+        self.disk.operations()
+    }
+
+    fn open(&mut self) {
+        self.try_open().unwrap();
+    }
+
+    fn try_open(&mut self) -> Result<(), String> {
+        let mut new_id = || DirectoryId(uuid::Uuid::from_u128(1));
+        let disk = Arc::new(self.disk.clone());
+        let store =
+            LogStore::open(options(&[Path::new("/data")]), disk, &mut new_id).map_err(|error| error.to_string())?;
+        let log = store.open_log(request("t", 0, &config()), self.now).map_err(|error| error.to_string())?;
+        (self.store, self.log) = (Some(store), Some(log));
+        Ok(())
+    }
+
+    fn writer(&mut self) -> &mut LogWriter {
+        &mut self.log.as_mut().unwrap().writer
+    }
+
+    fn reader(&self) -> &LogReader {
+        &self.log.as_ref().unwrap().reader
+    }
+
+    fn is_down(&self) -> bool {
+        self.disk.has_crashed() || self.reader().directory_state() == DirectoryState::Offline
+    }
+
+    /// Random operations, until they are done or nothing goes any more.
+    pub(super) fn work(&mut self, steps: usize) {
+        for step in 1..=steps {
+            self.now += 7;
+            let choice = self.random.random_range(0..100);
+            let done = match choice {
+                0..55 => self.append(),
+                55..67 => self.flush(),
+                67..72 => self.flush_closed(),
+                72..77 => self.checkpoint(),
+                77..82 => self.roll(),
+                82..88 => self.delete_records(),
+                88..94 => self.truncate(),
+                94..96 => {
+                    self.store.as_ref().unwrap().purge(self.now);
+                    true
+                }
+                _ => self.restart_cleanly(),
+            };
+            if !done {
+                return;
+            }
+            self.check();
+            if step % 5 == 0 {
+                self.check_contents();
+            }
+        }
+    }
+
+    fn append(&mut self) -> bool {
+        let count = self.random.random_range(1..5);
+        let mut batches = Vec::new();
+        let mut expected: Vec<ModelBatch> = Vec::new();
+        let mut sequences: HashMap<i64, i32> = self.model.last_sequences().into_iter().collect();
+        let mut end = self.model.end();
+        for _ in 0..count {
+            let values: Vec<String> = (0..self.random.random_range(1..4))
+                .map(|_| format!("{:x}{}", self.random.random::<u64>(), "y".repeat(self.random.random_range(0..60))))
+                .collect();
+            let producer = self.random.random_bool(0.6).then(|| self.random.random_range(1..4i64));
+            let first = producer.map(|id| sequences.get(&id).map_or(0, |last| last + 1));
+            if let (Some(id), Some(first)) = (producer, first) {
+                sequences.insert(id, first + values.len() as i32 - 1);
+            }
+            let producer = producer.zip(first);
+            batches.push(AppendBatch { records: self.batch(&values, producer) });
+            let batch = ModelBatch { base: end, values, epoch: self.epoch, producer };
+            end = batch.end();
+            expected.push(batch);
+        }
+        let (epoch, now) = (LeaderEpoch(self.epoch), self.now);
+        let results = self.writer().append(&batches, epoch, Origin::Client, now);
+        let mut refused = false;
+        for (mut batch, result) in expected.into_iter().zip(results) {
+            match result {
+                Ok(info) => {
+                    assert!(!info.duplicate);
+                    batch.base = self.model.end();
+                    assert_eq!((info.base_offset, info.last_offset + 1), (batch.base, batch.end()));
+                    self.model.batches.push(batch);
+                    // What was refused before is not in the log: this took its place.
+                    self.doubtful.clear();
+                }
+                // A predecessor of the same producer was refused.
+                Err(AppendError::OutOfOrderSequence { .. }) => assert!(refused),
+                Err(AppendError::DiskFull | AppendError::DirectoryOffline | AppendError::Closed) => {
+                    refused = true;
+                    if self.is_down() {
+                        batch.base = self.doubtful.last().map_or(self.model.end(), ModelBatch::end);
+                        self.doubtful.push(batch);
+                    }
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
+        !self.is_down()
+    }
+
+    fn batch(&self, values: &[String], producer: Option<(i64, i32)>) -> Bytes {
+        let mut builder = BatchBuilder::new();
+        if let Some((id, sequence)) = producer {
+            builder.set_producer(id, 0, sequence);
+        }
+        for value in values {
+            builder.append(self.now, None, Some(value.as_bytes()), &[]).unwrap();
+        }
+        builder.build(Compression::None, None).unwrap()
+    }
+
+    fn flush(&mut self) -> bool {
+        let now = self.now;
+        match self.writer().flush(now) {
+            Ok(end) => {
+                assert_eq!(end, self.model.end());
+                self.model.flushed = end;
+                true
+            }
+            Err(error) => self.survives(&error),
+        }
+    }
+
+    fn flush_closed(&mut self) -> bool {
+        match self.reader().flush_closed_segments() {
+            Ok(()) => {
+                self.model.flushed = self.model.flushed.max(self.reader().recovery_point());
+                true
+            }
+            Err(error) => self.survives(&error),
+        }
+    }
+
+    fn checkpoint(&mut self) -> bool {
+        match self.store.as_ref().unwrap().checkpoint(&HashMap::new()) {
+            Ok(()) => true,
+            Err(error) => self.survives(&error),
+        }
+    }
+
+    fn roll(&mut self) -> bool {
+        let now = self.now;
+        match self.writer().roll(now) {
+            Ok(_) => true,
+            Err(error) => self.survives(&error),
+        }
+    }
+
+    fn delete_records(&mut self) -> bool {
+        let offset = self.random.random_range(self.model.log_start..=self.model.end());
+        if self.random.random_bool(0.5) {
+            self.writer().advance_log_start(offset).unwrap();
+            self.model.log_start = offset;
+            self.model.log_start_most = offset;
+        }
+        let (now, all) = (self.now, Offset::MAX);
+        match self.writer().enforce_retention(all, now) {
+            Ok(_) => true,
+            Err(error) => self.survives(&error),
+        }
+    }
+
+    fn truncate(&mut self) -> bool {
+        let end = self.model.end();
+        let offset = self.random.random_range(self.model.log_start.max(end - 12).min(end)..=end);
+        let before = self.model.clone();
+        let now = self.now;
+        self.epoch += 1;
+        match self.writer().truncate_to(offset, now) {
+            Ok(_) => {
+                self.model.truncate(offset);
+                true
+            }
+            Err(error) => {
+                self.model.before = Some(before.batches);
+                self.model.truncate(offset);
+                // Whatever was left half done, the log has to be opened again.
+                self.survives(&error) && self.stop_here()
+            }
+        }
+    }
+
+    fn restart_cleanly(&mut self) -> bool {
+        let log = self.log.take().unwrap();
+        let store = self.store.take().unwrap();
+        let closed = log.writer.close(self.now).and_then(|()| store.close(&HashMap::new(), 1));
+        self.log = None;
+        if self.disk.has_crashed() {
+            return false;
+        }
+        drop(store);
+        match (closed, self.try_open()) {
+            (Ok(()), Ok(())) => {
+                self.model.flushed = self.model.end();
+                true
+            }
+            // An error on the way down or up: the process ends, and is started again.
+            _ => false,
+        }
+    }
+
+    /// Whether work goes on after an error: not if the disk is gone.
+    fn survives(&self, error: &LogError) -> bool {
+        assert!(
+            matches!(error, LogError::DiskFull | LogError::DirectoryOffline | LogError::Closed | LogError::Read(_)),
+            "{error}"
+        );
+        !self.is_down()
+    }
+
+    fn stop_here(&mut self) -> bool {
+        false
+    }
+
+    /// What holds at every moment.
+    fn check(&self) {
+        let reader = self.reader();
+        assert_eq!(reader.log_end_offset(), self.model.end());
+        assert!(reader.log_start_offset() >= self.model.log_start);
+    }
+
+    /// Reads, epochs, indexes and producers are those of the model's batches.
+    fn check_contents(&self) {
+        let reader = self.reader();
+        let start = reader.log_start_offset();
+        let (found, expected) = (read_all(reader), self.model.records_from(start));
+        let differ = found.iter().zip(&expected).position(|(found, expected)| found != expected);
+        assert!(differ.is_none() && found.len() == expected.len(), "the log differs from record {differ:?} on");
+        for batch in self.model.batches.iter().filter(|batch| batch.base >= start) {
+            let info = reader.read(batch.end() - 1, 1, Offset::MAX, true).unwrap();
+            let records: Vec<_> = (batch.base..).zip(batch.values.iter().cloned()).collect();
+            assert_eq!(records_of(&info.slice), records);
+            assert_eq!(reader.epoch_for_offset(batch.base), Some(LeaderEpoch(batch.epoch)));
+        }
+        let epochs = self.model.epochs_from(start);
+        for (i, (epoch, _)) in epochs.iter().enumerate() {
+            let end = epochs.get(i + 1).map_or(self.model.end(), |next| next.1);
+            assert_eq!(reader.end_offset_for_epoch(LeaderEpoch(*epoch)).unwrap().end_offset, end);
+        }
+        let producers = self.log.as_ref().unwrap().writer.active_producers();
+        let producers: Vec<_> = producers.iter().map(|p| (p.producer_id, p.last_sequence)).collect();
+        assert_eq!(producers, self.model.last_sequences());
+    }
+
+    /// Stops as planned, starts again, and checks what is there.
+    pub(super) fn stop_and_check(&mut self) {
+        let stopped = self.disk.has_crashed();
+        (self.log, self.store) = (None, None);
+        let lossy = self.stop == Stop::PowerLoss && stopped;
+        if lossy {
+            self.disk.restart(self.seed ^ self.disk.operations())
+        } else {
+            self.disk.restart_process()
+        }
+        self.open();
+        let (start, end) = (self.reader().log_start_offset(), self.reader().log_end_offset());
+        let found = read_all(self.reader());
+        let doubtful = std::mem::take(&mut self.doubtful);
+        let now = std::mem::take(&mut self.model.batches);
+        let candidates: Vec<Vec<ModelBatch>> = [Some(now), self.model.before.take()]
+            .into_iter()
+            .flatten()
+            .filter(|batches| lossy || batches.last().map_or(0, ModelBatch::end) <= end)
+            .map(|batches| batches.into_iter().chain(doubtful.iter().cloned()).collect())
+            .collect();
+        // Whole batches from the front of what was appended: none torn, none missing in between, none from elsewhere.
+        let matching = candidates.into_iter().find_map(|batches| {
+            let batches: Vec<_> = batches.into_iter().take_while(|batch| batch.end() <= end).collect();
+            let model = Model { batches, ..Model::default() };
+            (model.end() == end && model.records_from(start) == found).then_some(model.batches)
+        });
+        let Some(batches) = matching else { panic!("the log [{start}, {end}) is none of those that may be found") };
+        assert!(end >= self.model.flushed, "flushed up to {}, found up to {end}", self.model.flushed);
+        self.model.batches = batches;
+        if !lossy {
+            self.model.flushed = self.model.flushed.min(end);
+        }
+        self.model.log_start = start;
+        self.epoch += 1;
+        self.check_contents();
+    }
+}
