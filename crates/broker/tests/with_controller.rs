@@ -1,5 +1,7 @@
 //! A broker with a real controller in one process, started, used, stopped and started again as `levada dev` does.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::pin::Pin;

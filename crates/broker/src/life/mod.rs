@@ -8,3 +8,8 @@ mod upkeep;
 
 pub use running::{RunError, RunningBroker};
 pub use start::{BrokerDeps, StartError, start};
+
+#[cfg(test)]
+pub(crate) use reconciler::Reconciler;
+#[cfg(test)]
+pub(crate) use start::catch_up;

@@ -19,7 +19,7 @@ const RETRY_UNOPENED: Duration = Duration::from_secs(5);
 const PLACEMENTS_PER_COMMAND: usize = 1_000;
 
 /// Takes a broker from image to image.
-pub(super) struct Reconciler {
+pub(crate) struct Reconciler {
     broker: Arc<Broker>,
     /// What the controllers say.
     source: MetadataWatch,
@@ -28,7 +28,7 @@ pub(super) struct Reconciler {
 }
 
 impl Reconciler {
-    pub(super) fn new(broker: Arc<Broker>, source: MetadataWatch, progress: Arc<RecoveryProgress>) -> Self {
+    pub(crate) fn new(broker: Arc<Broker>, source: MetadataWatch, progress: Arc<RecoveryProgress>) -> Self {
         Self { broker, source, progress, unopened: HashSet::new() }
     }
 

@@ -10,7 +10,7 @@ use levada_peers::{BrokerSession, ControllerClient, Controllers, MetadataWatch, 
 use levada_service::http::ReadyFlag;
 use levada_service::net::Address;
 use levada_service::shutdown::CancellationToken;
-use levada_types::{BrokerEpoch, DirectoryId, MetadataOffset};
+use levada_types::{BrokerEpoch, DirectoryId};
 use tokio::task::{JoinHandle, JoinSet};
 use uuid::Uuid;
 
@@ -206,13 +206,13 @@ fn kernel_boot_id() -> Option<String> {
 
 /// Acts upon the metadata up to this broker's own registration. An image that holds it is current, so that logs which it
 /// does not assign to this broker are strays.
-async fn catch_up(
+pub(crate) async fn catch_up(
     reconciler: &mut Reconciler,
     broker: &Arc<Broker>,
     source: &MetadataWatch,
     epoch: BrokerEpoch,
 ) -> Result<(), StartError> {
-    let holds_registration = |image: &Image| image.broker(broker.id()).is_some_and(|known| known.epoch == epoch);
+    let holds_registration = |image: &Image| image.broker(broker.id()).is_some_and(|known| known.epoch >= epoch);
     let mut image = broker.image();
     while !holds_registration(&image) {
         image = source.changed(image.offset()).await;

@@ -1,8 +1,14 @@
 //! Topics that come and go, restarts, disks that fail.
 
-use levada_types::{ErrorCode, TopicIdPartition};
+use std::sync::Arc;
 
-use super::world::{BROKER, OTHER, World, batch, code, held_by, tp};
+use levada_log::RecoveryProgress;
+use levada_metadata::Image;
+use levada_peers::MetadataWatch;
+use levada_types::{BrokerEpoch, ErrorCode, TopicIdPartition};
+
+use super::world::{BROKER, OTHER, World, batch, code, held_by, registered, tp};
+use crate::life::{Reconciler, catch_up};
 
 #[tokio::test]
 async fn a_clean_restart_keeps_everything() {
@@ -58,6 +64,33 @@ async fn logs_that_a_current_image_does_not_know_are_set_aside() {
     world.broker.mark_strays(&world.broker.image());
     let found: Vec<_> = world.broker.store.partitions().into_iter().filter_map(|found| found.topic_id).collect();
     assert_eq!(found, [kept.topic_id]);
+}
+
+#[tokio::test]
+async fn nothing_is_a_stray_before_the_metadata_holds_this_brokers_registration() {
+    let mut world = World::new();
+    let id = tp(world.create("orders", 1), 0);
+    world.put(id, &["a"]).await;
+    let world = world.restart_unaware();
+    let broker = Arc::clone(&world.broker);
+    assert_eq!(broker.partitions.len(), 0, "it has heard of nothing yet");
+
+    // The first image that arrives is from before the topic.
+    let source = MetadataWatch::holding(Image::new());
+    let mut reconciler = Reconciler::new(Arc::clone(&broker), source.clone(), Arc::new(RecoveryProgress::default()));
+    let catching_up = {
+        let (broker, source) = (Arc::clone(&broker), source.clone());
+        tokio::spawn(async move { catch_up(&mut reconciler, &broker, &source, BrokerEpoch(5)).await })
+    };
+    let old = world.image_with(&[registered(BROKER, 4)], 1, false);
+    source.publish(&old);
+    broker.metadata.wait_for(old.offset(), super::world::FOR_EVER).await.unwrap();
+    assert!(!catching_up.is_finished());
+    assert_eq!(broker.store.partitions().len(), 1, "the log is still there");
+
+    source.publish(&world.image_with(&[registered(BROKER, 5)], 2, true));
+    catching_up.await.unwrap().unwrap();
+    assert_eq!(world.values(id, 0).await, ["a"]);
 }
 
 #[tokio::test]

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use levada_log::{Disk, LogStore, RealDisk, RecoveryProgress, Slice, StoreOptions};
-use levada_metadata::{ConfigResource, Delta, Image, IsrMember, Partition as Assignment, Replica};
+use levada_metadata::{
+    BrokerRegistration, ConfigResource, Delta, Image, IsrMember, LevelRange, Partition as Assignment, Replica,
+};
 use levada_peers::{ControllerClient, Controllers};
 use levada_records::{BatchBuilder, Batches, Compression, RecordBuffer};
 use levada_service::net::Network;
@@ -73,15 +75,32 @@ impl World {
         self.again(meanwhile)
     }
 
+    /// Stops the broker cleanly and starts it again without any metadata.
+    pub(super) fn restart_unaware(self) -> Self {
+        self.stop();
+        self.afresh(|| ())
+    }
+
     fn again(self, meanwhile: impl FnOnce()) -> Self {
+        let mut world = self.afresh(meanwhile);
+        world.step(Vec::new());
+        world
+    }
+
+    fn afresh(self, meanwhile: impl FnOnce()) -> Self {
         let Self { broker, deltas, offset, disk, options, dir, .. } = self;
         // The data directories are locked until the last of it is gone.
         drop(broker);
         meanwhile();
         let broker = assemble(&options, &disk);
-        let mut world = Self { broker, deltas, offset, unopened: HashSet::new(), disk, options, dir };
-        world.step(Vec::new());
-        world
+        Self { broker, deltas, offset, unopened: HashSet::new(), disk, options, dir }
+    }
+
+    /// An image of these deltas, followed by those of the world if `complete`.
+    pub(super) fn image_with(&self, deltas: &[Delta], offset: u64, complete: bool) -> Image {
+        let mut all = deltas.to_vec();
+        all.extend(self.deltas.iter().filter(|_| complete).cloned());
+        Image::restore(MetadataOffset(offset), None, &all).unwrap()
     }
 
     pub(super) fn stop(&self) {
@@ -164,6 +183,25 @@ fn assemble(options: &BrokerOptions, disk: &Arc<dyn Disk>) -> Arc<Broker> {
     let store = LogStore::open(store_options, Arc::clone(disk), &mut || DirectoryId(Uuid::new_v4())).unwrap();
     let nobody = ControllerClient::new(Controllers::new(Network::new(), Vec::new()));
     Arc::new(Broker::assemble(options.clone(), store, nobody).unwrap())
+}
+
+/// A registration of a broker under this epoch.
+pub(super) fn registered(id: BrokerId, epoch: i64) -> Delta {
+    Delta::BrokerRegistered {
+        broker: Arc::new(BrokerRegistration {
+            id,
+            epoch: BrokerEpoch(epoch),
+            incarnation: Uuid::nil(),
+            boot_id: None,
+            directories: Vec::new(),
+            endpoints: Vec::new(),
+            internal_address: String::new(),
+            rack: None,
+            levels: LevelRange::SUPPORTED,
+            fenced: true,
+            stopping: false,
+        }),
+    }
 }
 
 fn assign(topic: TopicId, index: PartitionIndex, partition: Assignment) -> Delta {
