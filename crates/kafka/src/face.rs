@@ -189,7 +189,13 @@ fn report(peer: SocketAddr, end: &End) {
 /// Counts the open connections, in all and by address.
 #[derive(Debug, Default)]
 struct OpenConnections {
-    by_ip: Mutex<HashMap<IpAddr, usize>>,
+    counts: Mutex<Counts>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    all: usize,
+    by_ip: HashMap<IpAddr, usize>,
 }
 
 /// A connection's place under the limits.
@@ -201,24 +207,25 @@ struct Place {
 
 impl OpenConnections {
     fn take(self: &Arc<Self>, ip: IpAddr, options: &KafkaOptions) -> Option<Place> {
-        let mut by_ip = self.by_ip.lock();
-        let all: usize = by_ip.values().sum();
-        let mine = by_ip.get(&ip).copied().unwrap_or(0);
-        if all >= options.max_connections || mine >= options.max_connections_per_ip {
+        let mut counts = self.counts.lock();
+        let mine = counts.by_ip.get(&ip).copied().unwrap_or(0);
+        if counts.all >= options.max_connections || mine >= options.max_connections_per_ip {
             return None;
         }
-        by_ip.insert(ip, mine + 1);
+        counts.all += 1;
+        counts.by_ip.insert(ip, mine + 1);
         Some(Place { open: Arc::clone(self), ip })
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut by_ip = self.open.by_ip.lock();
-        if let Some(count) = by_ip.get_mut(&self.ip) {
-            *count -= 1;
-            if *count == 0 {
-                by_ip.remove(&self.ip);
+        let mut counts = self.open.counts.lock();
+        counts.all -= 1;
+        if let Some(mine) = counts.by_ip.get_mut(&self.ip) {
+            *mine -= 1;
+            if *mine == 0 {
+                counts.by_ip.remove(&self.ip);
             }
         }
     }

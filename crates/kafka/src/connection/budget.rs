@@ -27,12 +27,19 @@ impl Share {
 #[derive(Debug, Clone)]
 pub(crate) struct Budget {
     units: Arc<Semaphore>,
+    total: usize,
 }
 
 impl Budget {
     /// A budget of `bytes`.
     pub(crate) fn new(bytes: usize) -> Self {
-        Self { units: Arc::new(Semaphore::new((bytes / UNIT).clamp(1, Semaphore::MAX_PERMITS))) }
+        let total = (bytes / UNIT).clamp(1, Semaphore::MAX_PERMITS);
+        Self { units: Arc::new(Semaphore::new(total)), total }
+    }
+
+    /// Whether less than a quarter is left.
+    pub(crate) fn is_scarce(&self) -> bool {
+        self.units.available_permits() < self.total / 4
     }
 
     /// Takes a share of `bytes` if it is there.
@@ -64,10 +71,12 @@ mod tests {
         let mut share = budget.try_take(4 * UNIT).expect("there");
         share.merge(budget.try_take(5 * UNIT + 1).expect("there"));
         assert!(budget.try_take(1).is_none());
+        assert!(budget.is_scarce());
         let mut waiting = Box::pin(budget.take(UNIT));
         assert!((&mut waiting).now_or_never().is_none());
         drop(share);
         let _share = waiting.await;
+        assert!(!budget.is_scarce());
         assert!(budget.try_take(9 * UNIT).is_some());
     }
 }

@@ -237,6 +237,15 @@ async fn a_request_waits_for_its_share_of_memory_and_not_for_ever() {
 }
 
 #[tokio::test]
+async fn a_request_that_does_not_go_on_gives_its_memory_back() {
+    let options = KafkaOptions { queued_max_request_bytes: 64 << 10, queued_max_wait_ms: 1, ..KafkaOptions::default() };
+    let mut harness = Harness::new(options).await;
+    harness.client.write_i32(60 << 10).await.expect("announces");
+    harness.client.write_all(&[0; 50 << 10]).await.expect("sends");
+    assert!(matches!(harness.end().await.0, End::Stalled));
+}
+
+#[tokio::test]
 async fn an_idle_connection_is_closed() {
     let options = KafkaOptions { connections_max_idle_ms: 1, ..KafkaOptions::default() };
     assert!(matches!(Harness::new(options).await.end().await.0, End::Idle));
@@ -251,6 +260,13 @@ async fn a_shutdown_answers_what_is_in_flight() {
     harness.finish(1);
     assert_eq!(harness.answer().await, 1);
     assert!(matches!(harness.end().await.0, End::Closed));
+
+    // A fetch that waits for records holds nobody up.
+    let mut waiting = Harness::new(KafkaOptions::default()).await;
+    waiting.send(ApiKey::Fetch, 12, 1, &FetchRequest::default()).await;
+    assert_eq!(waiting.next_started().await, 1);
+    waiting.shutdown.cancel();
+    assert!(matches!(waiting.end().await.0, End::Closed));
 
     let options = KafkaOptions { connection_shutdown_wait_ms: 1, ..KafkaOptions::default() };
     let mut stuck = Harness::new(options).await;

@@ -21,9 +21,12 @@ const LENGTH_LEN: usize = 4;
 /// requests, and what a connection costs that announces much and sends little.
 pub(crate) const FREE_BYTES: usize = 16 << 10;
 
-/// The size of a buffer that holds several frames: small enough to stay in a core's cache while it is filled, checked
-/// and written, large enough to take what a socket holds in one call.
-const SHARED_BUFFER: usize = 256 << 10;
+/// How many frames share a buffer, if they are not larger than a part of [`SHARED_BUFFER`].
+const FRAMES_PER_BUFFER: usize = 4;
+
+/// The size of a buffer that frames share: small enough to stay in a core's cache while it is filled, checked and
+/// written, large enough to take what a socket holds in one call.
+const SHARED_BUFFER: usize = 1 << 20;
 
 /// A frame is announced that is longer than `socket.request.max.bytes`, or negative.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -82,8 +85,16 @@ impl FrameReader {
         };
         let total = LENGTH_LEN + len;
         let arrived = self.buffer.len().min(total);
-        if arrived >= self.granted.max(FREE_BYTES.min(total - 1)) && self.granted < total {
-            // Small frames take their share when they are whole, large ones ahead of their bytes.
+        // Small frames take their share when they are about to be whole, large ones ahead of their bytes: at once if
+        // the connection has sent frames of that size, else in steps.
+        let due = if total <= FREE_BYTES {
+            total - 1
+        } else if total <= self.largest {
+            0
+        } else {
+            FREE_BYTES
+        };
+        if arrived >= self.granted.max(due) && self.granted < total {
             let trusted = self.largest.max(2 * arrived).max(FREE_BYTES);
             let wanted = if arrived == total { total } else { total.min(trusted) };
             return Ok(Step::Grant(wanted - self.granted));
@@ -123,11 +134,23 @@ impl FrameReader {
         !self.buffer.is_empty()
     }
 
+    /// Whether it holds a share of the request memory for a frame that has not arrived whole.
+    pub(crate) fn holds_share(&self) -> bool {
+        self.granted > 0
+    }
+
     /// Lets go of the buffer if nothing is in it, so that a connection at rest holds none.
     pub(crate) fn release(&mut self) {
         if self.buffer.is_empty() {
             self.buffer = BytesMut::new();
         }
+    }
+
+    /// Room for a few frames of the size that this connection sends. Frames of one size then end where the buffer ends,
+    /// so that no part of one has to be moved to the next buffer.
+    fn usual_capacity(&self) -> usize {
+        let frames = (SHARED_BUFFER / self.largest.max(1)).clamp(1, FRAMES_PER_BUFFER);
+        (frames * self.largest).max(FREE_BYTES)
     }
 
     /// Takes a buffer for the start of a frame.
@@ -152,8 +175,7 @@ impl FrameReader {
         if self.buffer.capacity() >= reach {
             return;
         }
-        let usual = if self.largest > FREE_BYTES / 4 { SHARED_BUFFER } else { FREE_BYTES };
-        let mut buffer = self.pool.take(reach.max(usual).max(self.largest));
+        let mut buffer = self.pool.take(reach.max(self.usual_capacity()));
         buffer.extend_from_slice(&self.buffer);
         self.buffer = buffer;
     }

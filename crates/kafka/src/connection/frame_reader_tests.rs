@@ -85,12 +85,40 @@ fn shares_grow_with_what_has_arrived_and_leave_with_the_frame() {
     let frame = frame_of(600 << 10, 7);
     assert!(feed(&mut reader, &budget, &frame[..100 << 10], 4_096).expect("valid").is_empty());
     assert!(reader.granted >= 100 << 10 && reader.granted <= 256 << 10);
-    assert!(reader.buffer.capacity() <= 2 * SHARED_BUFFER);
+    assert!(reader.buffer.capacity() <= 256 << 10);
     let frames = feed(&mut reader, &budget, &frame[100 << 10..], 4_096).expect("valid");
     assert_eq!((frames.len(), reader.granted), (1, 0));
     assert!(budget.try_take(500 << 10).is_none(), "the frame holds its share");
     drop(frames);
     assert!(budget.try_take(1 << 20).is_some());
+}
+
+#[test]
+fn a_connection_that_has_sent_a_size_is_trusted_with_it() {
+    let mut reader = reader();
+    let budget = Budget::new(1 << 20);
+    let frame = frame_of(100 << 10, 3);
+    drop(feed(&mut reader, &budget, &frame, 4_096).expect("valid"));
+    assert!(feed(&mut reader, &budget, &frame[..10], 10).expect("valid").is_empty());
+    assert!(reader.room().remaining_mut() >= frame.len() - 10, "the rest is received in one piece");
+    assert!(reader.holds_share());
+}
+
+#[test]
+fn frames_of_one_size_are_never_moved() {
+    let mut reader = reader();
+    let budget = Budget::new(16 << 20);
+    let frame = frame_of(66_000, 3);
+    let mut moved = 0;
+    for _ in 0..40 {
+        let held = feed(&mut reader, &budget, &frame[..9], 9).expect("valid");
+        assert!(held.is_empty());
+        let before = reader.buffer.as_ptr();
+        let frames = feed(&mut reader, &budget, &frame[9..], usize::MAX).expect("valid");
+        let after = frames[0].bytes.as_ptr() as usize - LENGTH_LEN;
+        moved += usize::from(before as usize != after);
+    }
+    assert!(moved <= 1, "only while the size is not known: {moved}");
 }
 
 #[test]

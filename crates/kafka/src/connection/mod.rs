@@ -58,6 +58,9 @@ pub(crate) enum End {
     /// There was no memory for its request for `queued.max.wait.ms`.
     #[error("queued.max.request.bytes was used up for queued.max.wait.ms")]
     NoMemory,
+    /// It holds request memory for a frame that does not go on, and others wait for memory.
+    #[error("a request stopped arriving for queued.max.wait.ms while memory for requests was scarce")]
+    Stalled,
     /// The length of a frame.
     #[error(transparent)]
     Frame(#[from] FrameError),
@@ -75,7 +78,7 @@ pub(crate) enum End {
 impl End {
     /// Whether the client sent what no client should.
     pub(crate) fn is_clients_fault(&self) -> bool {
-        matches!(self, Self::Frame(_) | Self::Request(_) | Self::Refused(_) | Self::NoMemory)
+        matches!(self, Self::Frame(_) | Self::Request(_) | Self::Refused(_) | Self::NoMemory | Self::Stalled)
     }
 }
 
@@ -112,6 +115,24 @@ struct Held {
     size: usize,
 }
 
+/// How many requests are open.
+#[derive(Debug, Default)]
+struct Open {
+    produces: usize,
+    fetches: usize,
+    others: usize,
+}
+
+impl Open {
+    fn of(&mut self, head: Head) -> &mut usize {
+        match head.api().key {
+            ApiKey::Produce => &mut self.produces,
+            ApiKey::Fetch => &mut self.fetches,
+            _ => &mut self.others,
+        }
+    }
+}
+
 struct Connection<S> {
     shared: Arc<Shared<S>>,
     peer: SocketAddr,
@@ -123,8 +144,8 @@ struct Connection<S> {
     waits_for_grant: bool,
     waits_for_room: bool,
     draining: bool,
-    /// Open requests other than Produce.
-    open_others: usize,
+    /// Requests without an answer, by what a close or a shutdown does to them.
+    open: Open,
     /// The peer has closed its side, and what it sent before is still read.
     peer_closed: bool,
     last_activity: Instant,
@@ -145,7 +166,7 @@ pub(crate) async fn serve<S: Service>(shared: Arc<Shared<S>>, stream: TcpStream,
         waits_for_grant: false,
         waits_for_room: false,
         draining: false,
-        open_others: 0,
+        open: Open::default(),
         peer_closed: false,
         last_activity: Instant::now(),
         shared,
@@ -168,7 +189,7 @@ impl<S: Service> Connection<S> {
         loop {
             self.collect_answers()?;
             let reading = self.start_requests()?;
-            if self.draining && self.pipeline.is_empty() && self.outbox.is_empty() {
+            if self.draining && self.is_drained() {
                 return Ok(());
             }
             let socket: &TcpStream = write.as_ref();
@@ -188,7 +209,7 @@ impl<S: Service> Connection<S> {
                 () = closed(socket), if (reading != Reading::Open || self.draining) && !self.peer_closed => {
                     // Nobody waits for what is open. But records that were sent before the close (acks=0 needs no
                     // answer) are still taken in, and the queue before them moves by itself.
-                    if self.open_others > 0 || self.draining {
+                    if self.open.fetches + self.open.others > 0 || self.draining {
                         return Ok(());
                     }
                     self.peer_closed = true;
@@ -239,7 +260,7 @@ impl<S: Service> Connection<S> {
         let Held { call, order, share, size } = held;
         let head = call.head;
         let is_produce = matches!(call.request, Request::Produce(_));
-        self.open_others += usize::from(!is_produce);
+        *self.open.of(head) += 1;
         let begun = Instant::now();
         let number = self.pipeline.start(order, size);
         let work = self.shared.service.start(call, self.peer);
@@ -277,9 +298,32 @@ impl<S: Service> Connection<S> {
         }));
     }
 
+    /// Looks at the connection again when it could have been idle, or stalled, for long enough.
     fn watch_idleness(&mut self) {
-        let at = self.last_activity + self.shared.options.max_idle();
+        let options = &self.shared.options;
+        let at = Instant::now() + options.max_idle().min(options.queued_max_wait());
         self.wake_at(at, Event::IdleCheck);
+    }
+
+    fn check_idleness(&mut self) -> Result<(), End> {
+        let options = &self.shared.options;
+        let quiet = self.last_activity.elapsed();
+        let is_stuck = self.frames.holds_share() && !self.waits_for_grant;
+        if is_stuck && quiet >= options.queued_max_wait() && self.shared.budget.is_scarce() {
+            return Err(End::Stalled);
+        }
+        // A request that is open is the broker's to finish; an answer that does not leave is the client's.
+        if quiet >= options.max_idle() && (self.pipeline.is_empty() || !self.outbox.is_empty()) {
+            return Err(End::Idle);
+        }
+        self.watch_idleness();
+        Ok(())
+    }
+
+    /// Whether a shutdown need not wait: all answers have left, or nothing is open but fetches that wait for records.
+    fn is_drained(&self) -> bool {
+        let waits = self.open.produces + self.open.others > 0 || self.pipeline.has_ready();
+        !waits && self.outbox.is_empty()
     }
 
     fn wake_at(&mut self, at: Instant, event: Event) {
@@ -292,7 +336,7 @@ impl<S: Service> Connection<S> {
     fn handle(&mut self, event: Event) -> Result<(), End> {
         match event {
             Event::Done(number, finished) => {
-                self.open_others -= usize::from(finished.head.api().key != ApiKey::Produce);
+                *self.open.of(finished.head) -= 1;
                 self.pipeline.complete(number, finished);
             }
             Event::Granted(None, _) => return Err(End::NoMemory),
@@ -301,17 +345,7 @@ impl<S: Service> Connection<S> {
                 self.frames.grant(share, bytes);
             }
             Event::Room => self.waits_for_room = false,
-            Event::IdleCheck => {
-                let is_idle = self.last_activity.elapsed() >= self.shared.options.max_idle();
-                // A request that is open is the broker's to finish; an answer that does not leave is the client's.
-                if is_idle && (self.pipeline.is_empty() || !self.outbox.is_empty()) {
-                    return Err(End::Idle);
-                }
-                if is_idle {
-                    self.last_activity = Instant::now();
-                }
-                self.watch_idleness();
-            }
+            Event::IdleCheck => self.check_idleness()?,
             Event::Shutdown => {
                 self.draining = true;
                 let wait: Duration = self.shared.options.shutdown_wait();

@@ -108,7 +108,7 @@ async fn read(handlers: &Handlers, head: Head, limits: &Limits, context: Context
         .collect();
     // An error is told at once, not after the wait for records of other partitions.
     let all_known = partitions.len() == context.wanted.len();
-    let found = if partitions.is_empty() && !all_known {
+    let found = if partitions.is_empty() {
         Vec::new()
     } else {
         let fetch = Fetch {

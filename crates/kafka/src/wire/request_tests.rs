@@ -42,7 +42,7 @@ fn records_stay_a_slice_of_the_frame() {
     body.put_slice(&[9; 100]);
     let frame = frame(0, 3, 1, &body);
     let range = frame.as_ptr_range();
-    let call = Call::read(frame.clone()).expect("valid");
+    let call = Call::read(frame).expect("valid");
     let Request::Produce(request) = call.request else { panic!("another request") };
     let records = request.topic_data[0].partition_data[0].records.as_ref().expect("there");
     assert!(range.contains(&records.as_ptr()));
