@@ -9,6 +9,7 @@ use levada_types::ErrorCode;
 use tokio_util::sync::CancellationToken;
 
 use crate::GatewayOptions;
+use crate::consumer::ReadBuffers;
 
 /// The broker behind the services, and their limits.
 pub(crate) struct Gateway {
@@ -18,11 +19,14 @@ pub(crate) struct Gateway {
     pub(crate) shutdown: CancellationToken,
     /// Counts produce requests, to spread records without a key.
     pub(crate) spread: AtomicUsize,
+    /// What fetch streams read into.
+    pub(crate) read_buffers: ReadBuffers,
 }
 
 impl Gateway {
     pub(crate) fn new(broker: Arc<Broker>, options: GatewayOptions, shutdown: CancellationToken) -> Self {
-        Self { broker, options, shutdown, spread: AtomicUsize::new(0) }
+        let read_buffers = ReadBuffers::new(options.fetch_max_buffered_bytes);
+        Self { broker, options, shutdown, spread: AtomicUsize::new(0), read_buffers }
     }
 
     /// Creates the topic of this name if the broker does that at all.

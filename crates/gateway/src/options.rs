@@ -21,6 +21,10 @@ pub struct GatewayOptions {
     /// The largest fetch response, in bytes of stored batches, whatever a client asks for. One larger batch is sent whole.
     #[serde(rename = "grpc.fetch.max.response.bytes")]
     pub fetch_max_response_bytes: u32,
+    /// Bytes of fetch responses, on all connections together, that may be waiting to be sent before responses become
+    /// small.
+    #[serde(rename = "grpc.fetch.max.buffered.bytes")]
+    pub fetch_max_buffered_bytes: usize,
     /// Partitions that one fetch stream may read.
     #[serde(rename = "grpc.fetch.max.partitions")]
     pub fetch_max_partitions: usize,
@@ -46,6 +50,7 @@ impl Default for GatewayOptions {
             queued_max_wait_ms: 30_000,
             // Larger responses cost no less per byte.
             fetch_max_response_bytes: 8 << 20,
+            fetch_max_buffered_bytes: 256 << 20,
             fetch_max_partitions: 10_000,
             // About a megabyte of topics with short names.
             list_max_page_size: 10_000,

@@ -7,8 +7,8 @@ mod body;
 mod frame;
 mod position;
 mod pump;
+mod read_buffers;
 mod records;
-mod spare_buffers;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -26,6 +26,7 @@ use tonic_prost::ProstCodec;
 use tower::Service;
 
 pub(crate) use position::offset_spec;
+pub(crate) use read_buffers::ReadBuffers;
 
 use body::FetchBody;
 use frame::Frame;

@@ -16,7 +16,7 @@ use tonic::Status;
 
 use super::frame::Frame;
 use super::position::{Position, Start, StartAt};
-use super::spare_buffers::SpareBuffers;
+use super::read_buffers::ReadBuffers;
 use super::{position, records};
 use crate::gateway::Gateway;
 use crate::refusal::{message_about, to_status};
@@ -42,7 +42,6 @@ pub(super) struct Pump {
     /// By index into `positions`, which does not change before this is empty.
     found: VecDeque<(usize, FetchedPartition)>,
     buffer: RecordBuffer,
-    spares: SpareBuffers,
 }
 
 impl Pump {
@@ -99,7 +98,6 @@ impl Pump {
             },
             found: VecDeque::new(),
             buffer: RecordBuffer::new(),
-            spares: SpareBuffers::default(),
             gateway,
         })
     }
@@ -118,12 +116,13 @@ impl Pump {
             }
             // Whom the last pass left no room for is served first now.
             self.positions.rotate_left(1);
+            let max_bytes = self.gateway.read_buffers.response_limit(self.max_response_bytes);
             let fetch = Fetch {
                 max_wait: self.max_wait,
                 min_bytes: self.min_bytes,
-                max_bytes: self.max_response_bytes,
+                max_bytes,
                 isolation: Isolation::ReadUncommitted,
-                partitions: self.positions.iter().map(|p| p.fetch(self.max_response_bytes)).collect(),
+                partitions: self.positions.iter().map(|position| position.fetch(max_bytes)).collect(),
             };
             let found = tokio::select! {
                 () = self.gateway.shutdown.cancelled() => {
@@ -149,7 +148,7 @@ impl Pump {
                     log_start_offset: fetched.log_start_offset,
                     content: None,
                 };
-                match read(slice, &mut self.spares).await {
+                match read(slice, &self.gateway.read_buffers).await {
                     Ok(batches) => encode(self.format, response, batches, &mut self.buffer),
                     Err(error) => Err(PartitionError::new(
                         ErrorCode::KafkaStorageError,
@@ -228,15 +227,16 @@ async fn find(
 }
 
 /// The bytes of a slice. What may have to wait for the disk is read on a thread that may.
-async fn read(slice: Slice, spares: &mut SpareBuffers) -> io::Result<Bytes> {
-    let mut buffer = spares.take(slice.len());
+async fn read(slice: Slice, buffers: &ReadBuffers) -> io::Result<Bytes> {
+    let mut buffer = buffers.take(slice.len());
     if slice.is_likely_cached() {
-        slice.read_at(0, &mut buffer)?;
+        slice.read_at(0, buffer.as_mut_slice())?;
     } else {
-        let reading = tokio::task::spawn_blocking(move || slice.read_at(0, &mut buffer).map(|_| buffer));
+        let reading = tokio::task::spawn_blocking(move || {
+            slice.read_at(0, buffer.as_mut_slice())?;
+            Ok::<_, io::Error>(buffer)
+        });
         buffer = reading.await.map_err(io::Error::other)??;
     }
-    let bytes = buffer.freeze();
-    spares.remember(&bytes);
-    Ok(bytes)
+    Ok(buffer.freeze())
 }

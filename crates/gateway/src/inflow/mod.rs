@@ -46,8 +46,10 @@ impl Budget {
 
     /// A part of it, once there is enough left.
     async fn take(self, bytes: u32) -> Result<OwnedSemaphorePermit, Status> {
+        metrics::counter!("levada_gateway_held_back_requests_total").increment(1);
         let taken = tokio::time::timeout(self.max_wait, self.bytes.acquire_many_owned(bytes)).await;
         taken.ok().and_then(Result::ok).ok_or_else(|| {
+            metrics::counter!("levada_gateway_throttled_requests_total").increment(1);
             let text = "too many bytes of requests wait at this broker (grpc.queued.max.request.bytes); try again";
             status::status_of(ErrorCode::ThrottlingQuotaExceeded, text)
         })
