@@ -212,6 +212,7 @@ fn with_topic<T>(target: &TargetArgs, topic: &str, work: impl FnOnce() -> Result
 /// Runs `work` and adds what the server took meanwhile, if its process id is known.
 fn measured(target: &TargetArgs, work: impl FnOnce() -> Result<Outcome, CliError>) -> Result<RunReport, CliError> {
     let server = target.server_pid.map(Server::new);
+    server.map(Server::settle).transpose()?;
     let before = server.map(Server::cpu).transpose()?;
     let outcome = work()?;
     let after = server.map(Server::cpu).transpose()?;

@@ -1,13 +1,21 @@
 //! What the measured server takes, as the system tells it of any process.
 
 use std::fs;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::CliError;
 
 /// Clock ticks of a second in `/proc/<pid>/stat`: the kernel's interface to programs has 100 on every architecture that
 /// Levada runs on, whatever the kernel's own tick.
 const TICKS_PER_SECOND: u64 = 100;
+
+/// How often a server that settles is looked at, and for how long at most.
+const SETTLING_STEP: Duration = Duration::from_millis(100);
+const SETTLING_LIMIT: Duration = Duration::from_secs(5);
+
+/// CPU time of one step that a server takes when nothing is going on: heartbeats and timers, at most a tick.
+const IDLE_STEP: Duration = Duration::from_millis(1_000 / TICKS_PER_SECOND);
 
 /// A process by its id.
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +34,22 @@ impl Server {
         let text = fs::read_to_string(&path).map_err(CliError::io(format!("{path} (--server-pid)")))?;
         let ticks = cpu_ticks(&text).ok_or_else(|| CliError::Failed(format!("{path} is not of the known form")))?;
         Ok(Duration::from_millis(ticks * 1_000 / TICKS_PER_SECOND))
+    }
+
+    /// Waits until the process does nothing much, so that what it does for the last run (it deletes files, for one) is not
+    /// counted in the next; not for ever, since it may have other clients.
+    pub(super) fn settle(self) -> Result<(), CliError> {
+        let start = Instant::now();
+        let mut before = self.cpu()?;
+        while start.elapsed() < SETTLING_LIMIT {
+            thread::sleep(SETTLING_STEP);
+            let now = self.cpu()?;
+            if now.saturating_sub(before) <= IDLE_STEP {
+                break;
+            }
+            before = now;
+        }
+        Ok(())
     }
 
     /// Bytes of memory that the process has resident.
