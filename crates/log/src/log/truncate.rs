@@ -33,12 +33,12 @@ impl LogWriter {
             self.truncate_fully_and_start_at(offset, now_ms)?;
             return Ok(true);
         }
-        self.lower_recovery_point(offset)?;
-        // Until all of it is done the log is neither the old one nor the new one.
-        self.failed = true;
         let list = self.state.segments.load_full();
         let Some(segment) = list.from_offset(offset).next() else { return Ok(false) };
         let cut = self.find_cut(segment, offset)?;
+        self.lower_recovery_point(cut.1)?;
+        // Until all of it is done the log is neither the old one nor the new one.
+        self.failed = true;
         let active = Arc::new(self.cut_segment(segment, cut)?);
 
         let kept = list.closed().iter().take_while(|closed| closed.base_offset() < segment.base_offset());

@@ -85,8 +85,15 @@ pub(crate) fn open_existing(request: OpenExisting<'_>) -> Result<LogWriter, Open
         dir,
     });
     let rebuilt = producers(&state, contents.snapshots, clean, recovery_point, now_ms)?;
-    if !known && end > start {
-        rebuild_epochs(&state).map_err(|error| read_error(&state.dir, error))?;
+    // Deleted records that a crash has brought back may have been cut off the checkpoint already.
+    let first_epoch = state.epochs.load().entries().first().map(|entry| entry.start);
+    if end > start && (!known || first_epoch.is_none_or(|first| first > start)) {
+        match rebuild_epochs(&state) {
+            Err(ReadError::Corrupt { base_offset, position, reason }) => {
+                warn!(partition = %state.dir.partition, base_offset, position, %reason, "not all leader epochs are known");
+            }
+            result => result.map_err(|error| read_error(&state.dir, error))?,
+        }
     }
     let mut writer = LogWriter::new(WriterParts {
         state,

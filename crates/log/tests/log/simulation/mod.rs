@@ -70,7 +70,7 @@ fn run(seed: u64, stop: Option<(u64, Stop)>) -> u64 {
 fn nothing_durable_is_lost_when_power_fails_at_any_moment() {
     for_each_seed(|seed| {
         let operations = run(seed, None);
-        for operation in first_operation()..=operations {
+        for operation in 1..=operations {
             run(seed, Some((operation, Stop::PowerLoss)));
         }
     });
@@ -80,7 +80,7 @@ fn nothing_durable_is_lost_when_power_fails_at_any_moment() {
 fn nothing_acknowledged_is_lost_when_the_process_is_killed_at_any_moment() {
     for_each_seed(|seed| {
         let operations = run(seed, None);
-        for operation in first_operation()..=operations {
+        for operation in 1..=operations {
             run(seed, Some((operation, Stop::Kill)));
         }
     });
@@ -90,7 +90,7 @@ fn nothing_acknowledged_is_lost_when_the_process_is_killed_at_any_moment() {
 fn a_full_disk_at_any_moment_leaves_nothing_half_done() {
     for_each_seed(|seed| {
         let operations = run(seed, None);
-        for operation in first_operation()..=operations {
+        for operation in 1..=operations {
             run(seed, Some((operation, Stop::Full)));
         }
     });
@@ -100,12 +100,8 @@ fn a_full_disk_at_any_moment_leaves_nothing_half_done() {
 fn an_io_error_at_any_moment_takes_nothing_acknowledged() {
     for_each_seed(|seed| {
         let operations = run(seed, None);
-        for operation in first_operation()..=operations {
+        for operation in 1..=operations {
             run(seed, Some((operation, Stop::IoError)));
         }
     });
-}
-
-fn first_operation() -> u64 {
-    std::env::var("FIRST").ok().map_or(1, |t| t.parse().unwrap())
 }
