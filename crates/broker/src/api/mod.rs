@@ -17,4 +17,4 @@ pub use epoch_end::{EpochEnd, EpochEndRequest};
 pub use fetch::{AbortedTransaction, Fetch, FetchPartition, FetchedPartition};
 pub use list_offsets::{FoundOffset, ListOffset, OffsetSpec};
 pub use partition_error::{LeaderHint, PartitionError};
-pub use produce::{Acks, Produce, ProducePartition, Produced, RecordError};
+pub use produce::{Acks, Produce, ProducePartition, Produced};

@@ -32,7 +32,8 @@ pub struct Produce {
 pub struct ProducePartition {
     /// Where.
     pub partition: TopicIdPartition,
-    /// One or more record batches (format v2) as they came from the client, unchecked: a slice of the received frame.
+    /// Exactly one record batch (format v2), as Kafka asks since Produce v3, as it came from the client and unchecked: a
+    /// slice of the received frame.
     pub records: Bytes,
 }
 
@@ -45,13 +46,4 @@ pub struct Produced {
     pub log_append_time: TimestampMs,
     /// The partition's log start offset.
     pub log_start_offset: Offset,
-}
-
-/// One record that made its batch fail.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RecordError {
-    /// The record's index within the batch.
-    pub batch_index: i32,
-    /// What is wrong with it.
-    pub message: String,
 }

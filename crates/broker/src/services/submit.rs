@@ -13,10 +13,10 @@ use crate::api::PartitionError;
 impl Broker {
     /// See [`Broker::submit`].
     pub(crate) async fn decide(&self, command: &Command, timeout: Duration) -> Result<Response, PartitionError> {
-        let deadline = Instant::now() + timeout;
+        let started = Instant::now();
         let refused = |error: SubmitError| PartitionError::new(error.code(), error.to_string());
         let (response, offset) = self.controller.submit(command, timeout).await.map_err(refused)?;
-        let left = deadline.saturating_duration_since(Instant::now());
+        let left = timeout.saturating_sub(started.elapsed());
         match self.metadata.wait_for(offset, left).await {
             Ok(_) => Ok(response),
             Err(stale) => {

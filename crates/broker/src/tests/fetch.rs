@@ -99,6 +99,20 @@ async fn the_first_batch_is_whole_whatever_the_limits_and_the_rest_keeps_them() 
 }
 
 #[tokio::test]
+async fn a_fetch_does_not_wait_for_bytes_that_would_not_fit() {
+    let mut world = World::new();
+    let id = tp(world.create("orders", 1), 0);
+    let size = batch(&["12345"]).len() as u32;
+    world.put(id, &["12345"]).await;
+    world.put(id, &["67890"]).await;
+    // The second batch is there, but only one and a half fit.
+    let limit = size + size / 2;
+    let request = Fetch { max_wait: FOR_EVER, min_bytes: limit, max_bytes: limit, ..fetch(&[(id, 0)]) };
+    let fetched = world.broker.fetch(&request).await;
+    assert_eq!(values_in(fetched[0].records.as_ref().unwrap()), ["12345"]);
+}
+
+#[tokio::test]
 async fn an_offset_outside_the_log_is_told_with_its_bounds() {
     let mut world = World::new();
     let id = tp(world.create("orders", 1), 0);

@@ -7,7 +7,8 @@ use levada_metadata::Image;
 use levada_peers::MetadataWatch;
 use levada_types::{BrokerEpoch, ErrorCode, TopicIdPartition};
 
-use super::world::{BROKER, OTHER, World, batch, code, held_by, registered, tp};
+use super::world::{BROKER, OTHER, World, batch, code, held_by, one, registered, tp};
+use crate::api::Acks;
 use crate::life::{Reconciler, catch_up};
 
 #[tokio::test]
@@ -24,6 +25,21 @@ async fn a_clean_restart_keeps_everything() {
         assert_eq!(world.values(tp(topic, index), 0).await, ["a", "b"]);
         assert_eq!(world.put(tp(topic, index), &["c"]).await, 2);
     }
+}
+
+#[tokio::test]
+async fn requests_that_wait_when_the_broker_stops_are_all_answered_and_what_was_acknowledged_stays() {
+    let mut world = World::new();
+    let id = tp(world.create("orders", 1), 0);
+    let before: Vec<_> = (0..100).map(|_| world.broker.produce(one(id, batch(&["in time"]), Acks::Leader))).collect();
+    world.stop();
+    let late = world.broker.produce(one(id, batch(&["late"]), Acks::Leader)).await;
+    assert_eq!(code(&late[0]), ErrorCode::NotLeaderOrFollower);
+    for answer in futures::future::join_all(before).await {
+        assert_eq!(code(&answer[0]), ErrorCode::None);
+    }
+    let world = world.again(|| ());
+    assert_eq!(world.get(id, 0).await.high_watermark, 100);
 }
 
 #[tokio::test]

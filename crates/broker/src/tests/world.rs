@@ -81,7 +81,8 @@ impl World {
         self.afresh(|| ())
     }
 
-    fn again(self, meanwhile: impl FnOnce()) -> Self {
+    /// Starts the broker, which has ended, again; `meanwhile` may do something to the disk before.
+    pub(super) fn again(self, meanwhile: impl FnOnce()) -> Self {
         let mut world = self.afresh(meanwhile);
         world.step(Vec::new());
         world

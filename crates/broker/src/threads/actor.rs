@@ -277,3 +277,92 @@ impl Actor {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use levada_log::sim::SimDisk;
+    use levada_log::{LogConfig, LogStore, OpenLog, OpenedLog, StoreOptions};
+    use levada_records::{BatchBuilder, Compression};
+    use levada_types::{BrokerId, DirectoryId, TopicId, TopicIdPartition, TopicName, TopicPartition};
+    use uuid::Uuid;
+
+    use super::super::{Gather, InFlight};
+    use super::*;
+    use crate::partition::Role;
+
+    const EPOCH: LeaderEpoch = LeaderEpoch(3);
+
+    fn actor(disk: &SimDisk) -> Actor {
+        let options = StoreOptions {
+            directories: vec![PathBuf::from("/data")],
+            cluster_id: None,
+            node_id: BrokerId(1),
+            recovery_threads: 1,
+            max_open_files: 8,
+        };
+        let store = LogStore::open(options, Arc::new(disk.clone()), &mut || DirectoryId(Uuid::new_v4())).unwrap();
+        let topic = TopicName::new("orders").unwrap();
+        let id = TopicIdPartition { topic_id: TopicId(Uuid::from_u128(1)), partition: 0 };
+        let request = OpenLog { partition: id, topic: topic.clone(), config: LogConfig::default(), directory: None };
+        let OpenedLog { writer, reader, directory, .. } = store.open_log(request, now_ms()).unwrap();
+        let role = Role {
+            leader: Some(BrokerId(1)),
+            leader_epoch: EPOCH,
+            leads: true,
+            in_sync: 1,
+            replicas: 1,
+            min_in_sync: 1,
+        };
+        let name = TopicPartition { topic, partition: 0 };
+        let partition = Partition::new(id, name, directory, reader, role, 0, Arc::default());
+        let mut actor = Actor::new(Arc::new(partition), writer);
+        actor.lead(EPOCH);
+        actor
+    }
+
+    /// Posts one append for each epoch; gives the disk operations that they took and the answers.
+    fn append(actor: &mut Actor, disk: &SimDisk, epochs: &[LeaderEpoch]) -> (u64, Vec<Result<Offset, ErrorCode>>) {
+        let (gather, slots) = Gather::new(vec![None; epochs.len()], || Err(ErrorCode::UnknownServerError.into()));
+        let in_flight = InFlight::new(1 << 20);
+        let mut jobs = Vec::new();
+        for (answer, leader_epoch) in slots.into_iter().zip(epochs) {
+            let mut builder = BatchBuilder::new();
+            builder.append(now_ms(), None, Some(b"value"), &[]).unwrap();
+            let records = builder.build(Compression::None, None).unwrap();
+            let share = in_flight.take(records.len());
+            let append = Append { records, acks: Acks::Leader, leader_epoch: *leader_epoch, answer, share };
+            jobs.push(Job::Append(append));
+        }
+        let before = disk.operations();
+        assert!(actor.run(&mut jobs, &mut Scratch::default(), &BrokerMetrics::new()).is_none());
+        gather.wait();
+        let answers = gather.give_up(|| Err(ErrorCode::RequestTimedOut.into()));
+        assert_eq!(in_flight.queued(), 0);
+        let answers = answers.into_iter().map(|answer| answer.map(|p| p.base_offset).map_err(|e| e.code)).collect();
+        (disk.operations() - before, answers)
+    }
+
+    #[test]
+    fn appends_that_wait_together_are_one_write() {
+        let disk = SimDisk::new();
+        let mut actor = actor(&disk);
+        append(&mut actor, &disk, &[EPOCH]);
+        let (operations, answers) = append(&mut actor, &disk, &[EPOCH; 20]);
+        assert_eq!(operations, 1);
+        assert_eq!(answers, (1..21).map(Ok).collect::<Vec<_>>());
+        assert_eq!(actor.partition.high_watermark(), 21);
+    }
+
+    #[test]
+    fn an_append_that_was_let_in_under_another_leader_epoch_is_refused() {
+        let disk = SimDisk::new();
+        let mut actor = actor(&disk);
+        let (_, answers) = append(&mut actor, &disk, &[LeaderEpoch(2), EPOCH, LeaderEpoch(4)]);
+        let refused = Err(ErrorCode::NotLeaderOrFollower);
+        assert_eq!(answers, [refused, Ok(0), refused]);
+        actor.follow();
+        assert_eq!(append(&mut actor, &disk, &[EPOCH]).1, [refused]);
+    }
+}

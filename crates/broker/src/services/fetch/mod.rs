@@ -3,6 +3,7 @@
 mod pass;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -11,11 +12,14 @@ use crate::Broker;
 use crate::api::{Fetch, FetchedPartition};
 use crate::partition::Waiter;
 
+/// The longest that a fetch sleeps, whatever it asks for. Kafka's protocol can ask for 24 days; nobody needs a day.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
+
 impl Broker {
     /// See [`Broker::fetch`].
     pub(crate) async fn read(&self, request: &Fetch) -> Vec<FetchedPartition> {
         self.metrics.fetch_requests.increment(1);
-        let deadline = Instant::now() + request.max_wait;
+        let deadline = Instant::now() + request.max_wait.min(LONGEST_WAIT);
         let mut reading = self.reading(request);
         let mut pass = reading.pass().await;
         let mut slept = false;

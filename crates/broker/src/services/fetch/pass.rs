@@ -25,8 +25,15 @@ struct Bounds {
 pub(super) struct Pass {
     answers: Vec<FetchedPartition>,
     bytes: u64,
-    /// An error or a divergence, which the client has to know at once.
+    /// The client has to know at once: an error, a divergence, or there is more than fits the limits.
     urgent: bool,
+}
+
+/// What was found in one partition.
+struct Found {
+    answer: FetchedPartition,
+    /// Whether there is more to read there than was read.
+    more: bool,
 }
 
 impl Reading {
@@ -80,11 +87,14 @@ impl Bounds {
                 }
                 Err(error) => Err(error.clone()),
             };
-            let answer = read.unwrap_or_else(|error| refusal(asked, partition.as_ref().ok(), &error));
+            let Found { answer, more } = read.unwrap_or_else(|error| {
+                let answer = refusal(asked, partition.as_ref().ok(), &error);
+                Found { answer, more: false }
+            });
             let found = answer.records.as_ref().map_or(0, levada_log::Slice::len);
             pass.bytes += found as u64;
             room = room.saturating_sub(u32::try_from(found).unwrap_or(u32::MAX));
-            pass.urgent |= !answer.error.is_none() || answer.diverging.is_some();
+            pass.urgent |= more || !answer.error.is_none() || answer.diverging.is_some();
             pass.answers.push(answer);
         }
         pass
@@ -138,7 +148,7 @@ fn read(
     isolation: Isolation,
     max_bytes: u32,
     first: bool,
-) -> Result<FetchedPartition, PartitionError> {
+) -> Result<Found, PartitionError> {
     partition.check_usable()?;
     partition.role().check_leads(asked.current_leader_epoch)?;
     let reader = partition.reader();
@@ -161,12 +171,12 @@ fn read(
     if let Some(epoch) = asked.last_fetched_epoch {
         answer.diverging = divergence(partition, epoch, asked.offset)?;
         if answer.diverging.is_some() {
-            return Ok(answer);
+            return Ok(Found { answer, more: false });
         }
     }
     let visible_end = visible_end(&answer, isolation);
     if asked.offset >= visible_end || (max_bytes == 0 && !first) {
-        return Ok(answer);
+        return Ok(Found { more: asked.offset < visible_end, answer });
     }
     let failed = |error: ReadError| {
         if matches!(error, ReadError::DirectoryOffline) {
@@ -175,8 +185,9 @@ fn read(
         PartitionError::new(error.code(), error.to_string())
     };
     let found = reader.read(asked.offset, max_bytes as usize, visible_end, first).map_err(failed)?;
+    let more = found.next_offset < visible_end;
     if found.slice.is_empty() {
-        return Ok(answer);
+        return Ok(Found { answer, more });
     }
     if isolation == Isolation::ReadCommitted {
         let aborted = reader.aborted_transactions(asked.offset, found.next_offset).map_err(failed)?;
@@ -187,7 +198,7 @@ fn read(
         answer.aborted = aborted.into_iter().map(told).collect();
     }
     answer.records = Some(found.slice);
-    Ok(answer)
+    Ok(Found { answer, more })
 }
 
 /// Where the client's log, whose last record is of `epoch` and which ends at `offset`, parts from this one (KIP-595).
