@@ -1,10 +1,17 @@
 //! Which cluster a command talks to.
 
+use std::io;
+use std::net::{TcpStream, ToSocketAddrs};
+use std::time::Duration;
+
 use clap::Args;
 use levada_client::{Client, ClientOptions};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::CliError;
+
+/// How long a broker may take to accept a connection before a command gives up on it.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Where the cluster is reached.
 #[derive(Debug, Clone, Args)]
@@ -15,13 +22,57 @@ pub struct ConnectArgs {
 }
 
 impl ConnectArgs {
-    /// A client of the cluster. Connects on first use.
+    /// A client of the cluster.
     pub(crate) fn client(&self) -> Result<Client, CliError> {
-        Ok(Client::new(ClientOptions::new(self.server.clone()))?)
+        client(&self.server)
     }
+}
+
+/// A client of the cluster that is reached at `servers`. A client tries again for as long as a request may take, which is
+/// right for programs; a person who mistyped an address is told at once.
+pub(crate) fn client(servers: &[String]) -> Result<Client, CliError> {
+    let mut failure = None;
+    for server in servers {
+        match accepts(server) {
+            Ok(()) => return Ok(Client::new(ClientOptions::new(servers))?),
+            Err(error) => failure = Some(error),
+        }
+    }
+    let reason = failure.map_or_else(|| "no address is given".to_owned(), |error| error.to_string());
+    Err(CliError::Failed(format!("no broker serves gRPC at {}: {reason}; is it running?", servers.join(", "))))
+}
+
+/// Whether anybody accepts connections at `server`.
+fn accepts(server: &str) -> io::Result<()> {
+    let mut outcome = Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
+    for address in server.to_socket_addrs()? {
+        outcome = TcpStream::connect_timeout(&address, CONNECT_TIMEOUT).map(drop);
+        if outcome.is_ok() {
+            break;
+        }
+    }
+    outcome
 }
 
 /// What the commands' futures run on: one thread for questions and changes, more where records move.
 pub(crate) fn runtime(threads: usize) -> Result<Runtime, CliError> {
     Builder::new_multi_thread().worker_threads(threads).enable_all().build().map_err(CliError::io("starting threads"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn an_address_where_nobody_is_fails_at_once_and_one_of_several_is_enough() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let there = listener.local_addr().unwrap().to_string();
+        let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        assert!(client(&[gone.clone(), there]).is_ok());
+        let error = client(&[gone.clone()]).unwrap_err().to_string();
+        assert!(error.contains(&gone) && error.contains("is it running?"), "{error}");
+        assert!(client(&["nonsense".to_owned()]).is_err());
+    }
 }

@@ -133,48 +133,50 @@ async fn produce(args: &ProduceArgs) -> Result<(), CliError> {
     let start = Instant::now();
     let mut summary = Summary { topic: args.topic.clone(), ..Summary::default() };
     let progress = Progress::new(input.total_bytes());
-    let sent = send_all(args, input, &producer, &mut summary, &progress).await;
+    let mut unacknowledged = VecDeque::new();
+    let mut outcome = send_all(args, input, &producer, &mut unacknowledged, &mut summary, &progress).await;
+    producer.flush().await;
+    for waiting in unacknowledged {
+        let counted = count(waiting, &mut summary).await;
+        outcome = outcome.and(counted.map_err(CliError::from));
+    }
     producer.close().await;
     progress.finish();
     summary.seconds = start.elapsed().as_secs_f64();
-    match sent {
+    match outcome {
         Ok(()) => args.output.print(&summary, Summary::text),
-        Err(error) => {
-            eprintln!("{} records were acknowledged before this:", summary.records);
-            Err(error)
-        }
+        Err(error) => Err(CliError::Failed(format!("{error} (records acknowledged: {})", summary.records))),
     }
 }
 
+/// A record that waits for its acknowledgement, and its bytes.
+type Waiting = (Delivery, u64);
+
+/// Sends everything there is; what is left in `unacknowledged` was sent and not yet looked at.
 async fn send_all(
     args: &ProduceArgs,
     input: Input<'_>,
     producer: &Producer,
+    unacknowledged: &mut VecDeque<Waiting>,
     summary: &mut Summary,
     progress: &Progress,
 ) -> Result<(), CliError> {
-    let mut unacknowledged: VecDeque<(Delivery, u64)> = VecDeque::new();
     for piece in input {
         let piece = piece?;
         let bytes = piece.bytes();
-        let delivery = producer.send(args.record(piece)).await?;
-        unacknowledged.push_back((delivery, bytes));
+        unacknowledged.push_back((producer.send(args.record(piece)).await?, bytes));
         progress.advance(bytes);
         if unacknowledged.len() < MAX_UNACKNOWLEDGED {
             continue;
         }
-        if let Some((delivery, bytes)) = unacknowledged.pop_front() {
-            count(delivery, bytes, summary).await?;
+        if let Some(oldest) = unacknowledged.pop_front() {
+            count(oldest, summary).await?;
         }
-    }
-    producer.flush().await;
-    for (delivery, bytes) in unacknowledged {
-        count(delivery, bytes, summary).await?;
     }
     Ok(())
 }
 
-async fn count(delivery: Delivery, bytes: u64, summary: &mut Summary) -> Result<(), ClientError> {
+async fn count((delivery, bytes): Waiting, summary: &mut Summary) -> Result<(), ClientError> {
     delivery.await?;
     summary.records += 1;
     summary.bytes += bytes;
@@ -234,7 +236,7 @@ impl Summary {
     fn text(&self) -> String {
         let rate = self.bytes as f64 / 1e6 / self.seconds;
         format!(
-            "{} records ({:.1} MB) to {} in {:.1} s ({rate:.1} MB/s)",
+            "{} records, {:.1} MB, to {} in {:.2} s ({rate:.1} MB/s)",
             self.records,
             self.bytes as f64 / 1e6,
             self.topic,

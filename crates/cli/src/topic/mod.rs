@@ -204,5 +204,5 @@ async fn delete_one(admin: &Admin, name: &str, if_exists: bool) -> Result<(), Cl
 
 async fn add_partitions(args: AddPartitionsArgs) -> Result<(), CliError> {
     args.connect.client()?.admin().add_partitions(&args.name, args.total).await?;
-    print_line(&format!("topic {} has {} partitions", args.name, args.total))
+    print_line(&format!("topic {} now has partitions 0 to {}", args.name, args.total - 1))
 }

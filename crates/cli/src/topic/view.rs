@@ -25,7 +25,7 @@ impl CreatedView {
 
     pub(super) fn text(&self) -> String {
         let Self { name, id, partitions, replication_factor } = self;
-        let shape = format!("{partitions} partitions, {replication_factor} replicas each");
+        let shape = format!("partitions {partitions}, replication factor {replication_factor}");
         match id {
             Some(id) => format!("topic {name} ({id}) created: {shape}"),
             None => format!("topic {name} would be created: {shape}"),

@@ -9,7 +9,7 @@ pub(super) use records::{consume as consume_records, produce as produce_records}
 
 use std::future::Future;
 
-use levada_client::{Client, ClientOptions, NewTopic, OffsetTarget};
+use levada_client::{Client, NewTopic, OffsetTarget};
 use levada_types::ErrorCode;
 
 use super::plan::ConsumePlan;
@@ -26,7 +26,7 @@ fn run<T>(future: impl Future<Output = Result<T, CliError>>) -> Result<T, CliErr
 }
 
 fn client(address: &str) -> Result<Client, CliError> {
-    Ok(Client::new(ClientOptions::new([address]))?)
+    crate::connect::client(&[address.to_owned()])
 }
 
 /// Whether there is a topic of this name.
