@@ -24,7 +24,7 @@ use crate::options::KafkaOptions;
 /// How long the accept loop waits after an error that a retry may cure, such as too many open files.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 
-/// How often receive buffers that nobody uses are given back to the system.
+/// How often receive buffers that nobody uses are given back to the system, and memory is measured.
 const TRIM_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The Kafka protocol over TCP.
@@ -132,7 +132,8 @@ pub(crate) async fn serve<S: Service>(
             biased;
             () = shutdown.cancelled() => break,
             _ = trim.tick() => {
-                shared.buffers.trim();
+                shared.metrics.receive_buffers.set(shared.buffers.trim() as f64);
+                shared.metrics.request_memory.set(shared.budget.taken() as f64);
                 continue;
             }
             accepted = listener.accept() => accepted,

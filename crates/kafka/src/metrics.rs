@@ -19,6 +19,10 @@ pub(crate) struct FaceMetrics {
     pub(crate) refused: Counter,
     /// Frames that were no valid request.
     pub(crate) invalid: Counter,
+    /// Bytes of `queued.max.request.bytes` that requests hold.
+    pub(crate) request_memory: Gauge,
+    /// Bytes of receive buffers that are kept for reuse, those in use included.
+    pub(crate) receive_buffers: Gauge,
 }
 
 struct ApiMetrics {
@@ -36,6 +40,8 @@ impl FaceMetrics {
             accepted: counter!("levada_kafka_connections_accepted_total"),
             refused: counter!("levada_kafka_connections_refused_total"),
             invalid: counter!("levada_kafka_invalid_requests_total"),
+            request_memory: gauge!("levada_kafka_request_memory_bytes"),
+            receive_buffers: gauge!("levada_kafka_receive_buffer_bytes"),
         }
     }
 

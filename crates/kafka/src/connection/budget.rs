@@ -37,6 +37,11 @@ impl Budget {
         Self { units: Arc::new(Semaphore::new(total)), total }
     }
 
+    /// How many bytes are taken.
+    pub(crate) fn taken(&self) -> usize {
+        (self.total - self.units.available_permits().min(self.total)) * UNIT
+    }
+
     /// Whether less than a quarter is left.
     pub(crate) fn is_scarce(&self) -> bool {
         self.units.available_permits() < self.total / 4
@@ -71,7 +76,7 @@ mod tests {
         let mut share = budget.try_take(4 * UNIT).expect("there");
         share.merge(budget.try_take(5 * UNIT + 1).expect("there"));
         assert!(budget.try_take(1).is_none());
-        assert!(budget.is_scarce());
+        assert_eq!((budget.is_scarce(), budget.taken()), (true, 10 * UNIT));
         let mut waiting = Box::pin(budget.take(UNIT));
         assert!((&mut waiting).now_or_never().is_none());
         drop(share);

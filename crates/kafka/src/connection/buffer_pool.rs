@@ -65,16 +65,17 @@ impl BufferPool {
         None
     }
 
-    /// Gives back to the system what nobody has used since the last call; called now and then.
-    pub(crate) fn trim(&self) {
+    /// Gives back to the system what nobody uses at this moment; called now and then. Returns the bytes still kept.
+    pub(crate) fn trim(&self) -> usize {
         let mut state = self.state.lock();
         for _ in 0..state.views.len() {
-            let Some((view, size)) = state.views.pop_front() else { return };
+            let Some((view, size)) = state.views.pop_front() else { break };
             match view.try_into_mut() {
                 Ok(_unused) => state.bytes -= size,
                 Err(view) => state.views.push_back((view, size)),
             }
         }
+        state.bytes
     }
 }
 
@@ -113,8 +114,7 @@ mod tests {
         assert_eq!(pool.state.lock().views.len(), 0);
         drop(pool.take(600));
         assert_eq!(pool.state.lock().bytes, 600);
-        pool.trim();
-        assert_eq!(pool.state.lock().bytes, 0);
+        assert_eq!(pool.trim(), 0);
         assert!(pool.state.lock().views.is_empty());
     }
 }

@@ -263,3 +263,51 @@ impl Build {
         Ok(data)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use kafka_protocol::messages::ApiKey;
+    use kafka_protocol::protocol::Encodable;
+    use levada_broker::api::{EpochEnd, LeaderHint};
+    use levada_types::BrokerId;
+
+    use super::*;
+    use crate::wire::api;
+
+    fn answer() -> FetchedPartition {
+        FetchedPartition {
+            partition: TopicIdPartition { topic_id: TopicId::ZERO, partition: 3 },
+            error: ErrorCode::FencedLeaderEpoch,
+            high_watermark: 8,
+            last_stable_offset: 7,
+            log_start_offset: 1,
+            diverging: Some(EpochEnd { epoch: LeaderEpoch(2), end_offset: 5 }),
+            leader: Some(LeaderHint { leader: Some(BrokerId(2)), epoch: LeaderEpoch(9) }),
+            aborted: vec![levada_broker::api::AbortedTransaction { producer_id: 4, first_offset: 6 }],
+            records: Some(Slice::of_bytes(bytes::Bytes::from_static(b"records"))),
+        }
+    }
+
+    #[test]
+    fn each_version_is_told_what_it_can_express() {
+        for version in 4..=18 {
+            for isolation in [Isolation::ReadUncommitted, Isolation::ReadCommitted] {
+                let head = Head { api: api::find(ApiKey::Fetch as i16).expect("listed"), version, correlation_id: 1 };
+                let mut build = Build { head, isolation, leaders: NamedLeaders::default(), bodies: Vec::new() };
+                let data = build.partition(3, answer()).expect("in memory");
+                assert_eq!((data.error_code, data.high_watermark, build.bodies.len()), (74, 8, 1));
+                assert_eq!(data.records.as_ref().map(bytes::Bytes::len), Some(7), "a place of the body's length");
+                assert_eq!(data.diverging_epoch.end_offset, if version >= DIVERGENCE_SINCE { 5 } else { -1 });
+                assert_eq!(data.current_leader.leader_id.0, if version >= LEADERS_SINCE { 2 } else { -1 });
+                let aborted = data.aborted_transactions.as_ref().map(Vec::len);
+                assert_eq!(aborted, (isolation == Isolation::ReadCommitted).then_some(1));
+                data.encode(&mut bytes::BytesMut::new(), version).expect("every version can express it");
+            }
+        }
+    }
+
+    #[test]
+    fn session_ids_are_positive() {
+        assert!((0..1_000).all(|_| fresh_session_id() >= 0));
+    }
+}

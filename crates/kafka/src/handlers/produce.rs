@@ -181,3 +181,45 @@ fn partition_response(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use kafka_protocol::messages::ApiKey;
+    use kafka_protocol::protocol::Encodable;
+    use levada_broker::api::LeaderHint;
+    use levada_types::{BrokerId, LeaderEpoch};
+
+    use super::*;
+    use crate::wire::api;
+
+    #[test]
+    fn a_new_leader_is_told_by_the_versions_that_can() {
+        for version in 3..=13 {
+            let head = Head { api: api::find(ApiKey::Produce as i16).expect("listed"), version, correlation_id: 1 };
+            let hint = LeaderHint { leader: Some(BrokerId(2)), epoch: LeaderEpoch(9) };
+            let error = PartitionError {
+                code: ErrorCode::NotLeaderOrFollower,
+                message: Some("moved".to_owned()),
+                leader: Some(hint),
+            };
+            let response = partition_response(head, 4, Err(error), &mut NamedLeaders::default());
+            assert_eq!((response.error_code, response.base_offset), (6, -1));
+            let told = (response.current_leader.leader_id.0, response.current_leader.leader_epoch);
+            assert_eq!(told, if version >= LEADERS_SINCE { (2, 9) } else { (-1, -1) });
+            response.encode(&mut bytes::BytesMut::new(), version).expect("every version can express it");
+        }
+    }
+
+    #[test]
+    fn without_an_answer_an_error_ends_the_connection() {
+        let topic = |refused| Topic {
+            name: WireName::default(),
+            id: Uuid::nil(),
+            partitions: vec![Partition { index: 0, refused }],
+        };
+        let appended = Produced { base_offset: 0, log_append_time: -1, log_start_offset: 0 };
+        assert!(matches!(silent(&[topic(None)], &[Ok(appended)]), Outcome::Silent));
+        assert!(matches!(silent(&[topic(None)], &[Err(ErrorCode::CorruptMessage.into())]), Outcome::Close(_)));
+        assert!(matches!(silent(&[topic(Some(ErrorCode::InvalidRequest.into()))], &[]), Outcome::Close(_)));
+    }
+}

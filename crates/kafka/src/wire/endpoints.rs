@@ -68,3 +68,63 @@ impl NamedLeaders {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use levada_metadata::{Delta, EndpointProtocol, LevelRange};
+    use levada_types::{BrokerEpoch, LeaderEpoch, MetadataOffset};
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn registered(id: i32, listeners: &[(&str, EndpointProtocol)]) -> Delta {
+        let endpoints = listeners.iter().map(|&(listener, protocol)| Endpoint {
+            listener: listener.to_owned(),
+            host: format!("broker-{id}.{listener}"),
+            port: 9092,
+            protocol,
+        });
+        let broker = BrokerRegistration {
+            id: BrokerId(id),
+            epoch: BrokerEpoch(i64::from(id)),
+            incarnation: Uuid::nil(),
+            boot_id: None,
+            directories: Vec::new(),
+            endpoints: endpoints.collect(),
+            internal_address: String::new(),
+            rack: Some(format!("rack-{id}")),
+            levels: LevelRange::SUPPORTED,
+            fenced: false,
+            stopping: false,
+        };
+        Delta::BrokerRegistered { broker: Arc::new(broker) }
+    }
+
+    #[test]
+    fn leaders_are_named_once_at_the_listener_that_the_client_uses() {
+        let both = [("INSIDE", EndpointProtocol::Plaintext), ("OUTSIDE", EndpointProtocol::Plaintext)];
+        let deltas = [
+            registered(1, &both),
+            registered(2, &[("INSIDE", EndpointProtocol::Plaintext), ("OUTSIDE", EndpointProtocol::Grpc)]),
+        ];
+        let image = Image::restore(MetadataOffset(1), None, &deltas).expect("applies");
+        let mut leaders = NamedLeaders::default();
+        let hint = |id: Option<i32>| LeaderHint { leader: id.map(BrokerId), epoch: LeaderEpoch(7) };
+        assert_eq!(leaders.name(hint(Some(1))), (WireBrokerId(1), 7));
+        assert_eq!(leaders.name(hint(Some(1))), (WireBrokerId(1), 7));
+        assert_eq!(leaders.name(hint(None)), (WireBrokerId(-1), 7));
+        leaders.name(hint(Some(2)));
+        // One who is not known, and one who speaks something else at that listener, cannot be told.
+        leaders.name(hint(Some(3)));
+        let told = leaders.for_fetch(&image, "OUTSIDE");
+        assert_eq!(told.len(), 1);
+        let (host, rack) = (&*told[0].host, told[0].rack.as_deref());
+        assert_eq!(
+            (told[0].node_id, host, told[0].port, rack),
+            (WireBrokerId(1), "broker-1.OUTSIDE", 9092, Some("rack-1"))
+        );
+        assert_eq!(leaders.for_produce(&image, "INSIDE").len(), 2);
+    }
+}
