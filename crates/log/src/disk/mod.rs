@@ -96,7 +96,7 @@ pub trait DiskFile: fmt::Debug + Send + Sync + 'static {
     /// Reads up to `buffer.len()` bytes at `position`; fewer at the end of the file, none behind it.
     fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize>;
     /// The file's length.
-    fn len(&self) -> io::Result<u64>;
+    fn size(&self) -> io::Result<u64>;
     /// Cuts the file, or extends it with zeros.
     fn set_len(&self, len: u64) -> io::Result<()>;
     /// Reserves room up to `len` without changing the file's length. A hint: a file system that cannot do it succeeds.

@@ -96,7 +96,7 @@ impl Disk for RealDisk {
 
     fn space(&self, path: &Path) -> io::Result<DiskSpace> {
         let volume = statvfs(path)?;
-        let unit = u64::from(volume.fragment_size());
+        let unit = volume.fragment_size();
         Ok(DiskSpace {
             total: unit.saturating_mul(volume.blocks()),
             available: unit.saturating_mul(volume.blocks_available()),
@@ -120,7 +120,7 @@ impl DiskFile for RealFile {
         FileExt::read_at(&self.0, buffer, position)
     }
 
-    fn len(&self) -> io::Result<u64> {
+    fn size(&self) -> io::Result<u64> {
         Ok(self.0.metadata()?.len())
     }
 

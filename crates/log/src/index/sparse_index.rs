@@ -121,7 +121,7 @@ impl<E: IndexEntry> SparseIndex<E> {
     /// How many entries of the file count. Kafka preallocates an active segment's index, so a file that was not
     /// trimmed ends in zeros; the last entry is then found by halving, since entries ascend.
     fn count_stored(&self, file: &OpenFile) -> io::Result<usize> {
-        let total = (file.len()? / E::SIZE as u64) as usize;
+        let total = (file.size()? / E::SIZE as u64) as usize;
         let Some(last) = total.checked_sub(1) else { return Ok(0) };
         let Some(first) = read_entry::<E>(file, 0)? else { return Ok(0) };
         if total == 1 || read_entry::<E>(file, last)?.is_some_and(|entry| entry.may_follow(&first)) {
@@ -237,7 +237,7 @@ impl<E: IndexEntry> SparseIndex<E> {
     pub(crate) fn truncate(&self, at: IndexFile<'_>, entries: usize) -> io::Result<()> {
         if let Some(file) = self.existing(at)? {
             let len = (entries * E::SIZE) as u64;
-            if file.len()? > len {
+            if file.size()? > len {
                 file.set_len(len)?;
             }
         }

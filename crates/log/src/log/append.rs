@@ -78,20 +78,21 @@ impl LogWriter {
         let header = &checked.header;
         if let Some(marker) = &checked.marker {
             self.producers.check_marker(header, marker)?;
-        } else if header.has_producer_id() && origin == Origin::Client {
-            if let Checked::Duplicate(range) = self.producers.check(header)? {
-                return Ok(Some(AppendInfo {
-                    base_offset: range.first_offset(),
-                    last_offset: range.last_offset,
-                    log_append_time: if checked.log_append_time >= 0 { range.timestamp } else { -1 },
-                    max_timestamp: range.timestamp,
-                    log_start_offset: self.state.log_start_offset(),
-                    duplicate: true,
-                    bytes: 0,
-                }));
-            }
+            return Ok(None);
         }
-        Ok(None)
+        if !header.has_producer_id() || origin != Origin::Client {
+            return Ok(None);
+        }
+        let Checked::Duplicate(range) = self.producers.check(header)? else { return Ok(None) };
+        Ok(Some(AppendInfo {
+            base_offset: range.first_offset(),
+            last_offset: range.last_offset,
+            log_append_time: if checked.log_append_time >= 0 { range.timestamp } else { -1 },
+            max_timestamp: range.timestamp,
+            log_start_offset: self.state.log_start_offset(),
+            duplicate: true,
+            bytes: 0,
+        }))
     }
 
     /// The offset after what is staged.

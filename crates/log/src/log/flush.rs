@@ -21,8 +21,12 @@ impl LogState {
             return Ok(());
         }
         let failure = |error| self.failure(error);
-        for segment in segments.from_offset(from).filter(|segment| segment.base_offset() < end) {
+        for segment in segments.starting_at(from).filter(|segment| segment.base_offset() < end) {
             segment.sync().map_err(failure)?;
+            if segment.end_offset() <= end {
+                // Recovery replays the log from here, or has nothing else once retention has deleted what is before.
+                self.sync_snapshot(segment.end_offset()).map_err(failure)?;
+            }
         }
         let epochs = self.epochs.load_full();
         if durable.epochs != *epochs {
@@ -48,6 +52,14 @@ impl LogState {
     ) -> std::io::Result<()> {
         let path = self.dir.path.join(EPOCH_CHECKPOINT_FILE);
         replace_file(self.dir.disk(), &path, epochs_text(epochs).as_bytes(), durability)
+    }
+
+    fn sync_snapshot(&self, offset: Offset) -> std::io::Result<()> {
+        match self.dir.disk().open(&FileKind::ProducerSnapshot.path(&self.dir.path, offset), OpenMode::Write) {
+            Ok(file) => file.sync(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Creating a log syncs nothing, so that thousands can be created in a moment. What makes the directory the

@@ -49,7 +49,7 @@ impl LogReader {
         if offset >= upper_bound.min(end) {
             return Ok(info);
         }
-        for segment in segments.from_offset(offset) {
+        for segment in segments.starting_at(offset) {
             let found = read_segment(segment, offset, max_bytes, upper_bound, min_one);
             match found.map_err(|error| self.state.scan_failure(segment, error))? {
                 // Compaction and gaps can leave a segment without what the list promises: the next one has it.

@@ -114,11 +114,12 @@ impl LogWriter {
         if let Err(failure) = self.prepare(&next) {
             // An empty file with this name would be taken for the end of the log.
             let path = FileKind::Log.path(&self.state.dir.path, base_offset);
-            if let Err(error) = self.state.dir.disk().remove_file(&path) {
-                if error.kind() != std::io::ErrorKind::NotFound {
+            match self.state.dir.disk().remove_file(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                     self.failed = true;
                     self.state.failure(error);
                 }
+                _ => {}
             }
             return Err(failure);
         }
@@ -156,11 +157,11 @@ impl LogWriter {
         let segment = &self.active;
         let max = self.progress.max_timestamp.filter(|max| max.timestamp >= 0);
         let times = segment.with_index(FileKind::TimeIndex, |at| {
-            if let Some(max) = max {
-                if segment.time_index().last(at)?.is_none_or(|last| last.timestamp < max.timestamp) {
-                    let entry = TimeEntry { timestamp: max.timestamp, relative_offset: max.relative_offset };
-                    segment.time_index().push(at, entry)?;
-                }
+            if let Some(max) = max
+                && segment.time_index().last(at)?.is_none_or(|last| last.timestamp < max.timestamp)
+            {
+                let entry = TimeEntry { timestamp: max.timestamp, relative_offset: max.relative_offset };
+                segment.time_index().push(at, entry)?;
             }
             segment.time_index().finish(at)
         });

@@ -24,7 +24,7 @@ impl LogReader {
     ) -> Result<Option<TimestampOffset>, ReadError> {
         let start = self.log_start_offset();
         let segments = self.state.segments.load_full();
-        for segment in segments.from_offset(start).take_while(|segment| segment.base_offset() < upper_bound) {
+        for segment in segments.starting_at(start).take_while(|segment| segment.base_offset() < upper_bound) {
             let failure = |error| self.state.scan_failure(segment, error);
             if segment.size() == 0 || segment.max_timestamp().map_err(failure)?.timestamp < timestamp {
                 continue;
@@ -47,7 +47,7 @@ impl LogReader {
         let start = self.log_start_offset();
         let segments = self.state.segments.load_full();
         let mut best: Option<(TimestampMs, &Segment)> = None;
-        for segment in segments.from_offset(start).take_while(|segment| segment.base_offset() < upper_bound) {
+        for segment in segments.starting_at(start).take_while(|segment| segment.base_offset() < upper_bound) {
             let failure = |error| self.state.scan_failure(segment, error);
             let whole = segment.base_offset() >= start && segment.end_offset() <= upper_bound;
             let max = if whole {
@@ -80,7 +80,7 @@ impl LogReader {
         let mut aborted = Vec::new();
         let segments = self.state.segments.load_full();
         // A transaction is in the index of the segment that has its marker, which may lie behind the range.
-        for segment in segments.from_offset(from).filter(|segment| segment.has_transaction_index()) {
+        for segment in segments.starting_at(from).filter(|segment| segment.has_transaction_index()) {
             let path = FileKind::TransactionIndex.path(&self.state.dir.path, segment.base_offset());
             let bytes = match self.state.dir.disk().read(&path, MAX_TRANSACTION_INDEX_BYTES) {
                 Ok(bytes) => bytes,
@@ -126,10 +126,10 @@ fn search(
     let mut scan = segment.scan(&file, position as u32, end.bytes);
     let mut buffer = RecordBuffer::new();
     while let Some((position, header)) = scan.next()? {
-        if wanted(&header) {
-            if let Some(found) = search_batch(&file, position, &header, &mut buffer, &record)? {
-                return Ok(Some(found));
-            }
+        if wanted(&header)
+            && let Some(found) = search_batch(&file, position, &header, &mut buffer, &record)?
+        {
+            return Ok(Some(found));
         }
     }
     Ok(None)

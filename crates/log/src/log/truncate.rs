@@ -34,8 +34,14 @@ impl LogWriter {
             return Ok(true);
         }
         let list = self.state.segments.load_full();
-        let Some(segment) = list.from_offset(offset).next() else { return Ok(false) };
+        let Some(segment) = list.starting_at(offset).next() else { return Ok(false) };
         let cut = self.find_cut(segment, offset)?;
+        let start = self.state.log_start_offset();
+        if cut.1 < start {
+            // The batch that holds the log start offset goes, and with it everything that was left.
+            self.truncate_fully_and_start_at(start, now_ms)?;
+            return Ok(true);
+        }
         self.lower_recovery_point(cut.1)?;
         // Until all of it is done the log is neither the old one nor the new one.
         self.failed = true;
@@ -48,7 +54,6 @@ impl LogWriter {
         self.state.segments.store(Arc::new(SegmentList::new(kept.cloned().collect(), Arc::clone(&active))));
         // The last one first, so that a crash in between leaves a log without a hole.
         self.bury(&gone, now_ms)?;
-        self.sync_names()?;
         info!(partition = %self.state.dir.partition, end, "truncated the log");
         self.active = active;
         self.progress = ActiveProgress { max_timestamp: None, ..ActiveProgress::empty(now_ms) };
@@ -56,6 +61,7 @@ impl LogWriter {
             epochs.truncate_end(end);
         });
         self.reload_producers(end, now_ms)?;
+        self.sync_names()?;
         self.failed = false;
         Ok(true)
     }

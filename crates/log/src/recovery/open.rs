@@ -122,8 +122,9 @@ fn producers(
     now_ms: i64,
 ) -> Result<super::producers::Rebuilt, OpenError> {
     let end = state.end_offset();
-    let (trusted, doubtful): (Vec<_>, Vec<_>) =
-        snapshots.into_iter().partition(|&offset| clean || offset <= recovery_point);
+    // Before the first segment there is nothing left that could contradict a snapshot, or replace it.
+    let durable = recovery_point.max(state.segments.load().first().base_offset());
+    let (trusted, doubtful): (Vec<_>, Vec<_>) = snapshots.into_iter().partition(|&offset| clean || offset <= durable);
     for offset in doubtful {
         let path = crate::segment::FileKind::ProducerSnapshot.path(&state.dir.path, offset);
         match state.dir.disk().remove_file(&path) {

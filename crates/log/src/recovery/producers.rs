@@ -98,7 +98,7 @@ fn replay(
 ) -> Result<(), ReadError> {
     let segments = state.segments.load_full();
     let mut buffer = RecordBuffer::new();
-    for segment in segments.from_offset(from).filter(|segment| segment.size() > 0 && segment.base_offset() < end) {
+    for segment in segments.starting_at(from).filter(|segment| segment.size() > 0 && segment.base_offset() < end) {
         let failure = |error| state.scan_failure(segment, error);
         let file = segment.log_file().map_err(|error| failure(ScanError::Io(error)))?;
         let segment_end = segment.end();

@@ -42,7 +42,7 @@ impl SegmentList {
     }
 
     /// Those that may hold `offset` or what follows it, ascending.
-    pub(crate) fn from_offset(&self, offset: Offset) -> impl Iterator<Item = &Arc<Segment>> {
+    pub(crate) fn starting_at(&self, offset: Offset) -> impl Iterator<Item = &Arc<Segment>> {
         let skip = self.closed.partition_point(|segment| segment.end_offset() <= offset);
         self.closed[skip..].iter().chain(std::iter::once(&self.active))
     }

@@ -70,7 +70,7 @@ impl DiskFile for SimFile {
         Ok(count)
     }
 
-    fn len(&self) -> io::Result<u64> {
+    fn size(&self) -> io::Result<u64> {
         Ok(self.inode(self.world()?)?.bytes.len() as u64)
     }
 

@@ -41,12 +41,11 @@ impl LogStore {
         let pool = Arc::new(FilePool::new(disk, options.max_open_files));
         let mut dirs = Vec::with_capacity(options.directories.len());
         let mut ids = HashSet::new();
-        for path in &options.directories {
-            let dir = take(path, &pool, options.cluster_id, options.node_id, new_directory_id)?;
-            if let Some(id) = dir.taken.as_ref().map(|taken| taken.directory.id) {
-                if !ids.insert(id) {
-                    return Err(StoreError::DuplicateDirectory(id));
-                }
+        for path in options.directories {
+            let dir = take(&path, &pool, options.cluster_id, options.node_id, new_directory_id)?;
+            match dir.taken.as_ref().map(|taken| taken.directory.id) {
+                Some(id) if !ids.insert(id) => return Err(StoreError::DuplicateDirectory(id)),
+                _ => {}
             }
             dirs.push(dir);
         }

@@ -1,6 +1,8 @@
 //! The log as the broker uses it, on a real disk and on a simulated one.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that meets an error it does not expect fails")]
 
 mod append;
+mod capacity;
 mod directories;
 mod disk_errors;
 mod kafka_layout;

@@ -180,9 +180,9 @@ fn producers_are_rebuilt_without_their_snapshots() {
         if path.extension().is_some_and(|e| e == "snapshot") {
             // A damaged one is no better than none.
             if removed % 2 == 0 {
-                fs::write(&path, b"damaged").unwrap()
+                fs::write(&path, b"damaged").unwrap();
             } else {
-                fs::remove_file(&path).unwrap()
+                fs::remove_file(&path).unwrap();
             }
             removed += 1;
         }
@@ -237,9 +237,9 @@ fn epochs_survive_with_and_without_their_checkpoint() {
             let before = ends(&log.reader);
             assert_eq!(before.iter().flatten().count(), 5);
             if clean {
-                close(store, vec![log.writer])
+                close(store, vec![log.writer]);
             } else {
-                drop((log, store))
+                drop((log, store));
             }
             if !keep {
                 let _ = fs::remove_file(dir.path().join("t-0/leader-epoch-checkpoint"));

@@ -125,6 +125,7 @@ pub(crate) fn close(store: LogStore, writers: Vec<LogWriter>) {
         writer.close(NOW).unwrap();
     }
     store.close(&std::collections::HashMap::new(), 5).unwrap();
+    drop(store);
 }
 
 /// Settings that roll and index often.

@@ -26,15 +26,13 @@ pub(super) struct Model {
     /// What a crash may bring back instead: the log as it was before truncations that were under way.
     pub(super) before: Option<Vec<ModelBatch>>,
     pub(super) log_start: Offset,
-    /// Where the log may start after a crash: what was asked for last, done or not.
-    pub(super) log_start_most: Offset,
     /// Everything below has been flushed.
     pub(super) flushed: Offset,
 }
 
 impl Model {
     pub(super) fn end(&self) -> Offset {
-        self.batches.last().map_or(0, ModelBatch::end)
+        self.batches.last().map_or(0, ModelBatch::end).max(self.log_start)
     }
 
     /// The records at and behind `start`.
@@ -60,10 +58,10 @@ impl Model {
         epochs
     }
 
-    /// The last sequence of each producer.
-    pub(super) fn last_sequences(&self) -> Vec<(i64, i32)> {
+    /// The last sequence of each producer that has a batch at or behind `start`.
+    pub(super) fn last_sequences_from(&self, start: Offset) -> Vec<(i64, i32)> {
         let mut last = std::collections::BTreeMap::new();
-        for batch in &self.batches {
+        for batch in self.batches.iter().filter(|batch| batch.end() > start) {
             if let Some((producer, first)) = batch.producer {
                 last.insert(producer, first + batch.values.len() as i32 - 1);
             }
