@@ -159,7 +159,7 @@ func read(ctx context.Context, o options, partition int32, start, end int64, eac
 		return
 	}
 	from := map[string]map[int32]kgo.Offset{o.topic: {partition: kgo.NewOffset().At(start)}}
-	client := connect(o, kgo.ConsumePartitions(from))
+	client := connect(o, kgo.ConsumePartitions(from), kgo.FetchMaxWait(20*time.Millisecond))
 	defer client.Close()
 	for start < end {
 		fetches := client.PollFetches(ctx)

@@ -70,6 +70,7 @@ class Aiokafka(phases.Client):
                     enable_auto_commit=False,
                     auto_offset_reset="none",
                     check_crcs=True,
+                    fetch_max_wait_ms=phases.MAX_WAIT_MS,
                 )
                 await consumer.start()
                 return consumer

@@ -21,6 +21,7 @@ class ConfluentKafka(phases.Client):
                 "enable.auto.commit": False,
                 "auto.offset.reset": "error",
                 "check.crcs": True,
+                "fetch.wait.max.ms": phases.MAX_WAIT_MS,
             }
         )
 

@@ -22,6 +22,7 @@ class KafkaPython(phases.Client):
             enable_auto_commit=False,
             auto_offset_reset="none",
             check_crcs=True,
+            fetch_max_wait_ms=phases.MAX_WAIT_MS,
             consumer_timeout_ms=SECONDS * 1000,
         )
 

@@ -6,6 +6,11 @@ import sys
 from typing import Callable, Iterable, Iterator, NamedTuple, Optional
 
 
+# How long a fetch at the end of a partition may wait for more, in milliseconds. What a client asks next waits behind it on
+# the same connection, and these programs ask much and wait for nothing.
+MAX_WAIT_MS = 20
+
+
 class Entry(NamedTuple):
     """One file of the corpus."""
 

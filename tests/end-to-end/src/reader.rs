@@ -54,7 +54,7 @@ impl Reader {
             .set("enable.auto.offset.store", "false")
             .set("auto.offset.reset", "error")
             .set("check.crcs", "true")
-            .set("fetch.wait.max.ms", "100")
+            .set("fetch.wait.max.ms", "20")
             .create()?;
         Ok(Self { consumer, topic: topic.to_owned() })
     }

@@ -110,6 +110,7 @@ public final class Client {
                 "bootstrap.servers", bootstrap,
                 "enable.auto.commit", false,
                 "auto.offset.reset", "none",
+                "fetch.max.wait.ms", 20,
                 "check.crcs", true);
         Map<String, byte[]> expected = new HashMap<>();
         corpus.forEach(entry -> expected.put(entry.key, entry.value));
