@@ -5,8 +5,12 @@ use crate::input::Input;
 use crate::record::{Headers, Record};
 use crate::{BatchError, BatchHeader, Compression, MAX_DECOMPRESSED_BYTES, TimestampType};
 
+/// Bytes that a [`RecordBuffer`] keeps for the next batch: what batches of the usual sizes take, so that one large batch
+/// does not hold its memory for good.
+const KEPT_BYTES: usize = 4 << 20;
+
 /// Room for the decompressed records of one batch at a time; keep one per thread or task and use it again. It never
-/// grows past its limit.
+/// grows past its limit, and gives back what an unusually large batch took when the next one comes.
 #[derive(Debug)]
 pub struct RecordBuffer {
     decompressed: Vec<u8>,
@@ -29,6 +33,9 @@ impl RecordBuffer {
     /// Decompresses `bytes` in place of what the buffer held.
     pub(crate) fn fill(&mut self, compression: Compression, bytes: &[u8]) -> Result<&[u8], BatchError> {
         self.decompressed.clear();
+        if self.decompressed.capacity() > KEPT_BYTES {
+            self.decompressed = Vec::new();
+        }
         compression.decompress(bytes, self.limit, &mut self.decompressed)?;
         Ok(&self.decompressed)
     }

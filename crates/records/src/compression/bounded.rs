@@ -14,7 +14,7 @@ pub(super) fn read_all(mut source: impl Read, limit: usize, output: &mut Vec<u8>
         let written = output.len() - start;
         // One byte more than allowed is asked for, to tell an output of exactly `limit` bytes from a longer one.
         let step = STEP.min(limit.saturating_sub(written).saturating_add(1));
-        output.reserve(step);
+        reserve(output, step, (start + 1).saturating_add(limit));
         output.resize(start + written + step, 0);
         let target = output.get_mut(start + written..).unwrap_or_default();
         let outcome = fill(&mut source, target);
@@ -29,11 +29,22 @@ pub(super) fn read_all(mut source: impl Read, limit: usize, output: &mut Vec<u8>
     }
 }
 
+/// Makes room for `additional` more bytes. Grows as a vector does, by doubling, but not past `most` bytes: what doubles
+/// past the limit of a bomb is memory for nothing.
+pub(super) fn reserve(output: &mut Vec<u8>, additional: usize, most: usize) {
+    let needed = output.len() + additional;
+    if output.capacity() < needed {
+        let grown = output.capacity().saturating_mul(2).min(most).max(needed);
+        output.reserve_exact(grown - output.len());
+    }
+}
+
 /// Appends `bytes` to `output`, if they are at most `limit`.
 pub(super) fn append(bytes: &[u8], limit: usize, output: &mut Vec<u8>) -> Result<(), Failure> {
     if bytes.len() > limit {
         return Err(Failure::TooLarge);
     }
+    output.reserve_exact(bytes.len());
     output.extend_from_slice(bytes);
     Ok(())
 }

@@ -8,7 +8,7 @@ use std::io;
 
 use snap::raw::{Decoder, Encoder, decompress_len, max_compress_len};
 
-use super::Failure;
+use super::{Failure, bounded};
 
 /// The first 8 bytes of the framing.
 const MAGIC: [u8; 8] = *b"\x82SNAPPY\0";
@@ -77,6 +77,7 @@ fn block(decoder: &mut Decoder, block: &[u8], left: &mut usize, output: &mut Vec
         return Err(Failure::Malformed(format!("a block of {} bytes claims to hold {claimed}", block.len())));
     }
     let start = output.len();
+    bounded::reserve(output, claimed, (start + claimed).saturating_add(*left));
     output.resize(start + claimed, 0);
     let written = decoder.decompress(block, output.get_mut(start..).unwrap_or_default());
     output.truncate(start + *written.as_ref().unwrap_or(&0));

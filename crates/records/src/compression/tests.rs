@@ -67,7 +67,7 @@ fn a_bomb_stops_at_the_limit() {
         let limit = 1 << 20;
         let outcome = compression.decompress(&bomb, limit, &mut output);
         assert_eq!(outcome, Err(BatchError::DecompressedTooLarge { limit }));
-        assert!(output.capacity() < 2 * limit + (1 << 17), "{} took {}", compression.name(), output.capacity());
+        assert!(output.capacity() <= limit + 1, "{} took {}", compression.name(), output.capacity());
     }
 }
 
