@@ -59,7 +59,8 @@ pub struct KafkaOptions {
     /// At most this many partitions in one answer to DescribeTopicPartitions.
     #[serde(rename = "max.request.partition.size.limit")]
     pub max_request_partition_size_limit: usize,
-    /// How long a shutdown waits for the requests in flight, in milliseconds. Not a setting of Kafka's.
+    /// How long a shutdown, or a client that has closed its side, waits for requests in flight, in milliseconds. Not a
+    /// setting of Kafka's.
     #[serde(rename = "connection.shutdown.wait.ms")]
     pub connection_shutdown_wait_ms: u64,
 }

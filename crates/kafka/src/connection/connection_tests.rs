@@ -212,6 +212,19 @@ async fn records_sent_before_a_close_are_taken_in() {
 }
 
 #[tokio::test]
+async fn who_closes_only_its_side_gets_its_answers() {
+    let mut harness = Harness::new(KafkaOptions::default()).await;
+    harness.produce(1, 1).await;
+    harness.produce(2, 1).await;
+    harness.client.shutdown().await.expect("half closed");
+    assert_eq!((harness.next_started().await, harness.next_started().await), (1, 2));
+    harness.finish(2);
+    harness.finish(1);
+    assert_eq!((harness.answer().await, harness.answer().await), (1, 2));
+    assert!(matches!(harness.end().await.0, End::Closed));
+}
+
+#[tokio::test]
 async fn what_cannot_be_answered_closes_the_connection() {
     let unknown = frame(ApiKey::OffsetCommit, 8, 1, &MetadataRequest::default());
     let mut huge = BytesMut::new();
@@ -273,5 +286,5 @@ async fn a_shutdown_answers_what_is_in_flight() {
     stuck.produce(1, 1).await;
     assert_eq!(stuck.next_started().await, 1);
     stuck.shutdown.cancel();
-    assert!(matches!(stuck.end().await.0, End::ShutdownDeadline), "within its bound");
+    assert!(matches!(stuck.end().await.0, End::DrainDeadline), "within its bound");
 }

@@ -9,7 +9,7 @@ mod service;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
@@ -52,9 +52,9 @@ pub(crate) enum End {
     /// Nothing happened for `connections.max.idle.ms`.
     #[error("nothing happened for connections.max.idle.ms")]
     Idle,
-    /// The shutdown did not wait longer.
+    /// A shutdown, or a client that has closed its side, did not wait longer.
     #[error("requests were open when connection.shutdown.wait.ms had passed")]
-    ShutdownDeadline,
+    DrainDeadline,
     /// There was no memory for its request for `queued.max.wait.ms`.
     #[error("queued.max.request.bytes was used up for queued.max.wait.ms")]
     NoMemory,
@@ -202,7 +202,9 @@ impl<S: Service> Connection<S> {
                 }
                 received = receive(&mut read, &mut self.frames), if reading == Reading::Open && !self.draining => {
                     if received? == 0 {
-                        return Ok(());
+                        // The client may have closed only its side and wait for what it asked before.
+                        self.peer_closed = true;
+                        self.drain();
                     }
                     self.last_activity = Instant::now();
                 }
@@ -320,7 +322,15 @@ impl<S: Service> Connection<S> {
         Ok(())
     }
 
-    /// Whether a shutdown need not wait: all answers have left, or nothing is open but fetches that wait for records.
+    /// Reads no more, and gives what is open a limited time.
+    fn drain(&mut self) {
+        if !self.draining {
+            self.draining = true;
+            self.wake_at(Instant::now() + self.shared.options.shutdown_wait(), Event::Deadline);
+        }
+    }
+
+    /// Whether a drained connection need not wait: all answers have left, or nothing is open but fetches that wait for records.
     fn is_drained(&self) -> bool {
         let waits = self.open.produces + self.open.others > 0 || self.pipeline.has_ready();
         !waits && self.outbox.is_empty()
@@ -346,12 +356,8 @@ impl<S: Service> Connection<S> {
             }
             Event::Room => self.waits_for_room = false,
             Event::IdleCheck => self.check_idleness()?,
-            Event::Shutdown => {
-                self.draining = true;
-                let wait: Duration = self.shared.options.shutdown_wait();
-                self.wake_at(Instant::now() + wait, Event::Deadline);
-            }
-            Event::Deadline => return Err(End::ShutdownDeadline),
+            Event::Shutdown => self.drain(),
+            Event::Deadline => return Err(End::DrainDeadline),
         }
         Ok(())
     }
