@@ -28,6 +28,9 @@ const SUBMISSIONS: usize = 1_024;
 /// The pause after a refused write before a new run is begun.
 const RETRY_PAUSE: Duration = Duration::from_millis(50);
 
+/// Commands answered, by how.
+const COMMANDS: &str = "levada_controller_commands_total";
+
 /// What became of a command.
 pub(crate) type Answer = Result<(Response, MetadataOffset), SubmitError>;
 
@@ -164,7 +167,11 @@ impl Driver {
                 // followed it, this run is over before it began.
                 let image = self.feed.image();
                 let ours = image.next_position() == Some(RunPosition { barrier: offset.0, number: 0 });
-                if ours { Outcome::Applied { offset, state: Some(image.state().clone()) } } else { Outcome::Refused }
+                if ours {
+                    Outcome::Applied { offset, state: Some(Box::new(image.state().clone())) }
+                } else {
+                    Outcome::Refused
+                }
             }
             Written::Applied(offset) => Outcome::Applied { offset, state: None },
             Written::Skipped => Outcome::Skipped,
@@ -182,6 +189,13 @@ impl Driver {
                 self.writes.push(Box::pin(async move { (write, is_barrier, written.await) }));
             }
             Effect::Answer { ticket, result } => {
+                let how = match &result {
+                    Ok(_) => "decided",
+                    Err(SubmitError::NotActive) => "not_active",
+                    Err(SubmitError::Busy) => "busy",
+                    Err(SubmitError::Unknown) => "unknown",
+                };
+                metrics::counter!(COMMANDS, "outcome" => how).increment(1);
                 if let Some(answer) = self.answers.remove(&ticket) {
                     // Whoever asked may have gone.
                     let _ = answer.send(result);

@@ -9,7 +9,13 @@ use levada_types::MetadataOffset;
 use tokio::sync::watch;
 
 /// Bytes of entries that are kept for watchers. One that lags further behind gets a snapshot.
-const KEPT_BYTES: usize = 4 << 20;
+const KEPT_BYTES: usize = 2 << 20;
+
+/// What keeping an entry costs beside its bytes, roughly.
+const ENTRY_OVERHEAD: usize = 64;
+
+/// How far this controller has applied the metadata log.
+const OFFSET: &str = "levada_controller_metadata_offset";
 
 /// What a watcher gets next.
 #[derive(Debug)]
@@ -22,7 +28,7 @@ pub(crate) enum Next {
         upto: MetadataOffset,
     },
     /// This image, because the entries that it lacks are no longer kept.
-    Snapshot(Image),
+    Snapshot(Box<Image>),
 }
 
 /// The committed metadata of this controller. Clones share it.
@@ -60,12 +66,12 @@ impl Feed {
     pub(crate) fn push(&self, image: Image, entries: impl IntoIterator<Item = (MetadataOffset, Bytes)>) {
         let mut kept = self.kept();
         for (offset, bytes) in entries {
-            kept.bytes += bytes.len();
+            kept.bytes += bytes.len() + ENTRY_OVERHEAD;
             kept.entries.push_back((offset, bytes));
         }
         while kept.bytes > KEPT_BYTES {
             let Some((offset, bytes)) = kept.entries.pop_front() else { break };
-            kept.bytes -= bytes.len();
+            kept.bytes -= bytes.len() + ENTRY_OVERHEAD;
             kept.after = offset;
         }
         self.publish(kept, image);
@@ -88,7 +94,7 @@ impl Feed {
             return None;
         }
         if offset < kept.after {
-            return Some(Next::Snapshot(kept.image.clone()));
+            return Some(Next::Snapshot(Box::new(kept.image.clone())));
         }
         let first = kept.entries.partition_point(|(at, _)| *at <= offset);
         Some(Next::Entries { entries: kept.entries.range(first..).cloned().collect(), upto })
@@ -98,6 +104,7 @@ impl Feed {
         let offset = image.offset();
         kept.image = image;
         drop(kept);
+        metrics::gauge!(OFFSET).set(offset.0 as f64);
         self.offset.send_replace(offset);
     }
 

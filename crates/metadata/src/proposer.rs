@@ -75,7 +75,7 @@ pub enum Outcome {
         /// At this offset.
         offset: MetadataOffset,
         /// The state right after it; needed for barriers only.
-        state: Option<State>,
+        state: Option<Box<State>>,
     },
     /// It is committed, and was skipped because it did not follow.
     Skipped,
@@ -262,7 +262,7 @@ impl Proposer {
             Phase::Opening { term, barrier } if *barrier == write => {
                 let term = *term;
                 match outcome {
-                    Outcome::Applied { offset, state: Some(state) } => self.open_run(term, offset, state, effects),
+                    Outcome::Applied { offset, state: Some(state) } => self.open_run(term, offset, *state, effects),
                     _ => self.pause(term, effects),
                 }
             }

@@ -9,6 +9,8 @@ mod field;
 mod metadata_conversion;
 mod nodes;
 mod response_conversion;
+#[cfg(test)]
+mod tests;
 
 pub use conversion_error::ConversionError;
 pub use generated::*;

@@ -30,8 +30,8 @@ epoch! {
 }
 
 epoch! {
-    /// Counts the registrations of a broker: the metadata offset of the entry that registered it. A broker that
-    /// registers again has a greater one, and whatever its predecessor sent is refused.
+    /// Counts the registrations of brokers, over all of them. A broker that registers again has a greater one, and
+    /// whatever its predecessor sent is refused.
     BrokerEpoch(i64)
 }
 

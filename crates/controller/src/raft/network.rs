@@ -16,12 +16,13 @@ use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest, TransferLeaderResponse,
     VoteRequest, VoteResponse,
 };
+use prost::Message;
 use tokio::io::AsyncReadExt;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 
 use super::snapshot_file::SnapshotFile;
-use super::types::{QuorumNode, RaftSnapshot, RaftVote, TypeConfig};
+use super::types::{QuorumNode, RaftEntry, RaftSnapshot, RaftVote, TypeConfig};
 use super::wire::{entry_to, log_id_to, malformed, optional_log_id, snapshot_meta_to, vote_from, vote_to};
 
 /// The pause after a member was not reached. Openraft's own default of 200 ms and more makes a member that is back wait.
@@ -29,6 +30,9 @@ const UNREACHABLE_PAUSE: Duration = Duration::from_millis(50);
 
 /// Bytes of a snapshot in one message.
 const SNAPSHOT_PART_BYTES: usize = 256 * 1024;
+
+/// Bytes of entries that one append carries, unless its first entry alone is larger. What is left goes with the next.
+const APPEND_BYTES: usize = 4 << 20;
 
 /// The largest message between controllers: entries are bounded by the limits of `levada-metadata`.
 pub(super) const MAX_MESSAGE_BYTES: usize = 64 << 20;
@@ -80,6 +84,17 @@ impl Member {
         let address = &self.address;
         self.stub.as_mut().ok_or_else(|| Unreachable::from_string(format!("{address:?} is not an address")).into())
     }
+}
+
+/// As many of the entries, from the first on, as one message carries; at least one, if there is one.
+fn fitting(entries: &[RaftEntry]) -> Vec<pb::RaftEntry> {
+    let mut bytes = 0;
+    let encoded = entries.iter().map(entry_to).take_while(|entry| {
+        let first = bytes == 0;
+        bytes += entry.encoded_len();
+        first || bytes <= APPEND_BYTES
+    });
+    encoded.collect()
 }
 
 /// A message with the time that openraft gives it.
@@ -145,14 +160,22 @@ impl RaftNetworkV2<TypeConfig> for Member {
         rpc: AppendEntriesRequest<TypeConfig>,
         option: RPCOption,
     ) -> RpcResult<AppendEntriesResponse<TypeConfig>> {
+        let entries = fitting(&rpc.entries);
+        // Entries that do not fit are not lost: openraft goes on after the last one that it hears was appended.
+        let cut_after = rpc.entries.get(entries.len()).and_then(|_| rpc.entries.get(entries.len() - 1));
+        let cut_after = cut_after.map(|entry| entry.log_id);
         let message = pb::AppendEntriesRequest {
             vote: Some(vote_to(&rpc.vote)),
             prev_log_id: rpc.prev_log_id.as_ref().map(log_id_to),
-            entries: rpc.entries.iter().map(entry_to).collect(),
+            entries,
             leader_commit: rpc.leader_commit.as_ref().map(log_id_to),
         };
         let response = self.stub()?.append_entries(within(message, &option)).await.map_err(|status| failed(&status))?;
-        append_response(response.into_inner()).map_err(|error| unreadable(&error))
+        let response = append_response(response.into_inner()).map_err(|error| unreadable(&error))?;
+        Ok(match (response, cut_after) {
+            (AppendEntriesResponse::Success, Some(last)) => AppendEntriesResponse::PartialSuccess(Some(last)),
+            (response, _) => response,
+        })
     }
 
     async fn vote(&mut self, rpc: VoteRequest<TypeConfig>, option: RPCOption) -> RpcResult<VoteResponse<TypeConfig>> {
@@ -228,4 +251,29 @@ fn parts(file: tokio::fs::File) -> impl Stream<Item = pb::InstallSnapshotRequest
         let kind = pb::install_snapshot_request::Kind::Data(part.into());
         Some((pb::InstallSnapshotRequest { kind: Some(kind) }, file))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use openraft::EntryPayload;
+
+    use super::*;
+    use crate::raft::types::{EntryData, RaftLeaderId, RaftLogId};
+
+    fn entries(sizes: &[usize]) -> Vec<RaftEntry> {
+        let entry = |(index, len): (u64, &usize)| RaftEntry {
+            log_id: RaftLogId { leader_id: RaftLeaderId { term: 1, node_id: 1 }, index },
+            payload: EntryPayload::Normal(EntryData(Bytes::from(vec![0; *len]))),
+        };
+        (0..).zip(sizes).map(entry).collect()
+    }
+
+    #[test]
+    fn one_append_carries_a_bounded_number_of_bytes_and_at_least_one_entry() {
+        assert_eq!(fitting(&entries(&[])).len(), 0);
+        assert_eq!(fitting(&entries(&[10, 10, 10])).len(), 3);
+        assert_eq!(fitting(&entries(&[2 * APPEND_BYTES, 10])).len(), 1);
+        assert_eq!(fitting(&entries(&[APPEND_BYTES / 2, APPEND_BYTES / 3, APPEND_BYTES / 3])).len(), 2);
+    }
 }

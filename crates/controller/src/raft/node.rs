@@ -194,3 +194,59 @@ fn config(options: &RaftOptions) -> Result<Config, StartError> {
     };
     config.validate().map_err(|error| StartError::Raft(error.to_string()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn alone(dir: &std::path::Path) -> (RaftNode, Feed, u64) {
+        let options = RaftOptions {
+            id: 1,
+            dir: dir.to_owned(),
+            voters: [(1, "memory:c-1".to_owned())].into(),
+            heartbeat: Duration::from_millis(100),
+            election_timeout: Duration::from_millis(300),
+            snapshot_entries: 100,
+        };
+        let feed = Feed::new();
+        let node = RaftNode::open(&options, Network::new(), feed.clone()).await.unwrap();
+        let mut leadership = Leadership::default();
+        while leadership.own_term.is_none() {
+            leadership = node.leadership_other_than(&leadership).await.unwrap();
+        }
+        (node, feed, leadership.own_term.unwrap())
+    }
+
+    fn barrier() -> Bytes {
+        use prost::Message;
+        levada_proto::internal::Entry::from(&levada_metadata::Entry::Barrier).encode_to_vec().into()
+    }
+
+    #[tokio::test]
+    async fn a_write_bound_to_another_term_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let (node, feed, term) = alone(dir.path()).await;
+        assert_eq!(node.write(term + 1, barrier()).await.await, Written::Lost);
+        let Written::Applied(offset) = node.write(term, barrier()).await.await else { panic!("it is applied") };
+        assert_eq!(feed.image().offset(), offset, "whoever hears of it finds the image that has it");
+        assert!(node.is_confirmed_leader().await);
+        node.close().await;
+    }
+
+    #[tokio::test]
+    async fn an_entry_that_this_build_does_not_know_stops_the_node() {
+        let dir = tempfile::tempdir().unwrap();
+        let (node, feed, term) = alone(dir.path()).await;
+        let before = feed.image();
+        let unknown = Bytes::from_static(&[0x08, 0x63]);
+        assert_eq!(node.write(term, unknown).await.await, Written::Lost);
+        let mut leadership = Leadership::default();
+        while let Some(next) = node.leadership_other_than(&leadership).await {
+            leadership = next;
+        }
+        let failure = node.failure().expect("Raft has stopped");
+        assert!(failure.contains("version 99"), "{failure}");
+        assert_eq!(feed.image().state(), before.state());
+        node.close().await;
+    }
+}

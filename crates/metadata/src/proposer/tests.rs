@@ -111,7 +111,7 @@ impl Model {
 
     fn command(&mut self, what: u8) -> Command {
         let epoch = self.image.broker(BrokerId(1)).map_or(levada_types::BrokerEpoch(1), |b| b.epoch);
-        let incarnation = if what % 2 == 0 { Uuid::from_u128(1) } else { self.fresh() };
+        let incarnation = if what.is_multiple_of(2) { Uuid::from_u128(1) } else { self.fresh() };
         match what % 8 {
             0 | 1 => Command::RegisterBroker(NewBroker {
                 id: BrokerId(1),
@@ -151,9 +151,10 @@ impl Model {
         self.history.insert(offset, self.image.clone());
         match applied {
             Applied::Skipped => Outcome::Skipped,
-            Applied::Applied => {
-                Outcome::Applied { offset, state: (*entry == Entry::Barrier).then(|| self.image.state().clone()) }
-            }
+            Applied::Applied => Outcome::Applied {
+                offset,
+                state: (*entry == Entry::Barrier).then(|| Box::new(self.image.state().clone())),
+            },
         }
     }
 

@@ -1,0 +1,251 @@
+//! What was written is read as it was, and what cannot be read is refused.
+
+use std::sync::Arc;
+
+use levada_metadata::{
+    AlterConfigsMode, AlteredConfig, BrokerRegistration, Command, ConfigAlteration, ConfigChange, ConfigResource,
+    ConfigTarget, ControllerId, ControllerRegistration, CreatedPartitions, CreatedTopic, DeletedTopic, Delta, Endpoint,
+    EndpointProtocol, Entry, IsrMember, ItemError, LevelRange, ManualAssignment, MetadataLevel, MorePartitions,
+    NewBroker, NewTopic, Partition, ProducerIdBlock, Replica, ReplicaDirectory, Response, RunPosition, TopicCreation,
+    TopicRef,
+};
+use levada_types::{
+    BrokerEpoch, BrokerId, ClusterId, DirectoryId, ErrorCode, LeaderEpoch, PartitionEpoch, TopicId, TopicName,
+};
+use prost::Message;
+use uuid::Uuid;
+
+use super as pb;
+use super::ConversionError;
+
+fn id(n: u128) -> Uuid {
+    Uuid::from_u128(n)
+}
+
+fn endpoints() -> Vec<Endpoint> {
+    let protocols = [
+        EndpointProtocol::Plaintext,
+        EndpointProtocol::Ssl,
+        EndpointProtocol::SaslPlaintext,
+        EndpointProtocol::SaslSsl,
+        EndpointProtocol::Grpc,
+        EndpointProtocol::GrpcTls,
+    ];
+    let endpoint = |(n, protocol)| Endpoint { listener: format!("L{n}"), host: "h".to_owned(), port: n, protocol };
+    (9092..).zip(protocols).map(endpoint).collect()
+}
+
+fn new_broker() -> NewBroker {
+    NewBroker {
+        id: BrokerId(7),
+        incarnation: id(1),
+        boot_id: Some("boot".to_owned()),
+        clean_shutdown_epoch: Some(BrokerEpoch(4)),
+        directories: vec![DirectoryId(id(2)), DirectoryId(id(3))],
+        endpoints: endpoints(),
+        internal_address: "memory:b".to_owned(),
+        rack: Some("r".to_owned()),
+        levels: LevelRange::SUPPORTED,
+    }
+}
+
+fn registration() -> BrokerRegistration {
+    BrokerRegistration {
+        id: BrokerId(7),
+        epoch: BrokerEpoch(5),
+        incarnation: id(1),
+        boot_id: None,
+        directories: vec![DirectoryId(id(2))],
+        endpoints: endpoints(),
+        internal_address: "b:1".to_owned(),
+        rack: None,
+        levels: LevelRange::SUPPORTED,
+        fenced: true,
+        stopping: true,
+    }
+}
+
+fn controller() -> ControllerRegistration {
+    ControllerRegistration {
+        id: ControllerId(3),
+        directory: DirectoryId(id(4)),
+        internal_address: "c:1".to_owned(),
+        levels: LevelRange::SUPPORTED,
+    }
+}
+
+fn partitions() -> [Partition; 2] {
+    let led = Partition {
+        replicas: vec![
+            Replica { broker: BrokerId(7), directory: DirectoryId(id(2)) },
+            Replica { broker: BrokerId(8), directory: DirectoryId::UNASSIGNED },
+        ],
+        isr: vec![IsrMember { broker: BrokerId(7), epoch: BrokerEpoch(5) }],
+        elr: vec![BrokerId(8)],
+        last_complete: Vec::new(),
+        leader: Some(BrokerId(7)),
+        leader_epoch: LeaderEpoch(3),
+        partition_epoch: PartitionEpoch(9),
+    };
+    let waiting = Partition {
+        isr: Vec::new(),
+        elr: vec![BrokerId(7), BrokerId(8)],
+        last_complete: vec![BrokerId(8)],
+        leader: None,
+        ..led.clone()
+    };
+    [led, waiting]
+}
+
+fn deltas() -> Vec<Delta> {
+    let topic = TopicId(id(10));
+    let mut deltas = vec![
+        Delta::ClusterCreated { cluster_id: ClusterId(id(11)) },
+        Delta::LevelFinalized { level: MetadataLevel(1) },
+        Delta::BrokerRegistered { broker: Arc::new(registration()) },
+        Delta::BrokerChanged { id: BrokerId(7), epoch: BrokerEpoch(5), fenced: false, stopping: true },
+        Delta::ControllerRegistered { controller: Arc::new(controller()) },
+        Delta::TopicCreated { id: topic, name: TopicName::new("orders").unwrap() },
+        Delta::TopicDeleted { id: topic },
+        Delta::ProducerIdsAllocated { next: 2_000 },
+    ];
+    let set = |(index, p): (i32, Partition)| Delta::PartitionSet { topic, index, partition: Arc::new(p) };
+    deltas.extend((0..).zip(partitions()).map(set));
+    let resources = [ConfigResource::Topic(topic), ConfigResource::Broker(BrokerId(7)), ConfigResource::DefaultBroker];
+    for resource in resources {
+        for value in [Some("1".to_owned()), Some(String::new()), None] {
+            deltas.push(Delta::ConfigSet { resource, name: "retention.ms".to_owned(), value });
+        }
+    }
+    deltas
+}
+
+fn commands() -> Vec<Command> {
+    let (broker, epoch) = (BrokerId(7), BrokerEpoch(5));
+    let new_topic = NewTopic {
+        name: "orders".to_owned(),
+        partitions: None,
+        replication_factor: Some(-2),
+        assignments: vec![ManualAssignment { partition: -1, brokers: vec![BrokerId(-3), broker] }],
+        configs: vec![("a".to_owned(), "b".to_owned())],
+    };
+    let targets = [ConfigTarget::Topic("t".to_owned()), ConfigTarget::Broker(broker), ConfigTarget::DefaultBroker];
+    let text = || "x".to_owned();
+    let changes =
+        [ConfigChange::Set(text()), ConfigChange::Delete, ConfigChange::Append(text()), ConfigChange::Subtract(text())];
+    let alteration = |target| ConfigAlteration {
+        target,
+        changes: changes.iter().map(|change| ("name".to_owned(), change.clone())).collect(),
+    };
+    let assignment = ReplicaDirectory { topic: TopicId(id(10)), partition: 2, directory: DirectoryId(id(2)) };
+    vec![
+        Command::RegisterBroker(new_broker()),
+        Command::UnfenceBroker { id: broker, epoch },
+        Command::FenceBroker { id: broker, epoch },
+        Command::StopBroker { id: broker, epoch },
+        Command::RegisterController(controller()),
+        Command::CreateTopics { topics: vec![new_topic], validate_only: true },
+        Command::DeleteTopics { topics: vec![TopicRef::Name("t".to_owned()), TopicRef::Id(TopicId(id(10)))] },
+        Command::CreatePartitions {
+            topics: vec![MorePartitions { name: text(), count: -4, assignments: vec![vec![broker], Vec::new()] }],
+            validate_only: false,
+        },
+        Command::AlterConfigs {
+            resources: targets.map(alteration).to_vec(),
+            mode: AlterConfigsMode::Full,
+            validate_only: true,
+        },
+        Command::AllocateProducerIds { broker, epoch },
+        Command::AssignReplicasToDirs { broker, epoch, assignments: vec![assignment] },
+    ]
+}
+
+fn responses() -> Vec<Response> {
+    let error = || ItemError::new(ErrorCode::StaleBrokerEpoch, "why");
+    let created = CreatedTopic { id: TopicId(id(10)), partitions: 3, replication_factor: 2 };
+    let creations = [Ok(created), Err(error())].map(|result| TopicCreation { name: "t".to_owned(), result });
+    let deleted = [(Some("t".to_owned()), Ok(())), (None, Err(error()))].map(|(name, result)| DeletedTopic {
+        name,
+        id: TopicId(id(10)),
+        result,
+    });
+    let extended = [Ok(()), Err(error())].map(|result| CreatedPartitions { name: "t".to_owned(), result });
+    let altered = [Ok(()), Err(error())].map(|result| AlteredConfig { target: ConfigTarget::DefaultBroker, result });
+    vec![
+        Response::RegisterBroker(Ok(BrokerEpoch(5))),
+        Response::RegisterBroker(Err(error())),
+        Response::UnfenceBroker(Ok(())),
+        Response::FenceBroker(Err(error())),
+        Response::StopBroker(Ok(())),
+        Response::RegisterController(Err(error())),
+        Response::CreateTopics(creations.to_vec()),
+        Response::DeleteTopics(deleted.to_vec()),
+        Response::CreatePartitions(extended.to_vec()),
+        Response::AlterConfigs(altered.to_vec()),
+        Response::AllocateProducerIds(Ok(ProducerIdBlock { first: 1_000, len: 1_000 })),
+        Response::AllocateProducerIds(Err(error())),
+        Response::AssignReplicasToDirs(Ok(vec![Ok(()), Err(error())])),
+        Response::AssignReplicasToDirs(Err(error())),
+    ]
+}
+
+#[test]
+fn entries_are_read_as_they_were_written() {
+    let position = RunPosition { barrier: 40, number: 2 };
+    for entry in [Entry::Barrier, Entry::Deltas { position, deltas: deltas() }] {
+        let bytes = pb::Entry::from(&entry).encode_to_vec();
+        assert_eq!(pb::Entry::read(&bytes), Ok(entry));
+    }
+}
+
+#[test]
+fn commands_and_responses_are_read_as_they_were_written() {
+    for command in commands() {
+        let bytes = pb::Command::from(&command).encode_to_vec();
+        assert_eq!(pb::Command::decode(bytes.as_slice()).unwrap().try_into(), Ok(command));
+    }
+    for response in responses() {
+        let bytes = pb::Response::from(&response).encode_to_vec();
+        assert_eq!(pb::Response::decode(bytes.as_slice()).unwrap().try_into(), Ok(response));
+    }
+}
+
+#[test]
+fn what_a_newer_version_wrote_is_refused_not_skipped() {
+    let newer = pb::Entry { version: pb::ENTRY_VERSION + 1, ..pb::Entry::from(&Entry::Barrier) };
+    let error = pb::Entry::read(&newer.encode_to_vec()).unwrap_err();
+    assert!(matches!(error, ConversionError::UnknownVersion { version: 2, newest: 1, .. }), "{error}");
+    assert_eq!(error.code(), ErrorCode::UnsupportedVersion);
+    // A kind that this build does not know decodes to no kind at all.
+    assert_eq!(Delta::try_from(pb::Delta { kind: None }), Err(ConversionError::UnknownKind("a metadata delta")));
+    let unknown_field = [0xfa, 0x7f, 0x00];
+    let delta = pb::Delta::decode(&unknown_field[..]).unwrap();
+    assert!(Delta::try_from(delta).is_err());
+    assert!(pb::SnapshotHeader { version: 2, ..pb::SnapshotHeader::default() }.check_version().is_err());
+}
+
+#[test]
+fn malformed_fields_are_refused() {
+    let partition = || pb::Partition::from(&partitions()[0]);
+    let short_id = pb::TopicDeleted { id: vec![1, 2, 3].into() };
+    let short = pb::Delta { kind: Some(pb::delta::Kind::TopicDeleted(short_id)) };
+    assert!(matches!(Delta::try_from(short), Err(ConversionError::IdLength { len: 3, .. })));
+    assert!(Partition::try_from(pb::Partition { replicas: Vec::new(), ..partition() }).is_err());
+    assert!(Partition::try_from(pb::Partition { leader: Some(-1), ..partition() }).is_err());
+    let named = |name: &str| pb::TopicCreated { id: vec![0; 16].into(), name: name.to_owned() };
+    let bad_name = pb::Delta { kind: Some(pb::delta::Kind::TopicCreated(named("a/b"))) };
+    assert!(matches!(Delta::try_from(bad_name), Err(ConversionError::TopicName(_))));
+    let port = pb::Endpoint { port: 70_000, protocol: 1, ..pb::Endpoint::default() };
+    assert!(matches!(Endpoint::try_from(port), Err(ConversionError::OutOfRange { value: 70_000, .. })));
+    let protocol = pb::Endpoint { port: 1, protocol: 77, ..pb::Endpoint::default() };
+    assert!(Endpoint::try_from(protocol).is_err());
+    assert!(Command::try_from(pb::Command::default()).is_err());
+}
+
+#[test]
+fn an_error_code_that_this_build_does_not_know_is_still_an_error() {
+    for code in [0, 9_999, i32::MAX] {
+        let error = ItemError::from(pb::ItemError { code, message: "why".to_owned() });
+        assert_eq!(error.code, ErrorCode::UnknownServerError);
+    }
+}
