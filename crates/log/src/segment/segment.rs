@@ -283,7 +283,12 @@ impl Segment {
         self.deleted.store(true, Ordering::Release);
         for kind in FileKind::ALL {
             let from = kind.path(&self.dir.path, self.base_offset);
-            match self.dir.disk().rename(&from, &kind.deleted_path(&self.dir.path, self.base_offset)) {
+            let renamed = self.dir.disk().rename(&from, &kind.deleted_path(&self.dir.path, self.base_offset));
+            // A file that kept its name would come back at the next start. On a full disk a new name may find no room.
+            match renamed.or_else(|error| match error.kind() {
+                io::ErrorKind::NotFound => Err(error),
+                _ => self.dir.disk().remove_file(&from),
+            }) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             }

@@ -364,13 +364,16 @@ impl World {
             .filter(|batches| lossy || batches.last().map_or(0, ModelBatch::end) <= end)
             .map(|batches| batches.into_iter().chain(doubtful.iter().cloned()).collect())
             .collect();
+        let ends: Vec<_> = candidates.iter().map(|batches| batches.last().map_or(0, ModelBatch::end)).collect();
         // Whole batches from the front of what was appended: none torn, none missing in between, none from elsewhere.
         let matching = candidates.into_iter().find_map(|batches| {
             let batches: Vec<_> = batches.into_iter().take_while(|batch| batch.end() <= end).collect();
             let model = Model { batches, log_start: start, ..Model::default() };
             (model.end() == end && model.records_from(start) == found).then_some(model.batches)
         });
-        let Some(batches) = matching else { panic!("the log [{start}, {end}) is none of those that may be found") };
+        let Some(batches) = matching else {
+            panic!("the log [{start}, {end}) is none of those that may be found, which end at {ends:?}")
+        };
         assert!(end >= self.model.flushed, "flushed up to {}, found up to {end}", self.model.flushed);
         self.model.batches = batches;
         if !lossy {
