@@ -5,11 +5,11 @@ mod start;
 
 use std::io::{self, Write};
 use std::pin::pin;
+use std::task::Poll;
 
 use clap::Args;
 use futures::poll;
-use levada_client::{ConsumedRecord, Consumer, OffsetReset};
-use std::task::Poll;
+use levada_client::{ConsumedRecord, Consumer, OffsetReset, StartAt};
 
 use crate::CliError;
 use crate::connect::{ConnectArgs, runtime};
@@ -65,7 +65,13 @@ async fn consume(args: &ConsumeArgs) -> Result<(), CliError> {
 
 async fn open(args: &ConsumeArgs) -> Result<Consumer, CliError> {
     let client = args.connect.client()?;
-    let mut builder = client.consumer().stop_at_end(args.exit_at_end).auto_offset_reset(OffsetReset::Fail);
+    // An offset that was asked for and is not there is an error. Otherwise, what retention deletes while the reading is
+    // under way is passed over.
+    let reset = match args.from {
+        Start::At(StartAt::Offset(_)) => OffsetReset::Fail,
+        Start::At(_) | Start::BeforeEnd(_) => OffsetReset::Earliest,
+    };
+    let mut builder = client.consumer().stop_at_end(args.exit_at_end).auto_offset_reset(reset);
     for (partition, start) in args.from.resolve(&client, &args.topic, &args.partitions).await? {
         builder = match partition {
             Some(partition) => builder.partition(&args.topic, partition, start),
