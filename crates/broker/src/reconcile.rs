@@ -104,11 +104,8 @@ impl Broker {
         end_all(&gone, Job::Abandon);
         let now_ms = now_ms();
         for partition in gone {
-            match self.store.delete(partition.name(), now_ms) {
-                Ok(()) => {
-                    tracing::info!(partition = %partition.name(), topic_id = %partition.id().topic_id, "log deleted");
-                }
-                Err(error) => tracing::error!(partition = %partition.name(), %error, "the log could not be deleted"),
+            if let Err(error) = self.store.delete(partition.name(), now_ms) {
+                tracing::error!(partition = %partition.name(), %error, "the log could not be deleted");
             }
         }
     }
