@@ -2,6 +2,7 @@
 
 mod admin;
 mod bad_input;
+mod command_line;
 mod crash;
 mod overload;
 mod round_trip;
