@@ -17,11 +17,43 @@ use crate::CliError;
 #[derive(Debug, Serialize)]
 pub(super) struct PartitionDump {
     pub(super) path: String,
+    pub(super) state: PartitionState,
     pub(super) topic_id: Option<String>,
     pub(super) leader_epochs: Vec<EpochDump>,
     pub(super) segments: Vec<SegmentDump>,
     /// What is wrong outside the segments.
     pub(super) problems: Vec<String>,
+}
+
+/// What a broker does with the directory when it starts; the name says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum PartitionState {
+    /// Opens it.
+    Live,
+    /// Deletes it: its topic is gone.
+    ToBeDeleted,
+    /// Leaves it alone: it belongs to no partition of this broker.
+    Stray,
+}
+
+impl PartitionState {
+    fn of(path: &Path) -> Self {
+        match path.file_name().and_then(|name| name.to_str()) {
+            Some(name) if name.ends_with("-delete") => Self::ToBeDeleted,
+            Some(name) if name.ends_with("-stray") => Self::Stray,
+            _ => Self::Live,
+        }
+    }
+
+    /// How it is shown behind the path.
+    pub(super) const fn remark(self) -> &'static str {
+        match self {
+            Self::Live => "",
+            Self::ToBeDeleted => " (to be deleted)",
+            Self::Stray => " (stray)",
+        }
+    }
 }
 
 /// Where a leader epoch starts.
@@ -35,6 +67,7 @@ impl PartitionDump {
     pub(super) fn read(path: &Path, detail: Detail) -> Result<Self, CliError> {
         let mut dump = Self {
             path: path.display().to_string(),
+            state: PartitionState::of(path),
             topic_id: None,
             leader_epochs: Vec::new(),
             segments: Vec::new(),

@@ -119,3 +119,10 @@ fn what_is_no_directory_is_a_usage_error() {
     let empty = tempfile::tempdir().unwrap();
     assert!(problems(empty.path())[0].contains("meta.properties is missing"));
 }
+
+#[test]
+fn what_is_about_to_be_deleted_is_told_apart() {
+    let (root, partition) = data_directory();
+    fs::rename(&partition, root.path().join("orders-0.14e88db2b7c545e4a8c6b4597412186d-delete")).unwrap();
+    assert!(dump(root.path(), ALL).unwrap().text().contains("-delete (to be deleted): topic id"));
+}

@@ -44,7 +44,8 @@ fn partition(partition: &PartitionDump) -> Vec<String> {
     let rows = partition.segments.iter().map(segment_row);
     let header = ["SEGMENT", "BYTES", "BATCHES", "RECORDS", "NEXT OFFSET", "MAX TIMESTAMP", "INDEX", "TIME INDEX"];
     let segments = if partition.segments.is_empty() { "no segment yet".to_owned() } else { table(&header, rows) };
-    let mut parts = vec![format!("{}: topic id {id}, leader epochs: {epochs}\n{segments}", partition.path)];
+    let (path, remark) = (&partition.path, partition.state.remark());
+    let mut parts = vec![format!("{path}{remark}: topic id {id}, leader epochs: {epochs}\n{segments}")];
     parts.extend(problems(&partition.problems));
     parts.extend(partition.segments.iter().flat_map(segment_details));
     parts
