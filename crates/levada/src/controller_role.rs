@@ -24,19 +24,14 @@ impl ControllerRole {
         Ok(Self { options: ControllerOptions::load(loader)? })
     }
 
-    /// Where its internal services are reached within this process.
-    pub(crate) fn address(&self) -> Result<Address, OptionsError> {
-        let listener = &self.options.listener;
-        listener.parse().map_err(|error| OptionsError::invalid("internal.listener", format!("{error}")))
-    }
-
-    /// Starts the controller as a part of `process`; resolves once it can be asked.
-    pub(crate) async fn start(self, process: &mut Process) -> Result<(), Option<Failure>> {
+    /// Starts the controller as a part of `process`; gives the address of its internal services once they can be asked.
+    pub(crate) async fn start(self, process: &mut Process) -> Result<Address, Option<Failure>> {
         let ready = process.readiness.part("controller");
         let stop = CancellationToken::new();
         let starting = levada_controller::start(self.options, process.network.clone(), ready, stop.clone());
         let running = process.started(&stop, async { Ok(starting.await?) }).await?;
+        let address = running.address().clone();
         process.part("controller", DRAIN, stop, async { Ok(running.stopped().await?) });
-        Ok(())
+        Ok(address)
     }
 }

@@ -78,8 +78,8 @@ async fn serve(mut process: Process, controller: ControllerRole, broker: BrokerR
 async fn start(process: &mut Process, controller: ControllerRole, broker: BrokerRole) -> Result<(), Option<Failure>> {
     let bound = broker.bind().await?;
     let (kafka, grpc) = (bound.kafka, bound.grpc);
-    let controllers = Controllers::new(process.network.clone(), vec![controller.address().map_err(Failure::from)?]);
-    controller.start(process).await?;
+    let controller = controller.start(process).await?;
+    let controllers = Controllers::new(process.network.clone(), vec![controller]);
     broker.start(process, bound, controllers, Address::memory(BROKER)).await?;
     println!("ready kafka={kafka} grpc={grpc} http={}", process.http);
     Ok(())

@@ -27,10 +27,9 @@ pub(crate) fn run_controller(arguments: &OptionArguments) -> Result<(), Failure>
     let mut given = Given::read([], &[], arguments)?;
     let controller = ControllerRole::load(given.loader())?;
     given.run("controller", async |mut process: Process| {
-        let started = controller.start(&mut process).await;
-        if started.is_ok() {
-            println!("ready http={}", process.http);
-        }
+        let started = controller.start(&mut process).await.map(|internal| {
+            println!("ready internal={internal} http={}", process.http);
+        });
         process.until_stopped(started).await
     })
 }
