@@ -45,6 +45,9 @@ struct View<E> {
     len: AtomicUsize,
     /// Entries of the tail that are in the file as well. The writer's.
     written: AtomicUsize,
+    /// The first entry of each page of the file, once somebody has searched it: 8 or 12 bytes per MiB of records or so
+    /// save a handful of reads per lookup.
+    pages: OnceLock<Vec<E>>,
 }
 
 impl<E: IndexEntry> View<E> {
@@ -54,7 +57,32 @@ impl<E: IndexEntry> View<E> {
             tail: (0..capacity).map(|_| OnceLock::new()).collect(),
             len: AtomicUsize::new(0),
             written: AtomicUsize::new(0),
+            pages: OnceLock::new(),
         }
+    }
+
+    /// The view that follows when the whole tail is in the file.
+    fn spilled(&self, capacity: usize) -> Self {
+        let next = Self::new(self.stored + self.len(), capacity);
+        if let Some(pages) = self.pages.get() {
+            let starts = self.entries().enumerate().filter(|(i, _)| (self.stored + i).is_multiple_of(per_page::<E>()));
+            let pages = pages.iter().copied().chain(starts.map(|(_, entry)| entry)).collect();
+            next.pages.get_or_init(|| pages);
+        }
+        next
+    }
+
+    /// The first entry of each page of the file. Stops where the file is not what it should be.
+    fn pages(&self, file: &OpenFile) -> io::Result<&[E]> {
+        if let Some(pages) = self.pages.get() {
+            return Ok(pages);
+        }
+        let mut pages = Vec::new();
+        for page in 0..self.stored.div_ceil(per_page::<E>()) {
+            let Some(entry) = read_entry(file, page * per_page::<E>())? else { break };
+            pages.push(entry);
+        }
+        Ok(self.pages.get_or_init(|| pages))
     }
 
     fn len(&self) -> usize {
@@ -170,7 +198,7 @@ impl<E: IndexEntry> SparseIndex<E> {
             return Ok(None);
         }
         let Some(file) = self.existing(at)? else { return Ok(None) };
-        search_file(&file, view.stored, &holds)
+        search_file(&file, &view, &holds)
     }
 
     /// Adds an entry. If the file takes no more (a full disk), the entries stay in memory: the index is whole either
@@ -182,7 +210,7 @@ impl<E: IndexEntry> SparseIndex<E> {
         }
         let spilled = self.write(at, &view);
         let next = if spilled.is_ok() {
-            View::new(view.stored + view.len(), TAIL_ENTRIES)
+            view.spilled(TAIL_ENTRIES)
         } else {
             let larger = View::new(view.stored, (view.tail.len() * 2).max(TAIL_ENTRIES));
             for entry in view.entries() {
@@ -221,7 +249,7 @@ impl<E: IndexEntry> SparseIndex<E> {
     pub(crate) fn finish(&self, at: IndexFile<'_>) -> io::Result<()> {
         let Some(view) = self.view.load_full() else { return Ok(()) };
         self.write(at, &view)?;
-        self.view.store(Some(Arc::new(View::new(view.stored + view.len(), 0))));
+        self.view.store(Some(Arc::new(view.spilled(0))));
         Ok(())
     }
 
@@ -252,7 +280,7 @@ impl<E: IndexEntry> SparseIndex<E> {
         let mut previous: Option<E> = None;
         let mut count = 0;
         let mut page = [0; SEARCH_BYTES];
-        let per_page = SEARCH_BYTES / E::SIZE;
+        let per_page = per_page::<E>();
         loop {
             let filled = file.read_up_to(&mut page[..per_page * E::SIZE], (count * E::SIZE) as u64)?;
             let before = count;
@@ -283,13 +311,15 @@ fn read_entry<E: IndexEntry>(file: &OpenFile, index: usize) -> io::Result<Option
     Ok(E::decode(&bytes[..filled]))
 }
 
+/// Entries in a page of the file.
+const fn per_page<E: IndexEntry>() -> usize {
+    SEARCH_BYTES / E::SIZE
+}
+
 /// Finds the page by the first entries of pages, then looks within it.
-fn search_file<E: IndexEntry>(file: &OpenFile, stored: usize, holds: &impl Fn(&E) -> bool) -> io::Result<Option<E>> {
-    let per_page = SEARCH_BYTES / E::SIZE;
-    let pages = partition_point(stored.div_ceil(per_page), |page| {
-        Ok(read_entry::<E>(file, page * per_page)?.is_some_and(|entry| holds(&entry)))
-    })?;
-    let Some(page) = pages.checked_sub(1) else { return Ok(None) };
+fn search_file<E: IndexEntry>(file: &OpenFile, view: &View<E>, holds: &impl Fn(&E) -> bool) -> io::Result<Option<E>> {
+    let (stored, per_page) = (view.stored, per_page::<E>());
+    let Some(page) = view.pages(file)?.partition_point(holds).checked_sub(1) else { return Ok(None) };
     let first = page * per_page;
     let count = per_page.min(stored - first);
     let mut bytes = [0; SEARCH_BYTES];

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use levada_records::{BatchHeader, Batches, RecordBatch};
+use levada_records::{BatchHeader, Batches, RecordBuffer};
 use levada_types::{LeaderEpoch, Offset};
 use tracing::error;
 
@@ -35,8 +35,11 @@ impl LogWriter {
         }
         // Each entry is replaced: at once by an error or a duplicate, or when its batch is written.
         let mut outcomes: Vec<Outcome> = batches.iter().map(|_| Err(AppendError::Closed)).collect();
+        // For this call alone: it takes no memory unless a batch is compressed, and then too much to keep per log.
+        let mut buffer = RecordBuffer::new();
         for (index, batch) in batches.iter().enumerate() {
-            let staged = self.stage(&batch.records, index, leader_epoch, origin, now_ms, &mut outcomes);
+            let staged = check(&batch.records, origin, &self.config, &mut buffer, now_ms)
+                .and_then(|checked| self.stage(checked, index, leader_epoch, origin, now_ms, &mut outcomes));
             if let Some(outcome) = staged.transpose() {
                 outcomes[index] = outcome;
             }
@@ -45,17 +48,16 @@ impl LogWriter {
         outcomes
     }
 
-    /// Checks a batch and stages it; `Some` if it is a duplicate.
+    /// Stages a batch; `Some` if it is a duplicate.
     fn stage(
         &mut self,
-        records: &Bytes,
+        checked: CheckedBatch,
         index: usize,
         leader_epoch: LeaderEpoch,
         origin: Origin,
         now_ms: i64,
         outcomes: &mut [Outcome],
     ) -> Result<Option<AppendInfo>, AppendError> {
-        let checked = check(records, origin, &self.config, &mut self.buffer, now_ms)?;
         if checked.bytes.len() as u64 > self.config.segment_bytes {
             return Err(AppendError::LargerThanSegment { size: checked.bytes.len(), limit: self.config.segment_bytes });
         }
@@ -314,6 +316,7 @@ impl LogWriter {
     ) -> Result<(), AppendError> {
         // Everything is checked before anything is staged.
         let mut checked = Vec::new();
+        let mut buffer = RecordBuffer::new();
         let mut expected = self.active.end_offset();
         for batch in Batches::new(records) {
             let batch = batch?;
@@ -323,7 +326,8 @@ impl LogWriter {
                 return Err(AppendError::UnexpectedOffset { expected, found: header.base_offset });
             }
             expected = header.next_offset();
-            checked.push((header, records.slice_ref(batch.bytes()), self.marker_of(&batch)?));
+            let marker = if header.is_control() { read_marker(&batch, &mut buffer)? } else { None };
+            checked.push((header, records.slice_ref(batch.bytes()), marker));
         }
         for (header, bytes, marker) in checked {
             outcomes.push(Err(AppendError::Closed));
@@ -333,10 +337,6 @@ impl LogWriter {
             self.push_staged(staged, now_ms);
         }
         Ok(())
-    }
-
-    fn marker_of(&mut self, batch: &RecordBatch<'_>) -> Result<Option<levada_records::EndTxnMarker>, AppendError> {
-        if batch.header().is_control() { read_marker(batch, &mut self.buffer) } else { Ok(None) }
     }
 
     /// Gives up what is staged.

@@ -197,5 +197,6 @@ fn read_segment(
     if to <= start {
         return Ok(Found::Nothing);
     }
+    segment.note_read(to, next_offset);
     Ok(Found::Batches(Slice::of_file(file, start, (to - start) as usize), next_offset))
 }

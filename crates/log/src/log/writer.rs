@@ -30,7 +30,6 @@ pub struct LogWriter {
     /// Whether a write failed and could not be taken back.
     pub(super) failed: bool,
     pub(super) staged: Vec<StagedBatch>,
-    pub(super) buffer: RecordBuffer,
 }
 
 pub(super) use super::stage::Staged as StagedBatch;
@@ -93,7 +92,6 @@ impl LogWriter {
             unflushed_since_ms: None,
             failed: false,
             staged: Vec::new(),
-            buffer: RecordBuffer::new(),
         };
         writer.publish_transactions();
         writer

@@ -27,6 +27,8 @@ pub(crate) struct Segment {
     /// How far the log goes.
     end: SharedPosition,
     times: Times,
+    /// Where a read ended, which is where the next one of a sequential reader begins.
+    hint: SharedPosition,
     /// Whether there may be a transaction index. Without one a read of committed records touches no file for it.
     has_transaction_index: AtomicBool,
     /// Whether its files bear the suffix of those about to be removed.
@@ -44,6 +46,7 @@ impl Segment {
             time_index: SparseIndex::lazy(),
             end: SharedPosition::new(end),
             times: Times::unknown(),
+            hint: SharedPosition::new(Position { bytes: 0, relative_offset: 0 }),
             has_transaction_index: AtomicBool::new(false),
             deleted: AtomicBool::new(false),
         }
@@ -161,6 +164,13 @@ impl Segment {
         offset: Offset,
         end: Position,
     ) -> Result<Option<(u64, BatchHeader)>, ScanError> {
+        let hint = self.hint.get();
+        if offset == self.base_offset + i64::from(hint.relative_offset)
+            && let Ok(Some((position, header))) = self.scan(file, hint.bytes, end.bytes).next()
+            && header.base_offset >= offset
+        {
+            return Ok(Some((position, header)));
+        }
         let from = self.position_before(file, offset, end).map_err(ScanError::Io)?;
         let mut scan = self.scan(file, from, end.bytes);
         while let Some((position, header)) = scan.next()? {
@@ -169,6 +179,13 @@ impl Segment {
             }
         }
         Ok(None)
+    }
+
+    /// Notes that what follows the batches before `position` begins there, and holds no offset below `offset`.
+    pub(crate) fn note_read(&self, position: u64, offset: Offset) {
+        if let Ok(bytes) = u32::try_from(position) {
+            self.hint.set(Position { bytes, relative_offset: self.relative(offset) });
+        }
     }
 
     /// Where the batches end that begin at `start`, fit into `max_bytes` and lie below `upper_bound`, with the offset

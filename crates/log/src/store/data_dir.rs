@@ -82,7 +82,7 @@ fn take_it(
     new_id: &mut dyn FnMut() -> DirectoryId,
 ) -> Result<Taken, TakeError> {
     let disk: &dyn Disk = &**pool.disk();
-    disk.create_dir_all(path)?;
+    create_durably(disk, path)?;
     let lock = disk.lock(&path.join(LOCK_FILE)).map_err(|error| match error.kind() {
         io::ErrorKind::WouldBlock => TakeError::Store(StoreError::Locked(path.to_path_buf())),
         _ => error.into(),
@@ -123,6 +123,21 @@ fn take_it(
         written: Mutex::new(HashMap::new()),
         _lock: lock,
     })
+}
+
+/// Creates a data directory with those above it, so that what is made durable in it is not lost with its own name.
+fn create_durably(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+    let absent = |dir: &&Path| disk.list(dir).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+    let created: Vec<_> = path.ancestors().filter(|dir| !dir.as_os_str().is_empty()).take_while(absent).collect();
+    disk.create_dir_all(path)?;
+    for dir in created {
+        match dir.parent() {
+            Some(parent) if parent.as_os_str().is_empty() => disk.sync_dir(Path::new("."))?,
+            Some(parent) => disk.sync_dir(parent)?,
+            None => {}
+        }
+    }
+    Ok(())
 }
 
 fn check_owner(
