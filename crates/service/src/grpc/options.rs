@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 /// RESOURCE_EXHAUSTED rather than queued.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GrpcOptions {
-    /// Connections that may be open; one more is closed at once.
+    /// Connections that may be open; one more is closed at once. Each may make the server hold up to 8 MiB before a
+    /// handler looks at it.
     #[serde(rename = "grpc.max.connections")]
     pub max_connections: usize,
     /// Handlers that may run at one time, over all connections. A stream counts until its handler has answered with
@@ -31,7 +32,7 @@ pub struct GrpcOptions {
 impl Default for GrpcOptions {
     fn default() -> Self {
         Self {
-            max_connections: 10_000,
+            max_connections: 1_000,
             max_concurrent_requests: 4096,
             max_concurrent_streams: 1024,
             request_timeout_ms: 60_000,

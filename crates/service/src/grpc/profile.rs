@@ -4,11 +4,18 @@ use tonic::transport::{Endpoint, Server};
 
 use crate::net::{KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT};
 
-/// Bytes that one bulk stream may have in flight.
-const BULK_STREAM_WINDOW: u32 = 16 << 20;
+/// Bytes of one bulk stream that may be on their way to a client, which asked for them.
+const BULK_CLIENT_STREAM_WINDOW: u32 = 16 << 20;
 
-/// Bytes that one bulk connection may have in flight over all its streams.
-const BULK_CONNECTION_WINDOW: u32 = 32 << 20;
+/// Bytes of one bulk connection that may be on their way to a client, over all its streams.
+const BULK_CLIENT_CONNECTION_WINDOW: u32 = 32 << 20;
+
+/// Bytes of one bulk stream that may be on their way to a server. A quarter of the client's, since every connection can
+/// make a server hold as much before a handler has looked at it; it costs no throughput that could be measured.
+const BULK_SERVER_STREAM_WINDOW: u32 = 4 << 20;
+
+/// Bytes of one bulk connection that may be on their way to a server, over all its streams.
+const BULK_SERVER_CONNECTION_WINDOW: u32 = 8 << 20;
 
 /// The largest HTTP/2 frame of a bulk connection. At the protocol's default of 16 KiB a message of 256 KiB or more
 /// costs about 1.7 times the CPU; beyond 1 MiB it gets slower again.
@@ -39,8 +46,8 @@ impl Profile {
             .keep_alive_while_idle(true);
         match self {
             Self::Bulk => endpoint
-                .initial_stream_window_size(BULK_STREAM_WINDOW)
-                .initial_connection_window_size(BULK_CONNECTION_WINDOW)
+                .initial_stream_window_size(BULK_CLIENT_STREAM_WINDOW)
+                .initial_connection_window_size(BULK_CLIENT_CONNECTION_WINDOW)
                 .max_frame_size(BULK_FRAME),
             Self::Control => endpoint
                 .initial_stream_window_size(CONTROL_STREAM_WINDOW)
@@ -55,8 +62,8 @@ impl Profile {
             .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT));
         match self {
             Self::Bulk => server
-                .initial_stream_window_size(BULK_STREAM_WINDOW)
-                .initial_connection_window_size(BULK_CONNECTION_WINDOW)
+                .initial_stream_window_size(BULK_SERVER_STREAM_WINDOW)
+                .initial_connection_window_size(BULK_SERVER_CONNECTION_WINDOW)
                 .max_frame_size(BULK_FRAME),
             Self::Control => server
                 .initial_stream_window_size(CONTROL_STREAM_WINDOW)
