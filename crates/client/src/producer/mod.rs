@@ -49,7 +49,9 @@ const HEADER_OVERHEAD: usize = 10;
 #[derive(Clone)]
 pub struct Producer {
     shared: Arc<Shared>,
-    stop: Arc<DropGuard>,
+    closed: CancellationToken,
+    /// Closes it with the last clone.
+    _last: Arc<DropGuard>,
 }
 
 impl Producer {
@@ -57,7 +59,7 @@ impl Producer {
         let shared = Arc::new(shared);
         let closed = CancellationToken::new();
         tokio::spawn(Sender::new(shared.clone()).run(closed.clone()));
-        Self { shared, stop: Arc::new(closed.drop_guard()) }
+        Self { shared, _last: Arc::new(closed.clone().drop_guard()), closed }
     }
 
     /// Hands a record over. Returns once it has room in `buffer.memory`, not when it is produced: await the
@@ -65,7 +67,8 @@ impl Producer {
     ///
     /// # Errors
     /// [`ClientError::RecordTooLarge`], [`ClientError::NoSuchPartition`], [`ClientError::TopicName`];
-    /// [`ClientError::TimedOut`] if there is no room within `max.block.ms`; what looking up the topic came to.
+    /// [`ClientError::TimedOut`] if there is no room within `max.block.ms`; [`ClientError::Closed`]; what looking up the
+    /// topic came to.
     pub async fn send(&self, record: ProducerRecord) -> Result<Delivery, ClientError> {
         let size = self.checked_size(&record)?;
         let topic = self.topic(&record.topic).await?;
@@ -81,6 +84,11 @@ impl Producer {
             size,
         };
         let (delivery, look) = lane.lock().append(Instant::now(), entry, Some(memory))?;
+        if self.closed.is_cancelled() {
+            // The sender may have gone before it could see this record.
+            lane.lock().fail(&ClientError::Closed);
+            return Err(ClientError::Closed);
+        }
         if look {
             self.shared.wake.notify_one();
         }
@@ -102,7 +110,7 @@ impl Producer {
     /// Flushes and ends the producer, for all of its clones.
     pub async fn close(self) {
         self.flush().await;
-        drop(self.stop);
+        self.closed.cancel();
     }
 
     fn checked_size(&self, record: &ProducerRecord) -> Result<usize, ClientError> {

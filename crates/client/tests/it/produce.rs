@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use levada_client::{Acks, Compression, NewTopic, ProducerRecord, StartAt};
+use levada_client::{Acks, ClientError, Compression, NewTopic, ProducerRecord, StartAt};
 use levada_records::BatchBuilder;
 use levada_types::{ErrorCode, key_partition};
 
@@ -113,6 +113,25 @@ async fn a_producer_outlives_a_restart_without_losing_or_doubling_anything() {
         values.push(String::from_utf8(record.value.unwrap().to_vec()).unwrap());
     }
     assert_eq!(values, (0..700).map(|n: u32| n.to_string()).collect::<Vec<_>>());
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_closed_producer_has_sent_everything_and_takes_nothing_more() {
+    let node = Node::start().await;
+    let client = node.client();
+    let producer = client.producer().linger(Duration::from_secs(3_600)).build().await.unwrap();
+    let clone = producer.clone();
+    let delivery = producer.send(ProducerRecord::to("t").partition(0).value("v")).await.unwrap();
+    producer.close().await;
+    assert_eq!(delivery.await.unwrap().offset, Some(0));
+    let refused = clone.send(ProducerRecord::to("t").value("v")).await.unwrap_err();
+    assert!(matches!(refused, ClientError::Closed), "{refused}");
+
+    let dropped = client.producer().linger(Duration::from_secs(3_600)).build().await.unwrap();
+    let lost = dropped.send(ProducerRecord::to("t").value("v")).await.unwrap();
+    drop(dropped);
+    assert!(matches!(lost.await, Err(ClientError::Closed)));
     node.stop().await;
 }
 
