@@ -71,7 +71,7 @@ mod tests {
         let there = listener.local_addr().unwrap().to_string();
         let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
         assert!(client(&[gone.clone(), there]).is_ok());
-        let error = client(&[gone.clone()]).unwrap_err().to_string();
+        let error = client(std::slice::from_ref(&gone)).unwrap_err().to_string();
         assert!(error.contains(&gone) && error.contains("is it running?"), "{error}");
         assert!(client(&["nonsense".to_owned()]).is_err());
     }
