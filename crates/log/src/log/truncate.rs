@@ -78,11 +78,19 @@ impl LogWriter {
         self.failed = true;
         let list = self.state.segments.load_full();
         let active = Arc::new(Segment::empty(Arc::clone(&self.state.dir), offset));
+        let create = || active.log_file_for_append().map(drop).map_err(|error| self.state.failure(error));
+        // The new file first, so that a crash in between leaves one or the other; unless they bear the same name.
+        let same_name = list.iter().any(|old| old.base_offset() == offset);
+        if !same_name {
+            create()?;
+        }
         self.state.segments.store(Arc::new(SegmentList::new(Vec::new(), Arc::clone(&active))));
         self.state.log_start.store(offset, Ordering::Release);
         let gone: Vec<_> = list.iter().rev().cloned().collect();
         self.bury(&gone, now_ms)?;
-        active.log_file_for_append().map_err(|error| self.state.failure(error))?;
+        if same_name {
+            create()?;
+        }
         self.sync_names()?;
         info!(partition = %self.state.dir.partition, start = offset, "emptied the log");
         self.active = active;

@@ -64,7 +64,9 @@ pub(crate) fn rebuild_producers(
 
 /// The producers in a snapshot; `None` if it is of no use.
 fn read_snapshot(state: &LogState, offset: Offset, end: Offset) -> Result<Option<Vec<ProducerEntry>>, ReadError> {
-    if offset > end {
+    // Behind the end it tells of batches that are gone. Before the first segment it is out of date, and batches that
+    // would bring it up to date are gone: to forget a producer is safe, to misremember it would refuse its next batch.
+    if offset > end || offset < state.segments.load().first().base_offset() {
         return Ok(None);
     }
     let path = FileKind::ProducerSnapshot.path(&state.dir.path, offset);

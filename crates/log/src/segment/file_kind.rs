@@ -26,9 +26,10 @@ pub enum FileKind {
 }
 
 impl FileKind {
-    /// All of them, the log last: a segment exists as long as its log does.
+    /// All of them, in the order in which they are taken away: the indexes can be built again while the log is there,
+    /// and the snapshot tells of what was before it, so it goes last.
     pub(crate) const ALL: [Self; 5] =
-        [Self::OffsetIndex, Self::TimeIndex, Self::TransactionIndex, Self::ProducerSnapshot, Self::Log];
+        [Self::OffsetIndex, Self::TimeIndex, Self::TransactionIndex, Self::Log, Self::ProducerSnapshot];
 
     const fn extension(self) -> &'static str {
         match self {
