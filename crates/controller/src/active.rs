@@ -148,6 +148,7 @@ impl Driver {
                 self.carry_out(effect).await;
             }
             self.tell();
+            self.raft.compact_if_large().await;
         }
         self.told.send_replace(ActiveState::default());
     }

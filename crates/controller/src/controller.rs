@@ -222,5 +222,6 @@ fn raft_options(id: u64, options: &ControllerOptions, address: &Address) -> Resu
         heartbeat: Duration::from_millis(options.quorum_heartbeat_ms),
         election_timeout: Duration::from_millis(options.election_timeout_ms),
         snapshot_entries: options.snapshot_entries,
+        snapshot_bytes: options.snapshot_bytes,
     })
 }

@@ -36,6 +36,9 @@ pub struct ControllerOptions {
     /// Entries of the metadata log after which a snapshot is written and what is before it dropped.
     #[serde(rename = "metadata.log.max.entries.between.snapshots")]
     pub snapshot_entries: u64,
+    /// Bytes of the metadata log after which the active controller does so, however few entries they are.
+    #[serde(rename = "metadata.log.max.record.bytes.between.snapshots")]
+    pub snapshot_bytes: u64,
     /// How often brokers show that they live, in milliseconds.
     #[serde(rename = "broker.heartbeat.interval.ms")]
     pub broker_heartbeat_ms: u64,
@@ -70,6 +73,8 @@ impl Default for ControllerOptions {
             quorum_heartbeat_ms: 100,
             election_timeout_ms: 300,
             snapshot_entries: 5_000,
+            // Kafka's default.
+            snapshot_bytes: 20 << 20,
             // Kafka's defaults.
             broker_heartbeat_ms: 2_000,
             broker_session_timeout_ms: 9_000,

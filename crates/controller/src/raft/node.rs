@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -45,6 +46,8 @@ pub(crate) struct RaftOptions {
     pub(crate) election_timeout: Duration,
     /// Entries after which a snapshot is written and the log before it dropped.
     pub(crate) snapshot_entries: u64,
+    /// Bytes of entries after which the leader does so before there are as many entries.
+    pub(crate) snapshot_bytes: u64,
 }
 
 /// Who leads, as far as this node knows.
@@ -73,6 +76,8 @@ pub(crate) struct RaftNode {
     id: u64,
     raft: Raft,
     service: QuorumService,
+    grown: Arc<AtomicU64>,
+    snapshot_bytes: u64,
 }
 
 impl RaftNode {
@@ -90,12 +95,14 @@ impl RaftNode {
         };
         let path = tree.path().to_owned();
         let store = LogStore::new(tree).map_err(|source| StorageError::File { path, source })?;
-        let machine = StateMachine::new(snapshots.clone(), feed);
+        let grown = Arc::new(AtomicU64::new(0));
+        let machine = StateMachine::new(snapshots.clone(), feed, Arc::clone(&grown));
         let config = Arc::new(config(options)?);
         let raft = Raft::new(options.id, config, QuorumNetwork::new(network), store, machine)
             .await
             .map_err(|error| StartError::Raft(error.to_string()))?;
-        let node = Self { id: options.id, service: QuorumService::new(raft.clone(), snapshots), raft };
+        let service = QuorumService::new(raft.clone(), snapshots);
+        let node = Self { id: options.id, service, raft, grown, snapshot_bytes: options.snapshot_bytes };
         node.begin(options).await?;
         Ok(node)
     }
@@ -166,6 +173,17 @@ impl RaftNode {
         self.raft.get_read_linearizer(ReadPolicy::LeaseRead).await.is_ok()
     }
 
+    /// Has a snapshot written, and the log before it dropped, if the log has grown large since the last one.
+    pub(crate) async fn compact_if_large(&self) {
+        if self.grown.load(Ordering::Relaxed) < self.snapshot_bytes {
+            return;
+        }
+        self.grown.store(0, Ordering::Relaxed);
+        if let Err(error) = self.raft.trigger().snapshot().await {
+            tracing::warn!(%error, "no snapshot of the metadata can be written; Raft has stopped");
+        }
+    }
+
     /// Why Raft has stopped by itself, if it has: its storage failed, or it met an entry that it does not know.
     pub(crate) fn failure(&self) -> Option<String> {
         self.raft.metrics().borrow_watched().running_state.as_ref().err().map(ToString::to_string)
@@ -207,6 +225,7 @@ mod tests {
             heartbeat: Duration::from_millis(100),
             election_timeout: Duration::from_millis(300),
             snapshot_entries: 100,
+            snapshot_bytes: 1 << 20,
         };
         let feed = Feed::new();
         let node = RaftNode::open(&options, Network::new(), feed.clone()).await.unwrap();

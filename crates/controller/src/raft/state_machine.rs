@@ -2,6 +2,8 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures::{Stream, StreamExt};
 use levada_metadata::{Applied, Image};
@@ -23,6 +25,8 @@ pub(crate) struct StateMachine {
     image: Image,
     applied: Option<RaftLogId>,
     membership: RaftStoredMembership,
+    /// Bytes of entries applied since the last snapshot was begun.
+    grown: Arc<AtomicU64>,
 }
 
 /// A snapshot to be written: the image as of one moment.
@@ -33,9 +37,11 @@ pub(crate) struct SnapshotBuilder {
 }
 
 impl StateMachine {
-    /// An empty one with its snapshots in `dir`, which publishes what it applies in `feed`.
-    pub(super) fn new(dir: PathBuf, feed: Feed) -> Self {
-        Self { dir, feed, image: Image::new(), applied: None, membership: RaftStoredMembership::default() }
+    /// An empty one with its snapshots in `dir`, which publishes what it applies in `feed` and counts its bytes in
+    /// `grown`.
+    pub(super) fn new(dir: PathBuf, feed: Feed, grown: Arc<AtomicU64>) -> Self {
+        let membership = RaftStoredMembership::default();
+        Self { dir, feed, image: Image::new(), applied: None, membership, grown }
     }
 
     /// Applies one entry to the image. An entry that this build does not know, or that does not fit, stops the node:
@@ -67,6 +73,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
                 EntryPayload::Blank => self.image.advance(offset),
                 EntryPayload::Normal(data) => {
                     outcome.applied = self.apply_entry(offset, &data)? == Applied::Applied;
+                    self.grown.fetch_add(data.0.len() as u64, Ordering::Relaxed);
                     published = Some((offset, data.0));
                 }
                 EntryPayload::Membership(membership) => {
@@ -85,6 +92,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     }
 
     async fn get_snapshot_builder(&mut self) -> SnapshotBuilder {
+        self.grown.store(0, Ordering::Relaxed);
         let meta = RaftSnapshotMeta { last_log_id: self.applied, last_membership: self.membership.clone() };
         SnapshotBuilder { dir: self.dir.clone(), meta, image: self.image.clone() }
     }

@@ -1,11 +1,19 @@
 //! What was answered is there after a restart, from the log alone and from a snapshot and what follows it.
 
+use std::path::Path;
+
 use levada_controller::{ControllerOptions, StartError, StorageError, start};
 use levada_service::http::Readiness;
 use levada_service::net::Network;
 use tokio_util::sync::CancellationToken;
 
 use crate::node::{Node, Watch, controllers, create, live_broker, options};
+
+/// One that was being written when the controller stopped is left under another name.
+fn complete_snapshots(dir: &Path) -> usize {
+    let files = std::fs::read_dir(dir.join("snapshots")).unwrap().map(|entry| entry.unwrap().path());
+    files.filter(|path| path.extension().is_some_and(|extension| extension == "snapshot")).count()
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_metadata_survives_restarts() {
@@ -46,8 +54,7 @@ async fn a_snapshot_takes_the_place_of_the_log_before_it() {
     }
     let before = node.running.image();
     node.stop().await;
-    let snapshots = std::fs::read_dir(dir.path().join("snapshots")).unwrap().count();
-    assert_eq!(snapshots, 1, "a snapshot was written, and only the newest is kept");
+    assert_eq!(complete_snapshots(dir.path()), 1, "a snapshot was written, and only the newest is kept");
 
     let node = Node::active(few(), &network).await;
     assert_eq!(node.running.image().state(), before.state());
@@ -56,6 +63,25 @@ async fn a_snapshot_takes_the_place_of_the_log_before_it() {
     let watcher = Watch::start(&to_controller);
     watcher.until(|image| image.topic_by_name("one-more").is_some()).await;
     assert_eq!(watcher.watch.image().state(), node.running.image().state());
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn few_large_entries_make_a_snapshot_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let network = Network::new();
+    let to_controller = controllers(&network, [1]);
+    let small = || ControllerOptions { snapshot_bytes: 50_000, ..options(1, dir.path()) };
+    let node = Node::active(small(), &network).await;
+    live_broker(&to_controller, 7).await;
+    for n in 0..20 {
+        create(&to_controller, &format!("topic-{n}"), 200).await;
+    }
+    let before = node.running.image();
+    node.stop().await;
+    assert_eq!(complete_snapshots(dir.path()), 1);
+    let node = Node::active(small(), &network).await;
+    assert_eq!(node.running.image().state(), before.state());
     node.stop().await;
 }
 
