@@ -12,11 +12,11 @@ use crate::disk::OpenFile;
 /// Whole record batches: a range of a segment file, or bytes in memory. Cheap to clone.
 ///
 /// The file stays open as long as the slice lives, so deleting the segment or the topic takes nothing away from it.
-/// Truncation (a follower that gives up a diverging tail) shortens the file in place: then a read of the lost part ends
+/// Truncation (a follower that gives up a diverging tail) shortens the file in place: a read of the lost part then ends
 /// early, with [`io::ErrorKind::UnexpectedEof`] here and with a short `sendfile` at a face, which has to close the
-/// connection since it has promised a length. Only bytes at or above the high watermark are ever truncated, so a
-/// consumer's slice is safe. Bytes behind a truncation are never overwritten in place under a pinned slice: the log
-/// goes on in the same file only at offsets that no reader was allowed to see.
+/// connection since it has promised a length; once the log has grown again, it finds the batches that took their
+/// place. Only bytes at or above the high watermark are ever truncated, so a slice that was read below it is safe; who
+/// reads above it checks the batches.
 #[derive(Clone)]
 pub struct Slice(Source);
 
