@@ -37,9 +37,12 @@ impl Options {
 /// Runs the lane.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Outcome {
     let mut report = Report::new("charts");
-    let Some(helm) = helm(workspace)? else {
-        report.not_run("charts", format!("no `helm`, and no `go` to build {HELM}"));
-        return report.finish();
+    let helm = match helm(workspace) {
+        Ok(helm) => helm,
+        Err(reason) => {
+            report.not_run("charts", reason.to_string());
+            return report.finish();
+        }
     };
     let chart = workspace.root().join("helm/levada");
     let golden = workspace.root().join("helm/golden");
@@ -104,19 +107,20 @@ fn profiles(directory: &Path) -> Outcome<Vec<PathBuf>> {
     Ok(profiles)
 }
 
-fn helm(workspace: &Workspace) -> Outcome<Option<PathBuf>> {
+/// Finds Helm, or builds it below `target/tools`.
+fn helm(workspace: &Workspace) -> Outcome<PathBuf> {
     if let Some(helm) = program::find("helm") {
-        return Ok(Some(helm));
+        return Ok(helm);
     }
     let tools = workspace.target().join("tools");
     let helm = tools.join("helm");
     if !helm.is_file() {
         if program::find("go").is_none() {
-            return Ok(None);
+            return Err(Failure::new(format!("no `helm` here, and no `go` to build {HELM}")));
         }
         Program::new("go").env("GOBIN", &tools).args(["install", HELM]).run()?;
     }
-    Ok(Some(helm))
+    Ok(helm)
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! `cargo xtask fuzz`: explores the fuzz targets with cargo-fuzz where a nightly toolchain has it, and replays the saved
 //! corpora on stable Rust elsewhere.
 
-use std::fs;
+use std::{env, ffi::OsString, fs, iter};
 
 use clap::Args;
 
 use crate::{
     failure::{Failure, Outcome},
-    program::Program,
+    program::{self, Program},
     report::Report,
     test::GATE_SEED,
     workspace::Workspace,
@@ -46,15 +46,17 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Outcome {
     };
     if targets.is_empty() {
         report.not_run("explore", "fuzz/fuzz_targets holds no target");
-    } else if let Err(reason) = cargo_fuzz(workspace) {
-        report.not_run("explore", reason.to_string());
-    } else {
-        for target in targets {
-            let limit = format!("-max_total_time={}", options.seconds);
-            report.step(&target, || {
-                workspace.cargo_nightly().args(["fuzz", "run", &target, "--", &limit, "-rss_limit_mb=2048"]).run()
-            });
+        return report.finish();
+    }
+    let explorer = match Explorer::install(workspace) {
+        Ok(explorer) => explorer,
+        Err(reason) => {
+            report.not_run("explore", reason.to_string());
+            return report.finish();
         }
+    };
+    for target in targets {
+        report.step(&target, || explorer.run(workspace, &target, options.seconds));
     }
     report.finish()
 }
@@ -76,18 +78,42 @@ fn targets(workspace: &Workspace) -> Outcome<Vec<String>> {
     Ok(targets)
 }
 
-/// Whether cargo-fuzz can run on a nightly toolchain here.
-fn cargo_fuzz(workspace: &Workspace) -> Outcome {
-    workspace.cargo_nightly().args(["fuzz", "--version"]).output().map(drop).map_err(|_| {
-        Failure::new(
-            "needs `rustup toolchain install nightly` and `cargo install cargo-fuzz`; the corpora were replayed",
-        )
-    })
+/// cargo-fuzz on a nightly toolchain.
+struct Explorer {
+    /// `PATH` with cargo-fuzz in it.
+    path: OsString,
 }
 
-impl Workspace {
-    fn cargo_nightly(&self) -> Program {
+impl Explorer {
+    /// Finds a nightly toolchain, and installs cargo-fuzz below `target/tools` if it is not there yet.
+    fn install(workspace: &Workspace) -> Outcome<Self> {
+        Program::new("rustup")
+            .args(["run", "nightly", "cargo", "--version"])
+            .output()
+            .map_err(|_| Failure::new("no nightly toolchain here: `rustup toolchain install nightly`"))?;
+        let tools = workspace.target().join("tools");
+        if program::find("cargo-fuzz").is_none() && !tools.join("bin/cargo-fuzz").is_file() {
+            workspace.cargo(&["install", "--quiet", "--locked", "cargo-fuzz", "--root"]).args([&tools]).run()?;
+        }
+        let path = env::var_os("PATH").unwrap_or_default();
+        let path = env::join_paths(iter::once(tools.join("bin")).chain(env::split_paths(&path)))
+            .map_err(|error| Failure::new(format!("PATH: {error}")))?;
+        Ok(Self { path })
+    }
+
+    /// Explores one target. What it finds worth keeping goes below `target`, so that the saved corpus changes only when
+    /// somebody means it; an input that fails is written to `fuzz/artifacts`, and belongs into the saved corpus.
+    fn run(&self, workspace: &Workspace, target: &str, seconds: u32) -> Outcome {
+        let found = workspace.target().join("fuzz-corpus").join(target);
+        fs::create_dir_all(&found).map_err(Failure::io(found.display()))?;
+        let limit = format!("-max_total_time={seconds}");
         // Cargo sets RUSTUP_TOOLCHAIN for what it starts, which would outrank `+nightly` of the rustup shim.
-        Program::new("rustup").directory(self.root()).args(["run", "nightly", "cargo"])
+        Program::new("rustup")
+            .directory(workspace.root())
+            .env("PATH", &self.path)
+            .args(["run", "nightly", "cargo", "fuzz", "run", target])
+            .args([&found, &workspace.root().join("fuzz/corpus").join(target)])
+            .args(["--", &limit, "-rss_limit_mb=2048", "-print_final_stats=1"])
+            .run()
     }
 }
