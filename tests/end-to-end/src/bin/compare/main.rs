@@ -8,6 +8,7 @@ mod kafka_server;
 mod measure;
 mod own;
 mod pairs;
+mod scale;
 mod server;
 
 use std::process::ExitCode;
@@ -31,6 +32,8 @@ struct Arguments {
 enum Subject {
     /// `levada bench produce`, `consume` and `latency` against a node of its own.
     Own,
+    /// 2,000 topics with 5 partitions: creation, restart, memory, descriptors.
+    Scale,
     /// Beside Apache Kafka, whose jars are in the directory `LEVADA_KAFKA_JARS`.
     Kafka,
 }
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = match arguments.subject {
         Subject::Own => own::run(arguments.pairs, arguments.megabytes),
+        Subject::Scale => scale::run(),
         Subject::Kafka => pairs::run(arguments.pairs, arguments.megabytes),
     };
     match outcome {
