@@ -9,7 +9,7 @@
 //!   changes the log, so appending takes no lock.
 //! - [`LogReader`] is what everybody else holds: cloneable, usable from any thread, never waits for the writer.
 //! - [`Slice`] is what a read returns: a range of a segment file, pinned, so that it outlives truncation and deletion.
-//! - [`format`] has the files' formats as plain functions, for tools; [`sim`] a disk that fails as tests tell it.
+//! - [`mod@format`] has the files' formats as plain functions, for tools; [`sim`] a disk that fails as tests tell it.
 //!
 //! Invariants:
 //! 1. Bytes below a log's end offset are whole, checked batches; a failed write leaves nothing behind.
