@@ -1,7 +1,7 @@
 //! `cargo xtask test`: the gate.
 //!
-//! Runs unprivileged and needs no network but cargo's. The binary is built first, because the end-to-end tests start it
-//! as a process and cargo builds no binary of one package for the tests of another.
+//! Runs unprivileged and needs no network but cargo's. The binary is built before any test runs, because the end-to-end
+//! tests start it as a process and cargo builds no binary of one package for the tests of another.
 
 use clap::Args;
 
@@ -31,7 +31,15 @@ impl Options {
 
 /// Runs the lane.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Outcome {
-    let levada = workspace.build_levada(false)?;
+    let levada = match &options.package {
+        Some(_) => workspace.build_levada(false)?,
+        None => {
+            // The package `levada` has integration tests, for which cargo builds its binary along with everything else.
+            // Built by itself it would have other features, and its dependencies would be compiled twice.
+            workspace.cargo(&["test", "--locked", "--workspace", "--no-run"]).run()?;
+            workspace.levada(false)
+        }
+    };
     let test = workspace.cargo(&["test", "--locked"]);
     let test = match &options.package {
         Some(package) => test.args(["--package", package]),

@@ -99,7 +99,12 @@ impl Workspace {
             build = build.args(["--release"]);
         }
         build.run()?;
-        Ok(self.target().join(if release { "release" } else { "debug" }).join("levada"))
+        Ok(self.levada(release))
+    }
+
+    /// Where cargo puts the `levada` binary.
+    pub(crate) fn levada(&self, release: bool) -> PathBuf {
+        self.target().join(if release { "release" } else { "debug" }).join("levada")
     }
 
     /// What `cargo metadata` says of the whole graph.
