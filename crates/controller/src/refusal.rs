@@ -36,6 +36,13 @@ pub(crate) fn of_submit(error: SubmitError, active: &Active) -> Status {
     }
 }
 
+/// The disk of the metadata log is full; nothing was done.
+pub(crate) fn no_room() -> Status {
+    Status::resource_exhausted(
+        "the disk of the metadata log is full; nothing was done: delete topics or records, or enlarge the disk",
+    )
+}
+
 /// A message cannot be read.
 pub(crate) fn malformed(error: &ConversionError) -> Status {
     match error.code() {

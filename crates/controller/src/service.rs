@@ -53,6 +53,9 @@ impl ControllerService for Service {
     async fn submit(&self, request: Request<pb::SubmitRequest>) -> Result<Response<pb::SubmitResponse>, Status> {
         let command = request.into_inner().command.ok_or_else(|| Status::invalid_argument("no command"))?;
         let command = Command::try_from(command).map_err(|error| refusal::malformed(&error))?;
+        if creates(&command) && !self.context.raft.has_room() {
+            return Err(refusal::no_room());
+        }
         let submitted = self.context.active.submit(command).await;
         let (response, offset) = submitted.map_err(|error| refusal::of_submit(error, &self.context.active))?;
         Ok(Response::new(pb::SubmitResponse { response: Some((&response).into()), offset: offset.0 }))
@@ -77,4 +80,13 @@ impl ControllerService for Service {
         tokio::spawn(session::serve(self.context.clone(), request.into_inner(), outbox, shutdown));
         Ok(Response::new(ReceiverStream::new(stream)))
     }
+}
+
+/// Whether a command needs room for something new. What brokers say of themselves, deletions and settings (a shorter
+/// retention frees space) go on while the disk is full.
+fn creates(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::CreateTopics { .. } | Command::CreatePartitions { .. } | Command::AllocateProducerIds { .. }
+    )
 }

@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 
 use super::log_sync::LogSync;
 use super::log_tree::LogTree;
+use super::reserve::Reserve;
 use super::types::{RaftEntry, RaftLogId, RaftVote, TypeConfig};
 
 /// Entries that are read at once for a follower that lags.
@@ -27,8 +28,8 @@ pub(super) struct LogStore {
 }
 
 impl LogStore {
-    pub(super) fn new(tree: LogTree) -> io::Result<Self> {
-        let sync = LogSync::start(tree.db(), tree.path())?;
+    pub(super) fn new(tree: LogTree, reserve: Arc<Reserve>) -> io::Result<Self> {
+        let sync = LogSync::start(tree.db(), reserve)?;
         Ok(Self { tree, sync: Arc::new(sync) })
     }
 

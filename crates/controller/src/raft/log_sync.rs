@@ -3,17 +3,15 @@
 //! sled 0.34 does not fsync on Linux when it flushes (it calls `sync_file_range`, which says nothing to the disk's cache), so
 //! its `db` file is synced here after each flush.
 
-use std::fs::File;
 use std::io;
-use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
+use super::reserve::Reserve;
+
 /// Runs when what was written before it was handed over is durable, or cannot become so.
 type Waiter = Box<dyn FnOnce(io::Result<()>) + Send>;
-
-/// sled's file in its directory.
-const DB_FILE: &str = "db";
 
 /// The thread that flushes and syncs. Dropping it waits for the thread, which first serves everybody who waits.
 pub(super) struct LogSync {
@@ -22,12 +20,11 @@ pub(super) struct LogSync {
 }
 
 impl LogSync {
-    pub(super) fn start(db: sled::Db, dir: &Path) -> io::Result<Self> {
-        let file = File::open(dir.join(DB_FILE))?;
+    pub(super) fn start(db: sled::Db, reserve: Arc<Reserve>) -> io::Result<Self> {
         let (waiters, received) = channel();
         let thread = std::thread::Builder::new()
             .name("metadata-log".to_owned())
-            .spawn(move || serve(&received, || flush(&db, &file)))?;
+            .spawn(move || serve(&received, || flush(&db, &reserve)))?;
         Ok(Self { waiters: Some(waiters), thread: Some(thread) })
     }
 
@@ -54,9 +51,11 @@ impl Drop for LogSync {
     }
 }
 
-fn flush(db: &sled::Db, file: &File) -> io::Result<()> {
+fn flush(db: &sled::Db, reserve: &Reserve) -> io::Result<()> {
     db.flush().map_err(io::Error::from)?;
-    file.sync_data()
+    reserve.file().sync_data()?;
+    reserve.fill();
+    Ok(())
 }
 
 /// One sync serves all who had come before it began. After a failed sync nothing can be said about any later one (the

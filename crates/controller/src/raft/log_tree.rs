@@ -3,6 +3,7 @@
 //! An entry is stored in parts, because sled moves values beyond an eighth of a segment into files of their own. Part n of
 //! entry i has the key (i, n), both big-endian, so that keys sort as entries do; part 0 begins with the number of parts.
 
+use std::fs::{self, File};
 use std::io;
 use std::ops::{Bound, RangeBounds};
 use std::path::{Path, PathBuf};
@@ -11,7 +12,8 @@ use levada_proto::internal as pb;
 use prost::Message;
 use sled::{Batch, Db, IVec, Tree};
 
-use super::types::{RaftEntry, RaftLogId, RaftVote, StorageError};
+use super::reserve::{DB_FILE, Reserve};
+use super::types::{RaftEntry, RaftLogId, RaftVote, StorageError, is_full, is_locked};
 use super::wire::{entry_from, entry_to, log_id_from, log_id_to, malformed, vote_from, vote_to};
 
 /// Memory that sled may keep pages in. The log is read once at the start and otherwise only by followers that lag.
@@ -43,7 +45,7 @@ pub(super) struct LogTree {
 impl LogTree {
     /// Opens or creates the database in `path` for the controller `node`. Blocks.
     pub(super) fn open(path: &Path, node: u64) -> Result<Self, StorageError> {
-        let failed = |source| StorageError::Open { path: path.to_owned(), source };
+        let failed = |source| StorageError::of_open(path, source);
         let db = open_patiently(path).map_err(failed)?;
         let log = db.open_tree("log").map_err(failed)?;
         let markers = db.open_tree("markers").map_err(failed)?;
@@ -193,6 +195,7 @@ impl LogTree {
     }
 }
 
+/// Opens the database. Waits for a former owner in this process to unlock it, and gives back the reserve if the disk is full.
 fn open_patiently(path: &Path) -> sled::Result<Db> {
     let config = sled::Config::new()
         .path(path)
@@ -200,20 +203,44 @@ fn open_patiently(path: &Path) -> sled::Result<Db> {
         .mode(sled::Mode::LowSpace)
         // LogSync flushes; a second flusher would only add noise.
         .flush_every_ms(None);
+    let mut release = false;
     let mut tries = 1;
     loop {
-        match config.open() {
+        match prepare(path, release).map_err(sled::Error::Io).and_then(|()| config.open()) {
             Err(sled::Error::Io(error)) if is_locked(&error) && tries < OPEN_TRIES => {
                 tries += 1;
                 std::thread::sleep(std::time::Duration::from_millis(OPEN_PAUSE_MS));
+            }
+            Err(sled::Error::Io(error)) if is_full(&error) && !release => {
+                tracing::warn!(path = %path.display(), "the disk of the metadata log is full; its reserve is given back to open it");
+                release = true;
             }
             opened => return opened,
         }
     }
 }
 
-fn is_locked(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::WouldBlock || error.to_string().contains("could not acquire lock")
+/// Makes a database that is there ready to be opened, under its lock.
+fn prepare(path: &Path, release: bool) -> io::Result<()> {
+    let file = match File::options().read(true).write(true).open(path.join(DB_FILE)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        opened => opened?,
+    };
+    file.try_lock().map_err(io::Error::from)?;
+    remove_torn_snapshots(path)?;
+    if release { Reserve::release(&file) } else { Ok(()) }
+}
+
+/// sled takes a snapshot that it has not finished, because the disk was full or the machine died, for the newest one, and
+/// the database for corrupt. It rebuilds what is missing from its log.
+fn remove_torn_snapshots(path: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(path)? {
+        let name = entry?.file_name();
+        if name.to_str().is_some_and(|name| name.starts_with("snap.") && name.ends_with(".generating")) {
+            fs::remove_file(path.join(name))?;
+        }
+    }
+    Ok(())
 }
 
 fn key(index: u64, part: u32) -> [u8; 12] {
@@ -292,6 +319,27 @@ mod tests {
         assert_eq!(indexes(&tree), [1, 2, 3]);
         assert_eq!(tree.vote().unwrap(), Some(vote));
         assert_eq!(tree.committed().unwrap(), Some(log_id(2)));
+    }
+
+    #[test]
+    fn a_snapshot_that_was_never_finished_does_not_count() {
+        let dir = tempfile::tempdir().unwrap();
+        for torn in [&b""[..], &[7; 100]] {
+            let tree = LogTree::open(dir.path(), 1).unwrap();
+            tree.db().flush().unwrap();
+            drop(tree);
+            fs::write(dir.path().join("snap.00000000FFFFFFFF.generating"), torn).unwrap();
+        }
+        assert!(LogTree::open(dir.path(), 1).is_ok());
+    }
+
+    #[test]
+    fn a_log_that_is_open_elsewhere_is_said_to_be() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = LogTree::open(dir.path(), 1).unwrap();
+        let error = LogTree::open(dir.path(), 1).err().unwrap();
+        assert!(matches!(error, StorageError::Locked { .. }), "{error}");
+        drop(open);
     }
 
     #[test]

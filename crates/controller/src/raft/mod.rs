@@ -5,6 +5,7 @@ mod log_sync;
 mod log_tree;
 mod network;
 mod node;
+mod reserve;
 mod service;
 mod snapshot_file;
 mod state_machine;

@@ -18,6 +18,7 @@ use openraft::{Config, ReadPolicy, ServerState, SnapshotPolicy};
 use super::log_store::LogStore;
 use super::log_tree::LogTree;
 use super::network::{MAX_MESSAGE_BYTES, QuorumNetwork};
+use super::reserve::Reserve;
 use super::service::QuorumService;
 use super::snapshot_file;
 use super::state_machine::StateMachine;
@@ -78,23 +79,28 @@ pub(crate) struct RaftNode {
     service: QuorumService,
     grown: Arc<AtomicU64>,
     snapshot_bytes: u64,
+    reserve: Arc<Reserve>,
 }
 
 impl RaftNode {
     /// Opens the log, restores the metadata into `feed` and takes part in the quorum.
     pub(crate) async fn open(options: &RaftOptions, network: Network, feed: Feed) -> Result<Self, StartError> {
         let snapshots = options.dir.join("snapshots");
-        let tree = {
+        let (tree, reserve) = {
             let (dir, snapshots, id) = (options.dir.clone(), snapshots.clone(), options.id);
             let opened = tokio::task::spawn_blocking(move || {
                 snapshot_file::clean(&snapshots)
                     .map_err(|source| StorageError::File { path: snapshots.clone(), source })?;
-                LogTree::open(&dir.join("log"), id)
+                let tree = LogTree::open(&dir.join("log"), id)?;
+                // At once, before others of this node fill what opening it has left.
+                let reserve = Reserve::of(tree.path())
+                    .map_err(|source| StorageError::File { path: tree.path().to_owned(), source })?;
+                Ok::<_, StorageError>((tree, Arc::new(reserve)))
             });
             opened.await.map_err(|error| StartError::Raft(error.to_string()))??
         };
         let path = tree.path().to_owned();
-        let store = LogStore::new(tree).map_err(|source| StorageError::File { path, source })?;
+        let store = LogStore::new(tree, Arc::clone(&reserve)).map_err(|source| StorageError::File { path, source })?;
         let grown = Arc::new(AtomicU64::new(0));
         let machine = StateMachine::new(snapshots.clone(), feed, Arc::clone(&grown));
         let config = Arc::new(config(options)?);
@@ -102,7 +108,7 @@ impl RaftNode {
             .await
             .map_err(|error| StartError::Raft(error.to_string()))?;
         let service = QuorumService::new(raft.clone(), snapshots);
-        let node = Self { id: options.id, service, raft, grown, snapshot_bytes: options.snapshot_bytes };
+        let node = Self { id: options.id, service, raft, grown, snapshot_bytes: options.snapshot_bytes, reserve };
         node.begin(options).await?;
         Ok(node)
     }
@@ -145,6 +151,11 @@ impl RaftNode {
                 _ => Written::Lost,
             }
         }
+    }
+
+    /// Whether the disk has room for commands that create anything.
+    pub(crate) fn has_room(&self) -> bool {
+        self.reserve.has_room()
     }
 
     /// Waits until leadership is not `known` any more, and says what it is then. `None` when Raft has stopped.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use openraft::impls::leader_id_adv::LeaderId;
@@ -62,10 +62,34 @@ pub(crate) struct QuorumNode {
 /// The controller's storage failed or holds what it cannot hold.
 #[derive(Debug, Error)]
 pub enum StorageError {
-    /// The store of the Raft log cannot be opened.
+    /// Somebody else has the Raft log open.
+    #[error("the metadata log in {path} is in use by another process; stop that one, or set another metadata.log.dir")]
+    Locked {
+        /// Its directory.
+        path: PathBuf,
+    },
+    /// There is no space to open the Raft log, nor is there a reserve any more.
     #[error(
-        "the metadata log in {path} cannot be opened: {source}; if it is corrupt, move the directory away and let this controller join anew under another node.id"
+        "the metadata log in {path} cannot be opened because its disk is full, and no reserve is left; enlarge the disk or remove files from it that are not this node's, then start again. The log is sound: leave it where it is"
     )]
+    Full {
+        /// Its directory.
+        path: PathBuf,
+        /// What the system said.
+        source: sled::Error,
+    },
+    /// The store of the Raft log is not as it was written.
+    #[error(
+        "the metadata log in {path} is corrupt: {source}; if other controllers hold the metadata, move the directory away and let this one join anew under another node.id, and restore it from a backup otherwise"
+    )]
+    Corrupt {
+        /// Its directory.
+        path: PathBuf,
+        /// What is wrong.
+        source: sled::Error,
+    },
+    /// The store of the Raft log cannot be opened for another reason.
+    #[error("the metadata log in {path} cannot be opened: {source}")]
     Open {
         /// Its directory.
         path: PathBuf,
@@ -100,4 +124,52 @@ pub enum StorageError {
         /// What is wrong.
         what: String,
     },
+}
+
+impl StorageError {
+    /// What it means that the database in `path` cannot be opened.
+    pub(super) fn of_open(path: &Path, source: sled::Error) -> Self {
+        let path = path.to_owned();
+        match &source {
+            sled::Error::Io(error) if is_locked(error) => Self::Locked { path },
+            sled::Error::Io(error) if is_full(error) => Self::Full { path, source },
+            sled::Error::Corruption { .. } | sled::Error::ReportableBug(_) => Self::Corrupt { path, source },
+            _ => Self::Open { path, source },
+        }
+    }
+}
+
+/// Whether a database is open elsewhere. sled says so in words alone.
+pub(super) fn is_locked(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::WouldBlock || error.to_string().contains("could not acquire lock")
+}
+
+/// Whether the disk, or what this user may have of it, is full.
+pub(super) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of_open(error: sled::Error) -> StorageError {
+        StorageError::of_open(Path::new("log"), error)
+    }
+
+    #[test]
+    fn only_corruption_advises_to_move_the_log_away() {
+        let full = of_open(sled::Error::Io(nix::errno::Errno::ENOSPC.into()));
+        assert!(matches!(full, StorageError::Full { .. }));
+        let quota = of_open(sled::Error::Io(nix::errno::Errno::EDQUOT.into()));
+        assert!(matches!(quota, StorageError::Full { .. }));
+        let denied = of_open(sled::Error::Io(nix::errno::Errno::EACCES.into()));
+        assert!(matches!(denied, StorageError::Open { .. }));
+        let corrupt = of_open(sled::Error::Corruption { at: None, bt: () });
+        assert!(matches!(corrupt, StorageError::Corrupt { .. }));
+        for other in [full, quota, denied] {
+            assert!(!other.to_string().contains("move the directory"), "{other}");
+        }
+        assert!(corrupt.to_string().contains("move the directory away"));
+    }
 }
