@@ -43,14 +43,11 @@ impl SnapshotFile {
     /// Writes `image` as a snapshot into `dir` and removes older ones.
     pub(super) fn write(dir: &Path, meta: &RaftSnapshotMeta, image: &Image) -> io::Result<Self> {
         let temporary = dir.join(format!("written.{TEMPORARY}"));
-        let mut file = BufWriter::new(File::create(&temporary)?);
-        write_frame(&mut file, &snapshot_meta_to(meta))?;
-        write_frame(&mut file, &header(image))?;
-        for chunk in chunks(image) {
-            write_frame(&mut file, &chunk)?;
+        if let Err(error) = write_all(&temporary, meta, image) {
+            // What a full disk took of it only takes space; the next attempt begins anew.
+            let _ = fs::remove_file(&temporary);
+            return Err(error);
         }
-        file.write_all(&[0; 8])?;
-        file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
         Self::keep(dir, &temporary, meta)
     }
 
@@ -85,6 +82,17 @@ impl SnapshotFile {
         };
         read_all(BufReader::new(File::open(&self.path)?)).map_err(damaged)
     }
+}
+
+fn write_all(path: &Path, meta: &RaftSnapshotMeta, image: &Image) -> io::Result<()> {
+    let mut file = BufWriter::new(File::create(path)?);
+    write_frame(&mut file, &snapshot_meta_to(meta))?;
+    write_frame(&mut file, &header(image))?;
+    for chunk in chunks(image) {
+        write_frame(&mut file, &chunk)?;
+    }
+    file.write_all(&[0; 8])?;
+    file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
 }
 
 /// A name for a snapshot that is being received; `number` tells concurrent ones apart.

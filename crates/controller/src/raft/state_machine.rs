@@ -2,8 +2,9 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use futures::{Stream, StreamExt};
 use levada_metadata::{Applied, Image};
@@ -14,9 +15,12 @@ use openraft::{EntryPayload, OptionalSend};
 
 use super::snapshot_file::SnapshotFile;
 use super::types::{
-    ApplyOutcome, EntryData, RaftLogId, RaftSnapshot, RaftSnapshotMeta, RaftStoredMembership, TypeConfig,
+    ApplyOutcome, EntryData, RaftLogId, RaftSnapshot, RaftSnapshotMeta, RaftStoredMembership, TypeConfig, is_full,
 };
 use crate::feed::Feed;
+
+/// The pause between tries to write a snapshot to a full disk.
+const FULL_PAUSE: Duration = Duration::from_secs(1);
 
 /// The metadata as this node has applied it.
 pub(crate) struct StateMachine {
@@ -27,6 +31,8 @@ pub(crate) struct StateMachine {
     membership: RaftStoredMembership,
     /// Bytes of entries applied since the last snapshot was begun.
     grown: Arc<AtomicU64>,
+    /// Gone with the state machine, so that nobody writes its snapshots after it.
+    alive: Arc<()>,
 }
 
 /// A snapshot to be written: the image as of one moment.
@@ -34,6 +40,7 @@ pub(crate) struct SnapshotBuilder {
     dir: PathBuf,
     meta: RaftSnapshotMeta,
     image: Image,
+    machine: Weak<()>,
 }
 
 impl StateMachine {
@@ -41,7 +48,7 @@ impl StateMachine {
     /// `grown`.
     pub(super) fn new(dir: PathBuf, feed: Feed, grown: Arc<AtomicU64>) -> Self {
         let membership = RaftStoredMembership::default();
-        Self { dir, feed, image: Image::new(), applied: None, membership, grown }
+        Self { dir, feed, image: Image::new(), applied: None, membership, grown, alive: Arc::new(()) }
     }
 
     /// Applies one entry to the image. An entry that this build does not know, or that does not fit, stops the node:
@@ -94,7 +101,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     async fn get_snapshot_builder(&mut self) -> SnapshotBuilder {
         self.grown.store(0, Ordering::Relaxed);
         let meta = RaftSnapshotMeta { last_log_id: self.applied, last_membership: self.membership.clone() };
-        SnapshotBuilder { dir: self.dir.clone(), meta, image: self.image.clone() }
+        SnapshotBuilder { dir: self.dir.clone(), meta, image: self.image.clone(), machine: Arc::downgrade(&self.alive) }
     }
 
     async fn install_snapshot(&mut self, meta: &RaftSnapshotMeta, snapshot: SnapshotFile) -> io::Result<()> {
@@ -126,14 +133,56 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
 impl RaftSnapshotBuilder<TypeConfig> for SnapshotBuilder {
     type SnapshotData = SnapshotFile;
 
+    /// An error here is fatal to openraft, so a full disk is waited out; until then the log is not cut.
     async fn build_snapshot(&mut self) -> io::Result<RaftSnapshot> {
-        let (dir, meta, image) = (self.dir.clone(), self.meta.clone(), self.image.clone());
-        let snapshot = blocking(move || SnapshotFile::write(&dir, &meta, &image)).await?;
-        Ok(RaftSnapshot { meta: self.meta.clone(), snapshot })
+        loop {
+            let (dir, meta, image) = (self.dir.clone(), self.meta.clone(), self.image.clone());
+            match blocking(move || SnapshotFile::write(&dir, &meta, &image)).await {
+                Ok(snapshot) => return Ok(RaftSnapshot { meta: self.meta.clone(), snapshot }),
+                Err(error) if is_full(&error) && self.machine.strong_count() > 0 => {
+                    tracing::warn!(dir = %self.dir.display(), "a metadata snapshot waits for space: the disk is full");
+                }
+                Err(error) => return Err(error),
+            }
+            tokio::time::sleep(FULL_PAUSE).await;
+            // The leader may have sent a newer one meanwhile, which an older one must not replace.
+            let dir = self.dir.clone();
+            if let Some((meta, snapshot)) = blocking(move || SnapshotFile::newest(&dir)).await?
+                && meta.last_log_id >= self.meta.last_log_id
+            {
+                return Ok(RaftSnapshot { meta, snapshot });
+            }
+        }
     }
 }
 
 /// Runs file work off the async workers.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_snapshot_waits_for_space_on_a_full_disk() {
+        let dir = tempfile::tempdir().unwrap();
+        // What is written there meets a full disk, until the failed attempt is cleared away.
+        std::os::unix::fs::symlink("/dev/full", dir.path().join("written.partial")).unwrap();
+        let mut machine = StateMachine::new(dir.path().to_owned(), Feed::new(), Arc::default());
+        let mut builder = machine.get_snapshot_builder().await;
+        let built = builder.build_snapshot().await.unwrap();
+        assert_eq!(built.snapshot.read().unwrap().0, built.meta);
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_a_node_that_has_stopped() {
+        let dir = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("/dev/full", dir.path().join("written.partial")).unwrap();
+        let mut machine = StateMachine::new(dir.path().to_owned(), Feed::new(), Arc::default());
+        let mut builder = machine.get_snapshot_builder().await;
+        drop(machine);
+        assert!(is_full(&builder.build_snapshot().await.err().unwrap()));
+    }
 }
