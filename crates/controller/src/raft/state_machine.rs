@@ -135,12 +135,16 @@ impl RaftSnapshotBuilder<TypeConfig> for SnapshotBuilder {
 
     /// An error here is fatal to openraft, so a full disk is waited out; until then the log is not cut.
     async fn build_snapshot(&mut self) -> io::Result<RaftSnapshot> {
+        let mut told = false;
         loop {
             let (dir, meta, image) = (self.dir.clone(), self.meta.clone(), self.image.clone());
             match blocking(move || SnapshotFile::write(&dir, &meta, &image)).await {
                 Ok(snapshot) => return Ok(RaftSnapshot { meta: self.meta.clone(), snapshot }),
                 Err(error) if is_full(&error) && self.machine.strong_count() > 0 => {
-                    tracing::warn!(dir = %self.dir.display(), "a metadata snapshot waits for space: the disk is full");
+                    if !told {
+                        tracing::warn!(dir = %self.dir.display(), "a metadata snapshot waits for space: the disk is full");
+                    }
+                    told = true;
                 }
                 Err(error) => return Err(error),
             }
