@@ -116,7 +116,10 @@ impl World {
     }
 
     fn is_down(&self) -> bool {
-        self.disk.has_crashed() || self.reader().directory_state() == DirectoryState::Offline
+        let crashed = self.disk.has_crashed();
+        let offline = self.reader().directory_state() == DirectoryState::Offline;
+        assert!(!offline || crashed || self.stop == Stop::IoError, "the directory went offline without an I/O error");
+        crashed || offline
     }
 
     /// Random operations, until they are done or nothing goes any more.
@@ -138,7 +141,8 @@ impl World {
                 }
                 _ => self.restart_cleanly(),
             };
-            if !done {
+            // What only tidies up, as a purge does, meets a stop without a word: it is not what it reports that counts.
+            if !done || self.is_down() {
                 return;
             }
             self.check();
