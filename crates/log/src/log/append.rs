@@ -68,8 +68,6 @@ impl LogWriter {
         header.partition_leader_epoch = leader_epoch.0;
         header.base_offset = self.next_offset();
         self.make_room(&header, bytes.len(), now_ms, outcomes)?;
-        // Making room may have failed to write what was staged before, which then never took its offsets.
-        header.base_offset = self.next_offset();
         let mut staged = Staged::new(header, bytes);
         (staged.marker, staged.log_append_time, staged.index) = (marker, log_append_time, index);
         self.push_staged(staged, now_ms);
@@ -106,7 +104,9 @@ impl LogWriter {
         self.staged.iter().map(|staged| u64::from(staged.size())).sum()
     }
 
-    /// Makes sure that the active segment can take a batch: writes what is staged and rolls, if it cannot.
+    /// Makes sure that the active segment can take a batch: writes what is staged and rolls, if it cannot. A batch whose
+    /// predecessors could not be written fails with them: its offset and its sequence follow theirs, and a segment that
+    /// is still empty would be closed by one of the same name.
     fn make_room(
         &mut self,
         header: &BatchHeader,
@@ -114,6 +114,8 @@ impl LogWriter {
         now_ms: i64,
         outcomes: &mut [Outcome],
     ) -> Result<(), AppendError> {
+        // A batch before it in the same call may have met a disk that failed.
+        self.check_open(now_ms)?;
         let used = self.active.size() + self.staged_bytes();
         if used == 0 && self.fits_relative(header.last_offset()) {
             return Ok(());
@@ -121,7 +123,9 @@ impl LogWriter {
         if !self.must_roll(used, size as u64, header.max_timestamp, header.last_offset(), now_ms)? {
             return Ok(());
         }
-        self.write_staged(now_ms, outcomes);
+        if let Some(error) = self.write_staged(now_ms, outcomes) {
+            return Err(error);
+        }
         // Segments follow each other without a gap, unless a compacting leader's gap is too wide for one.
         let end = self.active.end_offset();
         let near = header.last_offset() - end <= i64::from(i32::MAX);
@@ -146,12 +150,12 @@ impl LogWriter {
     }
 
     /// Writes what is staged, and says so in the outcomes. On failure nothing of it is left, neither in the file nor in
-    /// the producers' state, and a duplicate that was found among it fails with it.
-    fn write_staged(&mut self, now_ms: i64, outcomes: &mut [Outcome]) {
+    /// the producers' state, a duplicate that was found among it fails with it, and the error is returned.
+    fn write_staged(&mut self, now_ms: i64, outcomes: &mut [Outcome]) -> Option<AppendError> {
         let staged = std::mem::take(&mut self.staged);
-        let Some(first) = staged.first().map(|staged| staged.header.base_offset) else { return };
+        let first = staged.first()?.header.base_offset;
         let result = self.commit(&staged, now_ms);
-        match result {
+        match &result {
             Ok(()) => {
                 let log_start_offset = self.state.log_start_offset();
                 for batch in &staged {
@@ -180,6 +184,7 @@ impl LogWriter {
         // The room is used again.
         self.staged = staged;
         self.staged.clear();
+        result.err()
     }
 
     /// Writes these batches and takes them into the indexes, or undoes everything.

@@ -68,6 +68,30 @@ fn a_failed_write_fails_what_was_built_on_it() {
     assert_eq!(log.reader.size_bytes(), disk_size(&disk));
 }
 
+#[test]
+fn a_failed_write_fails_the_batch_that_it_was_to_make_room_for() {
+    let disk = SimDisk::new();
+    let store = open_store_on(Arc::new(disk.clone()), &[Path::new(ROOT)]);
+    let mut log = open_log(&store, &LogConfig { segment_bytes: 120, ..LogConfig::default() });
+    // The first operation creates the file, the second writes the first batch, as the second needs a segment of its own.
+    disk.fill_at(disk.operations() + 2);
+    let batches = [sequenced(1, 0, 0, 1), sequenced(1, 0, 1, 1)];
+    for result in append_all(&mut log.writer, &batches) {
+        assert!(matches!(result, Err(AppendError::DiskFull)), "{result:?}");
+    }
+    assert_eq!(log.reader.log_end_offset(), 0);
+    // Nothing was renamed from under the segment, and the producer goes on where it was.
+    for result in append_all(&mut log.writer, &batches) {
+        result.unwrap();
+    }
+    let written = read_all(&log.reader);
+    assert_eq!(written.len(), 2);
+    drop((log, store));
+    disk.restart_process();
+    let store = open_store_on(Arc::new(disk), &[Path::new(ROOT)]);
+    assert_eq!(read_all(&open_log(&store, &small_segments()).reader), written);
+}
+
 fn disk_size(disk: &SimDisk) -> u64 {
     use levada_log::Disk;
     disk.stat(&Path::new(ROOT).join("t-0/00000000000000000000.log")).unwrap().len
