@@ -1,6 +1,9 @@
 //! Levada and Kafka in alternated pairs.
 
-use std::time::{Duration, Instant};
+use std::{
+    io::Write as _,
+    time::{Duration, Instant},
+};
 
 use levada_end_to_end::Outcome;
 use levada_harness::Node;
@@ -81,10 +84,22 @@ fn resident(server: &impl Server) -> Outcome<f64> {
 }
 
 fn transfer(server: &impl Server, topic: &str, size: usize, bytes: u64) -> Outcome<(Moved, Moved)> {
+    warm_page_cache(bytes)?;
     let produced = produce(server, topic, size, bytes)?;
     let consumed = consume(server, topic, size)?;
     levada_end_to_end::Admin::connect(server.kafka()?)?.delete_topic(topic)?;
     Ok((produced, consumed))
+}
+
+/// Fills as much of the page cache as a run is going to fill, and gives it back. A machine that backs its memory lazily
+/// charges whoever touches a page first, and that would be either server by chance.
+fn warm_page_cache(bytes: u64) -> Outcome {
+    let chunk = vec![1; 1 << 20];
+    let mut file = tempfile::tempfile()?;
+    for _ in 0..bytes.div_ceil(chunk.len() as u64) {
+        file.write_all(&chunk)?;
+    }
+    Ok(())
 }
 
 /// The figures of both sides, pair by pair.
