@@ -74,9 +74,12 @@ impl LogWriter {
         if self.failed {
             return Err(LogError::Closed);
         }
-        self.lower_recovery_point(offset)?;
-        self.failed = true;
         let list = self.state.segments.load_full();
+        // Down to the segment that holds the offset: should a crash leave it beside the new one, recovery has to find
+        // that it reaches beyond the new one's start, and then the old log stays.
+        let holding = list.starting_at(offset).next().map_or(offset, |segment| segment.base_offset().min(offset));
+        self.lower_recovery_point(holding)?;
+        self.failed = true;
         let active = Arc::new(Segment::empty(Arc::clone(&self.state.dir), offset));
         let create = || active.log_file_for_append().map(drop).map_err(|error| self.state.failure(error));
         // The new file first, so that a crash in between leaves one or the other; unless they bear the same name.
