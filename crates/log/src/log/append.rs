@@ -200,8 +200,8 @@ impl LogWriter {
         self.account(staged);
         self.unflushed_since_ms.get_or_insert(now_ms);
         if self.config.flush_messages.is_some_and(|limit| self.unflushed() >= limit) {
-            // The records are in the log. If they cannot be made durable the directory goes offline, and the next
-            // append says so; these are answered like any others, as in Kafka.
+            // The records are in the log and readers may see them, so they are answered like any others; the directory
+            // goes offline, and the next append says so. Kafka is stricter here: it answers KAFKA_STORAGE_ERROR.
             if let Err(error) = self.flush(now_ms) {
                 error!(partition = %self.state.dir.partition, %error, "flushing after an append failed");
             }
