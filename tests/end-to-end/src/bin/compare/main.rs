@@ -7,6 +7,7 @@ mod figures;
 mod kafka_server;
 mod measure;
 mod own;
+mod page_cache;
 mod pairs;
 mod scale;
 mod server;

@@ -1,9 +1,6 @@
 //! Levada and Kafka in alternated pairs.
 
-use std::{
-    io::Write as _,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use levada_end_to_end::Outcome;
 use levada_harness::Node;
@@ -12,6 +9,7 @@ use crate::{
     figures::print_pair,
     kafka_server::KafkaServer,
     measure::{Latencies, Moved, consume, first_record, latency, produce},
+    page_cache::PageCache,
     server::Server,
 };
 
@@ -26,15 +24,16 @@ pub(crate) fn run(pairs: u32, megabytes: u64) -> Outcome {
     println!("| what | Levada | Kafka | ratio |");
     println!("|---|---|---|---|");
     let (levada, kafka) = start(pairs)?;
+    let mut pages = PageCache::new()?;
     let bytes = megabytes * 1_000_000;
     for (size, name) in RECORD_SIZES {
         // A small record costs a client more than a server; a smaller volume keeps a run within minutes.
         let bytes = if size < 1024 { bytes / 4 } else { bytes };
         let mut figures = Both::default();
-        // The first round warms both up: page cache, buffers, the JVM's compiler.
+        // The first round warms both up: buffers, the JVM's compiler.
         for round in 0..=pairs {
-            let one = transfer(&levada, &format!("t{size}-{round}"), size, bytes)?;
-            let other = transfer(&kafka, &format!("t{size}-{round}"), size, bytes)?;
+            let one = transfer(&levada, &mut pages, &format!("t{size}-{round}"), size, bytes)?;
+            let other = transfer(&kafka, &mut pages, &format!("t{size}-{round}"), size, bytes)?;
             if round > 0 {
                 figures.levada.push(one);
                 figures.kafka.push(other);
@@ -83,23 +82,18 @@ fn resident(server: &impl Server) -> Outcome<f64> {
     Ok(server.facts()?.resident_bytes as f64 / 1e6)
 }
 
-fn transfer(server: &impl Server, topic: &str, size: usize, bytes: u64) -> Outcome<(Moved, Moved)> {
-    warm_page_cache(bytes)?;
+fn transfer(
+    server: &impl Server,
+    pages: &mut PageCache,
+    topic: &str,
+    size: usize,
+    bytes: u64,
+) -> Outcome<(Moved, Moved)> {
+    pages.fill()?;
     let produced = produce(server, topic, size, bytes)?;
     let consumed = consume(server, topic, size)?;
     levada_end_to_end::Admin::connect(server.kafka()?)?.delete_topic(topic)?;
     Ok((produced, consumed))
-}
-
-/// Fills as much of the page cache as a run is going to fill, and gives it back. A machine that backs its memory lazily
-/// charges whoever touches a page first, and that would be either server by chance.
-fn warm_page_cache(bytes: u64) -> Outcome {
-    let chunk = vec![1; 1 << 20];
-    let mut file = tempfile::tempfile()?;
-    for _ in 0..bytes.div_ceil(chunk.len() as u64) {
-        file.write_all(&chunk)?;
-    }
-    Ok(())
 }
 
 /// The figures of both sides, pair by pair.
