@@ -79,8 +79,9 @@ impl Default for KafkaOptions {
             connections_max_idle_ms: 600_000,
             // Twenty times what the Java producer keeps in flight.
             connection_queued_max_requests: 100,
-            // Room for five requests in flight of ten batches of 1 MiB.
-            connection_queued_max_request_bytes: 64 << 20,
+            // Five requests in flight (the Java producer's most) of 1 MiB (its largest) and some room. A client that
+            // bounds nothing itself, as librdkafka does, fills whatever is allowed here.
+            connection_queued_max_request_bytes: 8 << 20,
             // Two of the largest requests and some room.
             queued_max_request_bytes: 256 << 20,
             queued_max_wait_ms: 30_000,
