@@ -8,7 +8,9 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
-use nix::fcntl::{FallocateFlags, Flock, FlockArg, fallocate};
+use nix::errno::Errno;
+use nix::fcntl::{FallocateFlags, FcntlArg, fallocate, fcntl};
+use nix::libc;
 use nix::sys::statvfs::statvfs;
 use nix::sys::uio::pwritev;
 use nix::unistd::{fdatasync, syncfs};
@@ -105,8 +107,21 @@ impl Disk for RealDisk {
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Any + Send + Sync>> {
         let file = OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
-        let guard = Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| io::Error::from(errno))?;
-        Ok(Box::new(guard))
+        // A record lock over the whole file, the kind that Java takes: `flock` would not meet Kafka's. It belongs to
+        // the open file, so a second store of this process is refused as well.
+        let whole = libc::flock {
+            l_type: libc::F_WRLCK as libc::c_short,
+            l_whence: libc::SEEK_SET as libc::c_short,
+            l_start: 0,
+            l_len: 0,
+            l_pid: 0,
+        };
+        fcntl(&file, FcntlArg::F_OFD_SETLK(&whole)).map_err(|errno| match errno {
+            // POSIX leaves the choice between the two.
+            Errno::EACCES | Errno::EAGAIN => io::ErrorKind::WouldBlock.into(),
+            errno => io::Error::from(errno),
+        })?;
+        Ok(Box::new(file))
     }
 }
 

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use levada_log::{DirectoryState, LogConfig, LogStore, OpenError, RealDisk, StoreError};
 use levada_types::{BrokerId, ClusterId, DirectoryId, TopicIdPartition};
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
 use uuid::Uuid;
 
 use crate::support::*;
@@ -31,6 +33,26 @@ fn a_directory_has_one_owner_and_keeps_its_identity() {
     foreign.node_id = BrokerId(2);
     let refused = LogStore::open(foreign, Arc::new(RealDisk), &mut new_id);
     assert!(matches!(refused, Err(StoreError::ForeignDirectory { key: "node.id", .. })));
+}
+
+#[test]
+fn a_directory_that_kafka_has_locked_is_in_use() {
+    let dir = tempfile::tempdir().unwrap();
+    let lock = fs::File::create(dir.path().join(".lock")).unwrap();
+    // What Java's `FileChannel.tryLock` does.
+    let whole = libc::flock {
+        l_type: libc::F_WRLCK as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    };
+    fcntl(&lock, FcntlArg::F_SETLK(&whole)).unwrap();
+    let mut new_id = || DirectoryId(Uuid::from_u128(1));
+    let taken = LogStore::open(options(&[dir.path()]), Arc::new(RealDisk), &mut new_id);
+    assert!(matches!(taken, Err(StoreError::Locked(_))), "{taken:?}");
+    drop(lock);
+    open_store(dir.path());
 }
 
 #[test]
