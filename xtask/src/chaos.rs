@@ -1,4 +1,5 @@
-//! `cargo xtask chaos`: a node is killed, restarted and frozen at random under load, and the clients' history is checked.
+//! `cargo xtask chaos`: a node is killed, restarted and frozen under load, as a seed decides, and what the clients saw is
+//! checked.
 
 use clap::Args;
 
@@ -10,6 +11,9 @@ pub(crate) struct Options {
     /// How long to go on.
     #[arg(long, default_value_t = 5)]
     minutes: u32,
+    /// How many faults, in place of a time: what replays a run.
+    #[arg(long, conflicts_with = "minutes")]
+    faults: Option<u32>,
     /// The seed of the faults; without it one is drawn and printed.
     #[arg(long)]
     seed: Option<u64>,
@@ -18,10 +22,13 @@ pub(crate) struct Options {
 /// Runs the lane.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Outcome {
     let levada = workspace.build_levada(true)?;
-    let minutes = options.minutes.to_string();
+    let length = match options.faults {
+        Some(faults) => ["--faults".to_owned(), faults.to_string()],
+        None => ["--minutes".to_owned(), options.minutes.to_string()],
+    };
     let chaos = workspace
         .cargo(&["run", "--locked", "--release", "--package", "levada-end-to-end", "--bin", "chaos", "--"])
-        .args(["--minutes", &minutes])
+        .args(length)
         .env("LEVADA_BIN", levada);
     match options.seed {
         Some(seed) => chaos.args(["--seed", &seed.to_string()]),

@@ -1,10 +1,13 @@
 //! End-to-end tests: real processes, real sockets, real clients.
 //!
 //! The library is what the tests and the programs of the lanes (`chaos`, `compare`, `conformance`) share: a librdkafka
-//! client that notes what was acknowledged, one that reads partitions by assignment, and checks over what they saw.
+//! client that notes what was acknowledged, one that reads partitions by assignment, one that follows a topic through
+//! faults, and checks over what they saw.
 
 mod admin;
 mod check;
+mod followed;
+mod follower;
 mod history;
 mod outcome;
 mod reader;
@@ -13,6 +16,8 @@ mod seeded;
 
 pub use admin::Admin;
 pub use check::{check_acknowledged, check_corpus, check_seek_by_offset, check_seek_by_time};
+pub use followed::Followed;
+pub use follower::Follower;
 pub use history::{Acknowledged, History, RECORD_NUMBER_HEADER};
 pub use outcome::{Outcome, fail};
 pub use reader::{PartitionRange, Reader, Seen};

@@ -118,17 +118,33 @@ impl Reader {
         }
     }
 
-    fn assign(&self, positions: impl IntoIterator<Item = (i32, i64)>) -> Outcome {
+    /// Reads these partitions from these offsets on.
+    pub(crate) fn assign(&self, positions: impl IntoIterator<Item = (i32, i64)>) -> Outcome {
+        Ok(self.consumer.assign(&self.list(positions)?)?)
+    }
+
+    /// Goes on from these offsets of what is assigned already; whatever was fetched and not taken is forgotten.
+    pub(crate) fn seek(&self, positions: impl IntoIterator<Item = (i32, i64)>) -> Outcome {
+        let answer = self.consumer.seek_partitions(self.list(positions)?, STALL_LIMIT)?;
+        answer.elements().iter().try_for_each(|element| Ok(element.error()?))
+    }
+
+    fn list(&self, positions: impl IntoIterator<Item = (i32, i64)>) -> Outcome<TopicPartitionList> {
         let mut list = TopicPartitionList::new();
         for (partition, offset) in positions {
             list.add_partition_offset(&self.topic, partition, Offset::Offset(offset))?;
         }
-        Ok(self.consumer.assign(&list)?)
+        Ok(list)
+    }
+
+    /// The next record of what is assigned, if one comes within `limit`. An error of librdkafka is a `KafkaError`.
+    pub(crate) fn poll(&self, limit: Duration) -> Outcome<Option<Seen>> {
+        self.consumer.poll(limit).map(|message| seen(&message?)).transpose()
     }
 
     fn next(&self) -> Outcome<Seen> {
-        match self.consumer.poll(STALL_LIMIT) {
-            Some(message) => seen(&message?),
+        match self.poll(STALL_LIMIT)? {
+            Some(seen) => Ok(seen),
             None => fail(format!("no record of {} came within {STALL_LIMIT:?}", self.topic)),
         }
     }

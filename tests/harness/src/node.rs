@@ -35,6 +35,8 @@ pub struct Node {
     home: TempDir,
     addresses: Option<ReadyLine>,
     process: Option<Child>,
+    /// Where the first line of a process that was launched and not awaited yet will come.
+    launched: Option<mpsc::Receiver<String>>,
 }
 
 impl Node {
@@ -46,13 +48,19 @@ impl Node {
     /// Starts a node and waits until it serves.
     pub fn start_with(options: NodeOptions) -> Result<Self, NodeError> {
         let home = tempfile::Builder::new().prefix("levada-").tempdir()?;
-        let mut node = Self { options, home, addresses: None, process: None };
+        let mut node = Self { options, home, addresses: None, process: None, launched: None };
         node.start_again()?;
         Ok(node)
     }
 
     /// Starts the node again after it stopped, on the same data and the same ports, and waits until it serves.
     pub fn start_again(&mut self) -> Result<(), NodeError> {
+        self.launch()?;
+        self.wait_until_ready()
+    }
+
+    /// Starts the process and does not wait: the node may still be recovering, and can be killed while it does.
+    pub fn launch(&mut self) -> Result<(), NodeError> {
         if self.process.is_some() {
             return Err(NodeError::WrongState("running already"));
         }
@@ -65,9 +73,25 @@ impl Node {
             .stderr(log)
             .spawn()
             .map_err(|source| NodeError::Start { path: binary, source })?;
-        let stdout = child.stdout.take();
+        self.launched = Some(lines(child.stdout.take()));
         self.process = Some(child);
-        let line = self.first_line(stdout)?;
+        Ok(())
+    }
+
+    /// Waits until a launched node says where it serves.
+    pub fn wait_until_ready(&mut self) -> Result<(), NodeError> {
+        let lines = self.launched.take().ok_or(NodeError::WrongState("not starting"))?;
+        let line = match lines.recv_timeout(READY_LIMIT) {
+            Ok(line) => line,
+            Err(RecvTimeoutError::Timeout) => {
+                self.kill()?;
+                return Err(NodeError::NotReady { limit: READY_LIMIT, log: self.log() });
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                let status = self.wait()?;
+                return Err(NodeError::EndedEarly { status, log: self.log() });
+            }
+        };
         self.addresses = Some(line.parse()?);
         Ok(())
     }
@@ -89,29 +113,6 @@ impl Node {
             command.arg("--set").arg(format!("{key}={value}"));
         }
         command
-    }
-
-    /// The first line on stdout; the rest is drained, so that the process can never block on a full pipe.
-    fn first_line(&mut self, stdout: Option<ChildStdout>) -> Result<String, NodeError> {
-        let (sender, first) = mpsc::channel();
-        thread::spawn(move || {
-            for line in stdout.map(BufReader::new).into_iter().flat_map(BufRead::lines) {
-                let Ok(line) = line else { return };
-                // Nobody waits for the second line.
-                let _ = sender.send(line);
-            }
-        });
-        match first.recv_timeout(READY_LIMIT) {
-            Ok(line) => Ok(line),
-            Err(RecvTimeoutError::Timeout) => {
-                self.kill()?;
-                Err(NodeError::NotReady { limit: READY_LIMIT, log: self.log() })
-            }
-            Err(RecvTimeoutError::Disconnected) => {
-                let status = self.wait()?;
-                Err(NodeError::EndedEarly { status, log: self.log() })
-            }
-        }
     }
 
     /// The address of the Kafka protocol.
@@ -185,6 +186,7 @@ impl Node {
 
     fn wait(&mut self) -> Result<ExitStatus, NodeError> {
         let mut child = self.process.take().ok_or(NodeError::WrongState("not running"))?;
+        self.launched = None;
         Ok(child.wait()?)
     }
 
@@ -213,4 +215,18 @@ impl Drop for Node {
             }
         }
     }
+}
+
+/// The lines that a process writes to stdout. All of them are read, so that the process can never block on a full pipe,
+/// whether somebody waits for them or not.
+fn lines(stdout: Option<ChildStdout>) -> mpsc::Receiver<String> {
+    let (sender, lines) = mpsc::channel();
+    thread::spawn(move || {
+        for line in stdout.map(BufReader::new).into_iter().flat_map(BufRead::lines) {
+            let Ok(line) = line else { return };
+            // Nobody waits for the second line.
+            let _ = sender.send(line);
+        }
+    });
+    lines
 }

@@ -1,11 +1,15 @@
-//! One node under load that is killed, restarted and frozen at random, and a check of what the clients were told.
+//! One node under load that is killed, restarted and frozen, and a check of what the clients were told.
 //!
-//! Three librdkafka producers run all the while: acks=1, acks=all, and idempotent. At the end nothing acknowledged may be
-//! missing or changed, offsets have no gap, and the idempotent producer's records are there once each and in order. The
-//! seed decides the faults; the times at which they strike depend on the machine, so a seed narrows a failure down and
-//! does not replay it exactly.
+//! Three librdkafka producers run all the while: acks=1, acks=all, and idempotent; a consumer follows each of their topics
+//! by assignment. The consumers see no gap, no record out of its place, none that was not sent, and at no offset another
+//! record than before, also when they read again after a fault. At the end nothing acknowledged is missing or changed, and
+//! the idempotent producer's records are there once each and in order.
+//!
+//! The seed decides the faults, their order and their size; a fault strikes when so many records were acknowledged since
+//! the one before. What processes and threads do between two faults is theirs.
 
 mod load;
+mod schedule;
 
 use std::{
     process::ExitCode,
@@ -13,10 +17,13 @@ use std::{
 };
 
 use clap::Parser;
-use levada_end_to_end::{Outcome, Seeded};
+use levada_end_to_end::Outcome;
 use levada_harness::Node;
 
-use crate::load::Load;
+use crate::{
+    load::Load,
+    schedule::{Fault, Schedule, Step},
+};
 
 /// Kills, restarts and freezes a node under load and checks what the clients saw.
 #[derive(Parser)]
@@ -24,23 +31,28 @@ struct Arguments {
     /// How long to go on.
     #[arg(long, default_value_t = 5)]
     minutes: u64,
+    /// How many faults, in place of a time: what replays a run.
+    #[arg(long, conflicts_with = "minutes")]
+    faults: Option<usize>,
     /// The seed of the faults; without it one is drawn.
     #[arg(long)]
     seed: Option<u64>,
 }
-
-/// The longest time between two faults, in milliseconds.
-const MAX_CALM_MS: u64 = 3_000;
-
-/// The longest time that the node stays frozen, in milliseconds.
-const MAX_FROZEN_MS: u64 = 2_000;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let drawn = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let seed = arguments.seed.unwrap_or(drawn);
     println!("chaos: seed {seed}");
-    match run(Duration::from_secs(arguments.minutes * 60), &mut Seeded::new(seed)) {
+    let begun = Instant::now();
+    let more = |faults: usize| match arguments.faults {
+        Some(limit) => faults < limit,
+        None => begun.elapsed() < Duration::from_secs(arguments.minutes * 60),
+    };
+    let mut faults = 0;
+    let outcome = run(Schedule::new(seed), more, &mut faults);
+    println!("chaos: the same faults again: cargo xtask chaos --seed {seed} --faults {faults}");
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("chaos: seed {seed}: {error}");
@@ -49,36 +61,55 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(duration: Duration, random: &mut Seeded) -> Outcome {
+/// Goes through the schedule while there are to be `more` than the `faults` so far, and checks everything.
+fn run(schedule: Schedule, more: impl Fn(usize) -> bool, faults: &mut usize) -> Outcome {
     let mut node = Node::start()?;
     let mut load = Load::start(&node)?;
-    let (mut kills, mut stops, mut freezes) = (0, 0, 0);
-    let begun = Instant::now();
-    while begun.elapsed() < duration {
-        load.run_for(Duration::from_millis(random.below(MAX_CALM_MS)))?;
-        match random.below(4) {
-            0 | 1 => {
-                node.kill()?;
-                kills += 1;
-            }
-            2 => {
-                let status = node.terminate()?;
-                if !status.success() {
-                    return Err(format!("SIGTERM ended the node with {status}; it wrote:\n{}", node.log()).into());
-                }
-                stops += 1;
-            }
-            _ => {
-                node.freeze()?;
-                load.run_for(Duration::from_millis(random.below(MAX_FROZEN_MS)))?;
-                node.thaw()?;
-                freezes += 1;
-                continue;
-            }
+    for step in schedule {
+        if !more(*faults) {
+            break;
         }
-        load.run_for(Duration::from_millis(random.below(MAX_CALM_MS / 10)))?;
-        node.start_again()?;
+        *faults += 1;
+        println!("chaos: fault {faults}: {step}");
+        if let Err(error) = strike(&mut node, &mut load, &step) {
+            let findings = load.findings();
+            return Err(format!("{error}\n{}\nthe node wrote:\n{}", findings.join("\n"), node.log()).into());
+        }
     }
-    println!("chaos: {kills} kills, {stops} stops, {freezes} freezes");
-    load.check(&node)
+    load.check(&node).map_err(|error| format!("{error}\nthe node wrote:\n{}", node.log()).into())
+}
+
+/// One step: calm, the fault, and the node as it was before.
+fn strike(node: &mut Node, load: &mut Load, step: &Step) -> Outcome {
+    load.run_until_acknowledged(step.calm)?;
+    match step.fault {
+        Fault::Kill => {
+            node.kill()?;
+            load.run_for(step.down)?;
+            node.start_again()?;
+        }
+        Fault::KillTwice(starting) => {
+            node.kill()?;
+            load.run_for(step.down)?;
+            node.launch()?;
+            load.run_for(starting)?;
+            node.kill()?;
+            node.start_again()?;
+        }
+        Fault::Stop => {
+            let status = node.terminate()?;
+            if !status.success() {
+                return Err(format!("SIGTERM ended the node with {status}").into());
+            }
+            load.run_for(step.down)?;
+            node.start_again()?;
+        }
+        Fault::Freeze(frozen) => {
+            node.freeze()?;
+            load.run_for(frozen)?;
+            node.thaw()?;
+        }
+    }
+    load.reread(step.reread);
+    Ok(())
 }
