@@ -53,7 +53,7 @@ fn benches(workspace: &Workspace, options: &Options) -> Outcome {
     }
     let levada = workspace.build_levada(true)?;
     report.step("levada bench", || comparison(workspace, options).args(["own"]).env("LEVADA_BIN", &levada).run());
-    report.finish()
+    report.finish().map(drop)
 }
 
 fn against_kafka(workspace: &Workspace, options: &Options) -> Outcome {
@@ -61,7 +61,7 @@ fn against_kafka(workspace: &Workspace, options: &Options) -> Outcome {
         if program::find(needed).is_none() {
             let mut report = Report::new("bench");
             report.not_run("against kafka", format!("`{needed}` is not on this machine"));
-            return report.finish();
+            return report.finish().map(drop);
         }
     }
     let jars = kafka_jars(workspace)?;

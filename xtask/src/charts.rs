@@ -12,7 +12,7 @@ use clap::Args;
 use crate::{
     failure::{Failure, Outcome},
     program::{self, Program},
-    report::Report,
+    report::{NotRun, Report},
     workspace::Workspace,
 };
 
@@ -35,7 +35,7 @@ impl Options {
 }
 
 /// Runs the lane.
-pub(crate) fn run(workspace: &Workspace, options: &Options) -> Outcome {
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> Outcome<NotRun> {
     let mut report = Report::new("charts");
     let helm = match helm(workspace) {
         Ok(helm) => helm,

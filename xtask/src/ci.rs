@@ -2,7 +2,14 @@
 
 use clap::Args;
 
-use crate::{charts, conformance, failure::Outcome, fuzz, lint, report::Report, simulate, test, workspace::Workspace};
+use crate::{
+    charts, conformance,
+    failure::Outcome,
+    fuzz, lint,
+    report::{NotRun, Report},
+    simulate, test,
+    workspace::Workspace,
+};
 
 /// What the lane can be told.
 #[derive(Args)]
@@ -16,13 +23,13 @@ pub(crate) struct Options {
 }
 
 /// Runs the lane.
-pub(crate) fn run(workspace: &Workspace, options: &Options) -> Outcome {
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> Outcome<NotRun> {
     let mut report = Report::new("ci");
-    report.step("lint", || lint::run(workspace));
+    report.lane("lint", || lint::run(workspace));
     report.step("test", || test::run(workspace, &test::Options::everything()));
-    report.step("conformance", || conformance::run(workspace, &conformance::Options::everything()));
-    report.step("fuzz", || fuzz::run(workspace, &fuzz::Options::for_seconds(options.fuzz_seconds)));
+    report.lane("conformance", || conformance::run(workspace, &conformance::Options::everything()));
+    report.lane("fuzz", || fuzz::run(workspace, &fuzz::Options::for_seconds(options.fuzz_seconds)));
     report.step("simulate", || simulate::run(workspace, &simulate::Options::fresh(options.seeds)));
-    report.step("charts", || charts::run(workspace, &charts::Options::compare()));
+    report.lane("charts", || charts::run(workspace, &charts::Options::compare()));
     report.finish()
 }

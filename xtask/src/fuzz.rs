@@ -8,7 +8,7 @@ use clap::Args;
 use crate::{
     failure::{Failure, Outcome},
     program::{self, Program},
-    report::Report,
+    report::{NotRun, Report},
     test::GATE_SEED,
     workspace::Workspace,
 };
@@ -32,7 +32,7 @@ impl Options {
 }
 
 /// Runs the lane.
-pub(crate) fn run(workspace: &Workspace, options: &Options) -> Outcome {
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> Outcome<NotRun> {
     let mut report = Report::new("fuzz");
     report.step("replay", || {
         workspace

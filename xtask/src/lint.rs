@@ -1,9 +1,14 @@
 //! `cargo xtask lint`: format, clippy and rustdoc with warnings denied, tidy.
 
-use crate::{failure::Outcome, report::Report, tidy, workspace::Workspace};
+use crate::{
+    failure::Outcome,
+    report::{NotRun, Report},
+    tidy,
+    workspace::Workspace,
+};
 
 /// Runs the lane.
-pub(crate) fn run(workspace: &Workspace) -> Outcome {
+pub(crate) fn run(workspace: &Workspace) -> Outcome<NotRun> {
     let mut report = Report::new("lint");
     report.step("fmt", || workspace.cargo(&["fmt", "--all", "--check"]).run());
     report.step("tidy", || tidy::run(workspace));

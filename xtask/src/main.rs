@@ -57,15 +57,15 @@ enum Lane {
 fn main() -> Outcome {
     let workspace = Workspace::locate();
     match Arguments::parse().lane {
-        Lane::Lint => lint::run(&workspace),
+        Lane::Lint => lint::run(&workspace).map(drop),
         Lane::Tidy => tidy::run(&workspace),
         Lane::Test(options) => test::run(&workspace, &options),
-        Lane::Conformance(options) => conformance::run(&workspace, &options),
+        Lane::Conformance(options) => conformance::run(&workspace, &options).map(drop),
         Lane::Simulate(options) => simulate::run(&workspace, &options),
         Lane::Chaos(options) => chaos::run(&workspace, &options),
         Lane::Bench(options) => bench::run(&workspace, &options),
-        Lane::Fuzz(options) => fuzz::run(&workspace, &options),
-        Lane::Charts(options) => charts::run(&workspace, &options),
-        Lane::Ci(options) => ci::run(&workspace, &options),
+        Lane::Fuzz(options) => fuzz::run(&workspace, &options).map(drop),
+        Lane::Charts(options) => charts::run(&workspace, &options).map(drop),
+        Lane::Ci(options) => ci::run(&workspace, &options).map(drop),
     }
 }

@@ -14,7 +14,7 @@ use serde::Serialize;
 use self::clients::{Client, Installation};
 use crate::{
     failure::{Failure, Outcome},
-    report::Report,
+    report::{NotRun, Report},
     workspace::Workspace,
 };
 
@@ -51,7 +51,7 @@ struct Plan {
 }
 
 /// Runs the lane.
-pub(crate) fn run(workspace: &Workspace, options: &Options) -> Outcome {
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> Outcome<NotRun> {
     let directory = workspace.target().join("conformance");
     fs::create_dir_all(&directory).map_err(Failure::io(directory.display()))?;
     let mut report = Report::new("conformance");
