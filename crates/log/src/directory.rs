@@ -13,6 +13,7 @@ use tracing::{error, info, warn};
 use crate::checkpoint::{Durability, OffsetCheckpoint, RECOVERY_POINT_FILE, offsets_text, replace_file};
 use crate::disk::{FilePool, is_full};
 use crate::graveyard::Graveyard;
+use crate::state_listener::StateListener;
 use crate::{AppendError, LogError, OpenError, ReadError};
 
 /// A full directory takes writes again once this many bytes are free: enough for a batch of the default largest size
@@ -46,6 +47,7 @@ pub(crate) struct Directory {
     /// How many logs are in it, open or only found.
     pub(crate) logs: AtomicUsize,
     state: AtomicU8,
+    listener: Arc<StateListener>,
     next_probe_ms: AtomicI64,
 }
 
@@ -61,7 +63,13 @@ pub(crate) enum Failure {
 }
 
 impl Directory {
-    pub(crate) fn new(id: DirectoryId, path: PathBuf, pool: Arc<FilePool>, recovery_points: OffsetCheckpoint) -> Self {
+    pub(crate) fn new(
+        id: DirectoryId,
+        path: PathBuf,
+        pool: Arc<FilePool>,
+        listener: Arc<StateListener>,
+        recovery_points: OffsetCheckpoint,
+    ) -> Self {
         Self {
             id,
             path,
@@ -70,6 +78,7 @@ impl Directory {
             graveyard: Graveyard::default(),
             logs: AtomicUsize::new(0),
             state: AtomicU8::new(DirectoryState::Online as u8),
+            listener,
             next_probe_ms: AtomicI64::new(0),
         }
     }
@@ -87,6 +96,9 @@ impl Directory {
         // Nothing leads out of Offline but a restart.
         if before != DirectoryState::Offline {
             self.state.store(state as u8, Ordering::Release);
+            if before != state {
+                self.listener.tell();
+            }
         }
         before
     }

@@ -32,6 +32,7 @@ mod recovery;
 mod segment;
 pub mod sim;
 mod slice;
+mod state_listener;
 mod store;
 
 pub use config::{LogConfig, TopicCompression};

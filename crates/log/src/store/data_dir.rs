@@ -18,6 +18,7 @@ use crate::checkpoint::{
 };
 use crate::directory::Directory;
 use crate::disk::{Disk, FilePool};
+use crate::state_listener::StateListener;
 
 /// The file that a process locks to have a data directory for itself. Kafka's, so that it does not start beside us.
 const LOCK_FILE: &str = ".lock";
@@ -47,12 +48,12 @@ pub(super) struct Taken {
 /// error.
 pub(super) fn take(
     path: &Path,
-    pool: &Arc<FilePool>,
+    (pool, listener): (&Arc<FilePool>, &Arc<StateListener>),
     cluster_id: Option<ClusterId>,
     node_id: BrokerId,
     new_id: &mut dyn FnMut() -> DirectoryId,
 ) -> Result<DataDir, StoreError> {
-    let taken = match take_it(path, pool, cluster_id, node_id, new_id) {
+    let taken = match take_it(path, (pool, listener), cluster_id, node_id, new_id) {
         Ok(taken) => Some(taken),
         Err(TakeError::Store(error)) => return Err(error),
         Err(TakeError::Offline(reason)) => {
@@ -76,7 +77,7 @@ impl From<io::Error> for TakeError {
 
 fn take_it(
     path: &Path,
-    pool: &Arc<FilePool>,
+    (pool, listener): (&Arc<FilePool>, &Arc<StateListener>),
     cluster_id: Option<ClusterId>,
     node_id: BrokerId,
     new_id: &mut dyn FnMut() -> DirectoryId,
@@ -115,7 +116,13 @@ fn take_it(
     }
     let recovery_points = read_checkpoint(disk, &path.join(RECOVERY_POINT_FILE))?;
     Ok(Taken {
-        directory: Arc::new(Directory::new(directory_id, path.to_path_buf(), Arc::clone(pool), recovery_points)),
+        directory: Arc::new(Directory::new(
+            directory_id,
+            path.to_path_buf(),
+            Arc::clone(pool),
+            Arc::clone(listener),
+            recovery_points,
+        )),
         properties: Mutex::new(complete),
         clean,
         log_starts: read_checkpoint(disk, &path.join(LOG_START_FILE))?,
@@ -155,6 +162,23 @@ fn check_owner(
             foreign("cluster.id", cluster.to_string(), expected.to_string())
         }
         _ => Ok(()),
+    }
+}
+
+/// Takes a directory offline that is not at its path any more: it was removed, or another one was put in its place, while
+/// files of the old one are open and would be written in vain.
+pub(super) fn check_identity(disk: &dyn Disk, taken: &Taken) {
+    let path = taken.directory.path.join(META_PROPERTIES_FILE);
+    let expected = Some(taken.directory.id);
+    match read_if_present(disk, &path, MAX_IDENTITY_BYTES) {
+        Ok(Some(text)) if MetaProperties::parse(&text).is_ok_and(|found| found.directory_id == expected) => {}
+        Ok(_) => {
+            let what = "the directory was removed or replaced while it was in use: this file is not the one it had";
+            taken.directory.judge(&path, &io::Error::new(io::ErrorKind::NotFound, what));
+        }
+        Err(error) => {
+            taken.directory.judge(&path, &error);
+        }
     }
 }
 

@@ -8,17 +8,19 @@ use levada_types::{ClusterId, DirectoryId, Offset, TopicPartition};
 use parking_lot::Mutex;
 use tracing::error;
 
-use super::data_dir::{DataDir, Taken, check_cluster, take, write_properties};
+use super::data_dir::{DataDir, Taken, check_cluster, check_identity, take, write_properties};
 use super::discovery::{EntryState, LogEntry, find_logs};
 use super::{DirectoryInfo, FoundPartition, StoreOptions};
 use crate::directory::{Directory, DirectoryState};
 use crate::disk::FilePool;
+use crate::state_listener::StateListener;
 use crate::{Disk, StoreError};
 
 /// All the logs of a broker, over its data directories. Shared by reference (`Arc`).
 #[derive(Debug)]
 pub struct LogStore {
     pub(super) pool: Arc<FilePool>,
+    listener: Arc<StateListener>,
     pub(super) dirs: Vec<DataDir>,
     pub(super) recovery_threads: usize,
     pub(super) logs: Mutex<HashMap<TopicPartition, LogEntry>>,
@@ -39,10 +41,11 @@ impl LogStore {
             return Err(StoreError::NoDirectories);
         }
         let pool = Arc::new(FilePool::new(disk, options.max_open_files));
+        let listener = Arc::<StateListener>::default();
         let mut dirs = Vec::with_capacity(options.directories.len());
         let mut ids = HashSet::new();
         for path in options.directories {
-            let dir = take(&path, &pool, options.cluster_id, options.node_id, new_directory_id)?;
+            let dir = take(&path, (&pool, &listener), options.cluster_id, options.node_id, new_directory_id)?;
             match dir.taken.as_ref().map(|taken| taken.directory.id) {
                 Some(id) if !ids.insert(id) => return Err(StoreError::DuplicateDirectory(id)),
                 _ => {}
@@ -52,8 +55,8 @@ impl LogStore {
         if ids.is_empty() {
             return Err(StoreError::AllOffline);
         }
-        let store =
-            Self { pool, dirs, recovery_threads: options.recovery_threads.max(1), logs: Mutex::new(HashMap::new()) };
+        let recovery_threads = options.recovery_threads.max(1);
+        let store = Self { pool, listener, dirs, recovery_threads, logs: Mutex::new(HashMap::new()) };
         store.find_logs();
         Ok(store)
     }
@@ -164,10 +167,20 @@ impl LogStore {
         self.logs.lock().get(partition).and_then(|entry| entry.high_watermark)
     }
 
-    /// Looks whether full directories have space again. For a maintenance thread.
+    /// Calls `listener` after every change of a directory's state, on whichever thread met it: it must not wait. The
+    /// first listener stays.
+    pub fn on_state_change(&self, listener: impl Fn() + Send + Sync + 'static) {
+        self.listener.set(listener);
+    }
+
+    /// Looks whether full directories have space again, and whether the others are still there. For a maintenance
+    /// thread.
     pub fn probe(&self, now_ms: i64) {
         for taken in self.taken() {
             taken.directory.probe(now_ms);
+            if taken.directory.state() != DirectoryState::Offline {
+                check_identity(self.disk(), taken);
+            }
         }
     }
 

@@ -18,9 +18,14 @@ impl LogStore {
     /// [`crate::ReadError::Deleted`], but what they have read stays readable.
     ///
     /// # Errors
-    /// [`OpenError`].
+    /// [`OpenError`]. A log whose data directory is offline is forgotten: its files stay where they are, to be found as a
+    /// stray when the directory is back, and do not stand in the way of another log of its name.
     pub fn delete(&self, partition: &TopicPartition, now_ms: i64) -> Result<(), OpenError> {
-        let (entry, path) = self.set_aside(partition, Suffix::Delete, now_ms)?;
+        let aside = self.set_aside(partition, Suffix::Delete, now_ms);
+        if matches!(aside, Err(OpenError::DirectoryOffline)) {
+            self.logs.lock().remove(partition);
+        }
+        let (entry, path) = aside?;
         let delay_ms = match &entry.state {
             EntryState::Opened(state) => state.file_delete_delay_ms.load(Ordering::Relaxed),
             // Nobody reads a log that was never opened.

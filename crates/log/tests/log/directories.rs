@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use levada_log::{DirectoryState, LogConfig, LogStore, OpenError, RealDisk, StoreError};
 use levada_types::{BrokerId, ClusterId, DirectoryId, TopicIdPartition};
@@ -165,4 +166,38 @@ fn checkpoints_keep_high_watermarks() {
     let text = fs::read_to_string(dir.path().join("replication-offset-checkpoint")).unwrap();
     assert_eq!(text, "0\n1\nt 0 2\n");
     assert_eq!(open_store(dir.path()).high_watermark(&topic_partition("t", 0)), Some(2));
+}
+
+#[test]
+fn a_directory_that_is_replaced_while_in_use_goes_offline_and_does_not_stop_the_others() {
+    let home = tempfile::tempdir().unwrap();
+    let (a, b) = (home.path().join("a"), home.path().join("b"));
+    let store = open_store_on(Arc::new(RealDisk), &[&a, &b]);
+    let told = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&told);
+    store.on_state_change(move || {
+        counted.fetch_add(1, Ordering::Relaxed);
+    });
+    let ids: Vec<_> = store.directories().iter().map(|dir| dir.id).collect();
+    let mut placed = request("t", 0, &LogConfig::default());
+    placed.directory = ids[0];
+    let log = store.open_log(placed.clone(), NOW).unwrap();
+
+    store.probe(NOW);
+    assert_eq!(told.load(Ordering::Relaxed), 0);
+    fs::rename(&a, home.path().join("elsewhere")).unwrap();
+    fs::create_dir(&a).unwrap();
+    store.probe(NOW);
+    let states = || store.directories().iter().map(|dir| dir.state).collect::<Vec<_>>();
+    assert_eq!(states(), [DirectoryState::Offline, DirectoryState::Online]);
+    store.probe(NOW);
+    assert_eq!(told.load(Ordering::Relaxed), 1, "once for each change");
+
+    // The topic is deleted, and another one of its name comes to live in the other directory.
+    drop(log);
+    assert!(matches!(store.delete(&topic_partition("t", 0), NOW), Err(OpenError::DirectoryOffline)));
+    placed.partition.topic_id = topic_id(99);
+    placed.directory = None;
+    let log = store.open_log(placed, NOW).unwrap();
+    assert_eq!((Some(log.directory), log.created), (ids[1], true));
 }
