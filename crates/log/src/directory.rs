@@ -185,10 +185,22 @@ impl Directory {
         if is_transient(error) {
             return None;
         }
+        Some(self.fail(path, error))
+    }
+
+    /// Judges an error of a sync of `path`. The kernel may have dropped the pages that it could not write, and a second
+    /// sync would succeed without them: nothing leads on from here, a full disk neither. Only if there was no descriptor
+    /// to sync with, nothing has been tried.
+    pub(crate) fn sync_failure(&self, path: &Path, error: io::Error) -> Failure {
+        let untried = matches!(error.raw_os_error().map(Errno::from_raw), Some(Errno::EMFILE | Errno::ENFILE));
+        if untried { Failure::Transient(Arc::new(error)) } else { self.fail(path, &error) }
+    }
+
+    fn fail(&self, path: &Path, error: &io::Error) -> Failure {
         if self.set_state(DirectoryState::Offline) != DirectoryState::Offline {
             error!(path = %path.display(), %error, "the data directory is offline: the broker serves its other directories");
         }
-        Some(Failure::Offline)
+        Failure::Offline
     }
 }
 

@@ -8,7 +8,8 @@ use levada_records::BatchError;
 use levada_types::{DirectoryId, ErrorCode, Offset, ProducerEpoch, ProducerId, Sequence, TopicId};
 use thiserror::Error;
 
-/// Why a batch was not appended. Nothing of it is in the log then, and the producer state is as before.
+/// Why a batch was not appended. Nothing of it is in the log then, and the producer state is as before; but for
+/// [`Self::NotFlushed`].
 #[derive(Debug, Clone, Error)]
 pub enum AppendError {
     /// The batch is not acceptable.
@@ -74,12 +75,23 @@ pub enum AppendError {
     /// The write failed and could not be taken back, or the log was closed: nobody may write it before it is reopened.
     #[error("the log accepts no writes before it is opened again")]
     Closed,
+    /// The batch is in the log, but not known to be durable although `flush.messages` asks for it. Readers may have seen
+    /// it, and a crash of the machine may take it. A retry of an idempotent producer is known again, and is answered
+    /// once a flush has succeeded.
+    #[error("the records were written, but the flush that flush.messages asks for failed: {0}")]
+    NotFlushed(#[source] LogError),
     /// The system refused the write.
     #[error("writing to the log failed: {0}")]
     Io(Arc<io::Error>),
 }
 
 impl AppendError {
+    /// Whether the data directory is offline, so that nothing in it is served before the broker starts again.
+    #[must_use]
+    pub const fn is_offline(&self) -> bool {
+        matches!(self, Self::DirectoryOffline | Self::NotFlushed(LogError::DirectoryOffline))
+    }
+
     /// What a client is told.
     #[must_use]
     pub const fn code(&self) -> ErrorCode {
@@ -91,7 +103,9 @@ impl AppendError {
             Self::OutOfOrderSequence { .. } => ErrorCode::OutOfOrderSequenceNumber,
             Self::CoordinatorFenced { .. } => ErrorCode::TransactionCoordinatorFenced,
             Self::UnexpectedOffset { .. } => ErrorCode::UnknownServerError,
-            Self::DiskFull | Self::DirectoryOffline | Self::Closed | Self::Io(_) => ErrorCode::KafkaStorageError,
+            Self::DiskFull | Self::DirectoryOffline | Self::Closed | Self::NotFlushed(_) | Self::Io(_) => {
+                ErrorCode::KafkaStorageError
+            }
         }
     }
 }

@@ -272,7 +272,7 @@ impl Actor {
     }
 
     fn mind(&self, error: &AppendError) {
-        if matches!(error, AppendError::DirectoryOffline) {
+        if error.is_offline() {
             self.partition.turn(Health::Failed);
         }
     }

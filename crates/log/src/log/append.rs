@@ -21,8 +21,12 @@ type Outcome = Result<AppendInfo, AppendError>;
 impl LogWriter {
     /// Appends batches as the leader of `leader_epoch`: checks each, assigns offsets, and writes all that are accepted
     /// in one vectored write (one per segment, if a segment fills up in between). The batches stand for themselves:
-    /// each has its own result, at its own index. A batch is in the log, and readers see it, exactly if its result is
-    /// `Ok`.
+    /// each has its own result, at its own index. `Ok` says that a batch is in the log and that readers see it; an error
+    /// says that nothing of it is, with one exception.
+    ///
+    /// If `flush.messages` asks for a flush, it comes after all of them and before the answer. When it fails, what lies
+    /// past the recovery point has the result [`AppendError::NotFlushed`], duplicates among it too: it is in the log,
+    /// readers may have seen it, and nobody can tell whether it outlives the machine.
     pub fn append(
         &mut self,
         batches: &[AppendBatch],
@@ -45,6 +49,7 @@ impl LogWriter {
             }
         }
         self.write_staged(now_ms, &mut outcomes);
+        self.flush_if_asked(now_ms, &mut outcomes);
         outcomes
     }
 
@@ -199,14 +204,23 @@ impl LogWriter {
         }
         self.account(staged);
         self.unflushed_since_ms.get_or_insert(now_ms);
-        if self.config.flush_messages.is_some_and(|limit| self.unflushed() >= limit) {
-            // The records are in the log and readers may see them, so they are answered like any others; the directory
-            // goes offline, and the next append says so. Kafka is stricter here: it answers KAFKA_STORAGE_ERROR.
-            if let Err(error) = self.flush(now_ms) {
-                error!(partition = %self.state.dir.partition, %error, "flushing after an append failed");
+        Ok(())
+    }
+
+    /// Flushes if `flush.messages` asks for it. If that fails, nothing that is not durable is acknowledged; the records
+    /// stay, since readers may have seen them, and a retry is a duplicate that has to get past this as well.
+    fn flush_if_asked(&mut self, now_ms: i64, outcomes: &mut [Outcome]) {
+        if self.config.flush_messages.is_none_or(|limit| self.unflushed() < limit) {
+            return;
+        }
+        let Err(error) = self.flush(now_ms) else { return };
+        error!(partition = %self.state.dir.partition, %error, "the flush that flush.messages asks for failed");
+        let durable = self.state.recovery_point();
+        for outcome in outcomes {
+            if outcome.as_ref().is_ok_and(|info| info.last_offset >= durable) {
+                *outcome = Err(AppendError::NotFlushed(error.clone()));
             }
         }
-        Ok(())
     }
 
     fn write(&mut self, staged: &[Staged]) -> Result<(), AppendError> {
@@ -288,8 +302,9 @@ impl LogWriter {
     /// checked. Offsets may leave gaps, where the leader has compacted its log.
     ///
     /// # Errors
-    /// Batches that were written to a segment that filled up before the failure stay; otherwise nothing of `records` is
-    /// in the log. [`Self::log_end_offset`] says where to go on.
+    /// Batches that were written to a segment that filled up before the failure stay, and so does everything if only the
+    /// flush failed ([`AppendError::NotFlushed`]); otherwise nothing of `records` is in the log.
+    /// [`Self::log_end_offset`] says where to go on.
     pub fn append_as_follower(&mut self, records: &Bytes, now_ms: i64) -> Result<FollowerAppend, AppendError> {
         self.check_open(now_ms)?;
         let mut outcomes = Vec::new();
@@ -299,6 +314,7 @@ impl LogWriter {
             return Err(error);
         }
         self.write_staged(now_ms, &mut outcomes);
+        self.flush_if_asked(now_ms, &mut outcomes);
         let mut total: Option<FollowerAppend> = None;
         for outcome in outcomes {
             let info = outcome?;

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use levada_types::Offset;
 
+use super::roll::ignore_full;
 use super::{LogState, LogWriter};
 use crate::LogError;
 use crate::checkpoint::{Durability, EPOCH_CHECKPOINT_FILE, PARTITION_METADATA_FILE, epochs_text, replace_file};
@@ -20,12 +21,12 @@ impl LogState {
         if end <= from {
             return Ok(());
         }
-        let failure = |error| self.failure(error);
+        let (failure, sync_failure) = (|error| self.failure(error), |error| self.sync_failure(error));
         for segment in segments.starting_at(from).filter(|segment| segment.base_offset() < end) {
-            segment.sync().map_err(failure)?;
+            segment.sync().map_err(sync_failure)?;
             if segment.end_offset() <= end {
                 // Recovery replays the log from here, or has nothing else once retention has deleted what is before.
-                self.sync_snapshot(segment.end_offset()).map_err(failure)?;
+                self.sync_snapshot(segment.end_offset()).map_err(sync_failure)?;
             }
         }
         let epochs = self.epochs.load_full();
@@ -34,10 +35,14 @@ impl LogState {
             durable.epochs = (*epochs).clone();
         }
         if self.names_dirty.swap(false, Ordering::AcqRel) {
-            self.dir.disk().sync_dir(&self.dir.path).map_err(failure)?;
+            self.dir.disk().sync_dir(&self.dir.path).map_err(|error| {
+                // If there was only no descriptor for it, the next flush tries again.
+                self.names_dirty.store(true, Ordering::Release);
+                self.sync_failure(error)
+            })?;
         }
         if !durable.identity {
-            self.sync_identity().map_err(failure)?;
+            self.sync_identity().map_err(sync_failure)?;
             durable.identity = true;
         }
         // Truncation takes the same lock, so the segments synced are still the log's.
@@ -77,7 +82,8 @@ impl LogWriter {
     /// Fsyncs everything and moves the recovery point to the log end, which it returns.
     ///
     /// # Errors
-    /// What the disk says; an I/O error takes the directory offline.
+    /// What the disk says. A sync that fails takes the directory offline, whatever the reason: the kernel reports it
+    /// once and may have dropped what it could not write, so that trying again proves nothing.
     pub fn flush(&mut self, now_ms: i64) -> Result<Offset, LogError> {
         if self.failed {
             return Err(LogError::Closed);
@@ -91,7 +97,8 @@ impl LogWriter {
         let offsets = segment.with_index(FileKind::OffsetIndex, |at| segment.offset_index().write_out(at));
         let times = segment.with_index(FileKind::TimeIndex, |at| segment.time_index().write_out(at));
         for result in [offsets, times] {
-            result.map_err(|error| self.state.failure(error))?;
+            // The indexes stay in memory then, and are built again if that is lost.
+            result.or_else(ignore_full).map_err(|error| self.state.failure(error))?;
         }
         self.state.flush_up_to(end, &self.state.segments.load())?;
         self.unflushed_since_ms = None;

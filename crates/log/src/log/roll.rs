@@ -201,6 +201,6 @@ impl LogWriter {
 }
 
 /// What is written here can be built again, so a full disk is no failure.
-fn ignore_full(error: std::io::Error) -> std::io::Result<()> {
+pub(super) fn ignore_full(error: std::io::Error) -> std::io::Result<()> {
     if is_full(&error) { Ok(()) } else { Err(error) }
 }

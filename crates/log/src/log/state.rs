@@ -93,4 +93,9 @@ impl LogState {
     pub(crate) fn failure(&self, error: io::Error) -> Failure {
         self.dir.directory.failure(&self.dir.path, error)
     }
+
+    /// Judges an error of a sync.
+    pub(crate) fn sync_failure(&self, error: io::Error) -> Failure {
+        self.dir.directory.sync_failure(&self.dir.path, error)
+    }
 }

@@ -118,7 +118,7 @@ impl LogWriter {
     }
 
     fn sync_names(&self) -> Result<(), Failure> {
-        self.state.dir.disk().sync_dir(&self.state.dir.path).map_err(|error| self.state.failure(error))
+        self.state.dir.disk().sync_dir(&self.state.dir.path).map_err(|error| self.state.sync_failure(error))
     }
 
     /// Where the first batch that holds or follows `offset` starts, and the offset at which the log ends without it.
@@ -161,7 +161,8 @@ impl LogWriter {
         .map_err(failure)?;
         if segment.size() > u64::from(bytes) {
             let file = cut.log_file().map_err(failure)?;
-            file.set_len(u64::from(bytes)).and_then(|()| file.sync()).map_err(failure)?;
+            file.set_len(u64::from(bytes)).map_err(failure)?;
+            file.sync().map_err(|error| self.state.sync_failure(error))?;
         }
         cut.set_has_transaction_index(segment.has_transaction_index());
         self.find_max_timestamp(&cut)?;

@@ -60,6 +60,18 @@ impl SimDisk {
         self.0.lock().fail_at(operation, Errno::ENOSPC);
     }
 
+    /// As [`Self::fill_at`]; and if it is a sync of files, what it was to write is dropped, as a kernel does: programs go
+    /// on seeing it, later syncs succeed without it, and a power loss takes it.
+    pub fn drop_at(&self, operation: u64) {
+        self.0.lock().drop_at(operation, Errno::ENOSPC);
+    }
+
+    /// Whether a sync has failed since the last start, other than by the machine stopping.
+    #[must_use]
+    pub fn has_failed_sync(&self) -> bool {
+        self.0.lock().failed_sync()
+    }
+
     /// Makes everything fail with an I/O error, or work again.
     pub fn set_broken(&self, broken: bool) {
         self.0.lock().set_broken(broken.then_some(Errno::EIO));
@@ -179,17 +191,13 @@ impl Disk for SimDisk {
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        let mut world = self.0.lock();
-        world.whole()?;
-        world.names.sync(dir);
-        Ok(())
+        self.0.lock().sync_names(dir)
     }
 
     fn sync_all(&self, _dir: &Path) -> io::Result<()> {
         let mut world = self.0.lock();
-        world.whole()?;
+        world.sync(None)?;
         world.names.sync_all();
-        world.inodes.values_mut().for_each(super::inode::Inode::sync);
         Ok(())
     }
 

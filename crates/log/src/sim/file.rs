@@ -86,10 +86,7 @@ impl DiskFile for SimFile {
     }
 
     fn sync(&self) -> io::Result<()> {
-        let mut world = self.world()?;
-        world.whole()?;
-        self.inode(world)?.sync();
-        Ok(())
+        self.world()?.sync(Some(self.inode))
     }
 
     fn as_fd(&self) -> Option<BorrowedFd<'_>> {

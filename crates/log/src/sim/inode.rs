@@ -38,7 +38,16 @@ impl Inode {
     }
 
     pub(super) fn sync(&mut self) {
-        self.durable.clone_from(&self.bytes);
+        for change in std::mem::take(&mut self.pending) {
+            match change {
+                Change::Write { position, bytes } => apply(&mut self.durable, position, &bytes),
+                Change::SetLen(len) => self.durable.resize(len, 0),
+            }
+        }
+    }
+
+    /// Drops what could not be written: programs go on seeing it, and no later sync writes it.
+    pub(super) fn drop_pending(&mut self) {
         self.pending.clear();
     }
 

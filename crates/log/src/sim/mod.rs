@@ -6,6 +6,8 @@
 //!   those after it sectors here and there, as pages are written back in any order. What lies between is zeros.
 //! - The names in a directory as of its last sync, and some first ones of the changes since.
 //!
+//! A sync that fails loses nothing by itself, unless it was told to ([`SimDisk::drop_at`]).
+//!
 //! [`SimDisk::restart_process`] keeps everything, as the page cache outlives a process that is killed.
 
 mod disk;

@@ -26,6 +26,9 @@ pub(super) struct World {
     operations: u64,
     crash_at: Option<u64>,
     fail_at: Option<(u64, Errno)>,
+    /// Whether a sync that fails drops what it was to write.
+    drops: bool,
+    failed_sync: bool,
     /// Every operation fails with this, reads too.
     broken: Option<Errno>,
     crashed: bool,
@@ -52,6 +55,8 @@ impl World {
             operations: 0,
             crash_at: None,
             fail_at: None,
+            drops: false,
+            failed_sync: false,
             broken: None,
             crashed: false,
         }
@@ -71,6 +76,16 @@ impl World {
 
     pub(super) const fn fail_at(&mut self, operation: u64, errno: Errno) {
         self.fail_at = Some((operation, errno));
+        self.drops = false;
+    }
+
+    pub(super) const fn drop_at(&mut self, operation: u64, errno: Errno) {
+        self.fail_at = Some((operation, errno));
+        self.drops = true;
+    }
+
+    pub(super) const fn failed_sync(&self) -> bool {
+        self.failed_sync
     }
 
     pub(super) const fn set_broken(&mut self, errno: Option<Errno>) {
@@ -105,6 +120,36 @@ impl World {
             Fate::Done => Ok(()),
             Fate::Fails(error) => Err(error),
         }
+    }
+
+    /// As [`Self::whole`], for a sync of these files, or of all of them.
+    pub(super) fn sync(&mut self, inode: Option<u64>) -> io::Result<()> {
+        let fate = self.fate()?;
+        let failed = matches!(fate, Fate::Fails(_)) && !self.crashed;
+        self.failed_sync |= failed;
+        let files = self.inodes.iter_mut().filter(|(number, _)| inode.is_none_or(|inode| inode == **number));
+        for (_, file) in files {
+            match fate {
+                Fate::Done => file.sync(),
+                Fate::Fails(_) if failed && self.drops => file.drop_pending(),
+                Fate::Fails(_) => {}
+            }
+        }
+        match fate {
+            Fate::Done => Ok(()),
+            Fate::Fails(error) => Err(error),
+        }
+    }
+
+    /// As [`Self::whole`], for a sync of the names in a directory. Names are in the file system's journal: if they
+    /// cannot be written, they stay there.
+    pub(super) fn sync_names(&mut self, dir: &Path) -> io::Result<()> {
+        let result = self.whole();
+        self.failed_sync |= result.is_err() && !self.crashed;
+        if result.is_ok() {
+            self.names.sync(dir);
+        }
+        result
     }
 
     /// Bytes that may still be written.
@@ -151,5 +196,6 @@ impl World {
         self.locks.clear();
         self.generation += 1;
         (self.crash_at, self.fail_at, self.broken, self.crashed) = (None, None, None, false);
+        self.failed_sync = false;
     }
 }

@@ -118,7 +118,8 @@ impl World {
     fn is_down(&self) -> bool {
         let crashed = self.disk.has_crashed();
         let offline = self.reader().directory_state() == DirectoryState::Offline;
-        assert!(!offline || crashed || self.stop == Stop::IoError, "the directory went offline without an I/O error");
+        let failed = self.stop == Stop::IoError || self.disk.has_failed_sync();
+        assert!(!offline || crashed || failed, "the directory went offline without an I/O error");
         crashed || offline
     }
 
