@@ -15,8 +15,12 @@ use arc_swap::ArcSwapOption;
 use super::IndexEntry;
 use crate::disk::{FilePool, OpenFile, OpenMode, PooledFile};
 
-/// Entries that the tail holds at first. With `index.interval.bytes=4096` it goes to the file every MiB of records.
+/// Entries that the tail holds when it goes to the file: with `index.interval.bytes=4096` every MiB of records.
 const TAIL_ENTRIES: usize = 256;
+
+/// Entries that the tail of a new segment has room for. It doubles as it fills, so that ten thousand small logs hold some
+/// hundred bytes each and not some thousand.
+const FIRST_TAIL_ENTRIES: usize = 8;
 
 /// Bytes that one step of a search in the file reads: a page.
 const SEARCH_BYTES: usize = 4096;
@@ -70,6 +74,19 @@ impl<E: IndexEntry> View<E> {
             next.pages.get_or_init(|| pages);
         }
         next
+    }
+
+    /// The same view with more room.
+    fn grown(&self) -> Self {
+        let larger = Self::new(self.stored, (self.tail.len() * 2).max(FIRST_TAIL_ENTRIES));
+        for entry in self.entries() {
+            larger.push(entry);
+        }
+        larger.written.store(self.written.load(Ordering::Relaxed), Ordering::Relaxed);
+        if let Some(pages) = self.pages.get() {
+            larger.pages.get_or_init(|| pages.clone());
+        }
+        larger
     }
 
     /// The first entry of each page of the file. Stops where the file is not what it should be.
@@ -208,20 +225,11 @@ impl<E: IndexEntry> SparseIndex<E> {
         if view.push(entry) {
             return Ok(());
         }
-        let spilled = self.write(at, &view);
-        let next = if spilled.is_ok() {
-            view.spilled(TAIL_ENTRIES)
-        } else {
-            let larger = View::new(view.stored, (view.tail.len() * 2).max(TAIL_ENTRIES));
-            for entry in view.entries() {
-                larger.push(entry);
-            }
-            larger.written.store(view.written.load(Ordering::Relaxed), Ordering::Relaxed);
-            larger
-        };
+        let spilled = if view.tail.len() < TAIL_ENTRIES { None } else { Some(self.write(at, &view)) };
+        let next = if matches!(spilled, Some(Ok(()))) { view.spilled(TAIL_ENTRIES) } else { view.grown() };
         next.push(entry);
         self.view.store(Some(Arc::new(next)));
-        spilled
+        spilled.unwrap_or(Ok(()))
     }
 
     fn write(&self, at: IndexFile<'_>, view: &View<E>) -> io::Result<()> {

@@ -130,16 +130,19 @@ impl LogWriter {
         if matches!(self.state.dir.directory.check_writable(now_ms), Err(Failure::Offline)) {
             return Err(LogError::DirectoryOffline);
         }
-        if self.active.size() > 0 {
+        let is_read_whole = self.is_read_whole()?;
+        if self.active.size() > 0 && !is_read_whole {
             self.load_progress()?;
             self.finish_active()?;
         }
-        if self.active.end_offset() > self.state.log_start_offset() || self.last_snapshot.is_some() {
+        let has_records = self.active.end_offset() > self.state.log_start_offset();
+        if (has_records && !is_read_whole) || self.last_snapshot.is_some() {
             self.write_snapshot(self.active.end_offset())?;
         }
         let epochs = self.state.epochs.load_full();
         let mut durable = self.state.durable.lock();
-        if durable.epochs != *epochs {
+        let is_outdated = durable.epochs != *epochs;
+        if is_outdated && !(is_read_whole && durable.epochs.entries().is_empty()) {
             match self.state.write_epochs(&epochs, Durability::Process) {
                 Ok(()) => durable.epochs = (*epochs).clone(),
                 // Recovery finds the epochs in the batches.
@@ -153,5 +156,20 @@ impl LogWriter {
         }
         self.state.closed.store(true, Ordering::Release);
         Ok(())
+    }
+
+    /// Whether opening the log reads the headers of all batches there ever were: it has one segment, from offset 0 on, and
+    /// no index leads past any of it. Then the records alone tell everything, and files beside them (the end of the time
+    /// index, the snapshot of the producers, the leader epochs) would repeat it. Creating those for each of ten thousand
+    /// small logs is what a stop and the start after it would otherwise spend their time on.
+    fn is_read_whole(&self) -> Result<bool, Failure> {
+        let segment = &self.active;
+        if segment.base_offset() != 0 || !self.state.segments.load().closed().is_empty() {
+            return Ok(false);
+        }
+        let offsets = segment.with_index(FileKind::OffsetIndex, |at| segment.offset_index().len(at));
+        let times = segment.with_index(FileKind::TimeIndex, |at| segment.time_index().len(at));
+        let entries = offsets.and_then(|offsets| Ok(offsets + times?));
+        Ok(entries.map_err(|error| self.state.failure(error))? == 0)
     }
 }

@@ -12,7 +12,7 @@ use tracing::warn;
 use super::RecoveryProgress;
 use super::contents::Contents;
 use super::producers::rebuild_producers;
-use super::segment::recover_segment;
+use super::segment::{finish_indexes, recover_segment};
 use crate::checkpoint::{EPOCH_CHECKPOINT_FILE, MAX_CHECKPOINT_BYTES, parse_epochs};
 use crate::epochs::LeaderEpochs;
 use crate::log::Durable;
@@ -237,10 +237,14 @@ fn recover(
         let recovered = recover_segment(dir, base_offset, len, recovery_point, interval, &mut epochs, progress)
             .map_err(|error| io_error(&dir.path, error))?;
         let end = recovered.segment.end_offset();
-        segments.push(recovered.segment);
         // A file can have lost its tail in one piece, at the end of a batch: then the next segment tells.
         let parted = bases.get(index + 1).is_some_and(|&next| next > recovery_point && next != end);
-        if recovered.truncated || parted {
+        let ends_here = recovered.truncated || parted;
+        if !ends_here && index + 1 < bases.len() {
+            finish_indexes(&recovered.segment).map_err(|error| io_error(&dir.path, error))?;
+        }
+        segments.push(recovered.segment);
+        if ends_here {
             for &lost in bases[index + 1..].iter().rev() {
                 warn!(partition = %dir.partition, base_offset = lost, "removed a segment behind a torn one");
                 let segment = Segment::empty(Arc::clone(dir), lost);

@@ -22,7 +22,8 @@ pub(super) struct Recovered {
 }
 
 /// Recovers the segment at `base_offset`, whose file has `len` bytes. What is below `recovery_point` was made durable
-/// with its indexes, so the scan starts at the last index entry below it.
+/// with its indexes, so the scan starts at the last index entry below it. The newest index entries are in memory
+/// afterwards, as those of a segment that is appended to; what goes on behind another segment is for [`finish_indexes`].
 pub(super) fn recover_segment(
     dir: &Arc<LogDir>,
     base_offset: Offset,
@@ -86,7 +87,6 @@ pub(super) fn recover_segment(
     }
     segment.set_end(Position { bytes: end as u32, relative_offset: segment.relative(next_offset) });
     segment.set_max_timestamp(max);
-    finish(&segment, max)?;
     Ok(Recovered { segment, truncated })
 }
 
@@ -143,8 +143,16 @@ fn push_time(index: &SparseIndex<TimeEntry>, at: IndexFile<'_>, max: MaxTimestam
     }
 }
 
-/// Writes the indexes out. The time index ends with the greatest timestamp, as that of a closed segment does.
-fn finish(segment: &Segment, max: MaxTimestamp) -> io::Result<()> {
+/// Writes the indexes of a recovered segment out, behind which the log goes on in another one. The time index ends with the
+/// greatest timestamp, as that of every closed segment does. The active segment is left alone: creating its index files
+/// would cost more than all the rest of its recovery, and the next flush, roll or close writes them.
+pub(super) fn finish_indexes(segment: &Segment) -> io::Result<()> {
+    let max = match segment.max_timestamp() {
+        Ok(max) => max,
+        Err(ScanError::Io(error)) => return Err(error),
+        // Recovery noted it; nothing is looked up.
+        Err(ScanError::Corrupt { .. }) => MaxTimestamp::NONE,
+    };
     segment
         .with_index(FileKind::TimeIndex, |at| {
             push_time(segment.time_index(), at, max).and_then(|()| segment.time_index().finish(at))

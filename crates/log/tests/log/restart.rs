@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use levada_log::{LogConfig, RecoveryProgress};
+use levada_log::{AppendBatch, LogConfig, Origin, RecoveryProgress};
 use levada_records::{BatchBuilder, Compression};
 use levada_types::{LeaderEpoch, Offset};
 
@@ -67,6 +67,87 @@ fn a_log_that_was_not_closed_is_all_there() {
     assert_eq!(read_all(&log.reader), before);
     assert_eq!(log.writer.active_producers(), producers);
     assert!(append(&mut log.writer, &sequenced(1, 0, 12, 1)).duplicate, "a replay knows the last five");
+}
+
+/// The names in the log's directory, sorted.
+fn files(dir: &std::path::Path) -> Vec<String> {
+    let names = fs::read_dir(dir.join("t-0")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<_> = names.collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_small_log_needs_no_file_beside_its_records_to_open_as_it_was_left() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open_store(dir.path());
+    let mut log = open_log(&store, &LogConfig::default());
+    append(&mut log.writer, &sequenced(7, 1, 0, 3));
+    for records in [batch_at(NOW + 50, &["later"]), sequenced(7, 1, 3, 1)] {
+        let batches = [AppendBatch { records }];
+        log.writer.append(&batches, LeaderEpoch(4), Origin::Client, NOW).remove(0).unwrap();
+    }
+    let (before, producers) = (read_all(&log.reader), log.writer.active_producers());
+    close(store, vec![log.writer]);
+    assert_eq!(files(dir.path()), ["00000000000000000000.log", "partition.metadata"]);
+
+    let store = open_store(dir.path());
+    let progress = RecoveryProgress::default();
+    let (_, opened) = store.open_logs(vec![request("t", 0, &LogConfig::default())], NOW, &progress).remove(0);
+    let mut log = opened.unwrap();
+    assert_eq!(progress.bytes_total(), 0, "nothing is recovered");
+    assert_eq!(read_all(&log.reader), before);
+    assert_eq!(log.writer.active_producers(), producers);
+    assert_eq!(log.reader.recovery_point(), 5);
+    assert_eq!(log.reader.end_offset_for_epoch(LeaderEpoch(0)).unwrap().end_offset, 3);
+    assert_eq!(log.reader.max_timestamp_offset(Offset::MAX).unwrap().unwrap().offset, 3);
+    assert!(append(&mut log.writer, &sequenced(7, 1, 3, 1)).duplicate);
+}
+
+#[test]
+fn a_time_index_that_exists_is_kept_up_even_if_the_log_is_small() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open_store(dir.path());
+    let mut log = open_log(&store, &LogConfig::default());
+    append(&mut log.writer, &batch(&["first"]));
+    close(store, vec![log.writer]);
+    // As Kafka leaves it: the greatest timestamp and the offset that has it.
+    let entry = [&NOW.to_be_bytes()[..], &0i32.to_be_bytes()].concat();
+    fs::write(dir.path().join("t-0/00000000000000000000.timeindex"), entry).unwrap();
+
+    for (offset, timestamp) in [(1, NOW + 10), (2, NOW + 20)] {
+        let store = open_store(dir.path());
+        let mut log = open_log(&store, &LogConfig::default());
+        append(&mut log.writer, &batch_at(timestamp, &["newer"]));
+        close(store, vec![log.writer]);
+        let store = open_store(dir.path());
+        let log = open_log(&store, &LogConfig::default());
+        let found = log.reader.max_timestamp_offset(Offset::MAX).unwrap().unwrap();
+        assert_eq!((found.offset, found.timestamp), (offset, timestamp));
+        close(store, vec![log.writer]);
+    }
+}
+
+#[test]
+fn recovering_whole_logs_creates_no_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = LogConfig { index_interval_bytes: 100, ..LogConfig::default() };
+    let store = open_store(dir.path());
+    let mut log = open_log(&store, &config);
+    for i in 0..30 {
+        append(&mut log.writer, &batch_at(NOW + i, &["one of many"]));
+    }
+    let (left, before) = (files(dir.path()), read_all(&log.reader));
+    drop((log, store));
+
+    let store = open_store(dir.path());
+    let mut log = open_log(&store, &config);
+    assert_eq!(files(dir.path()), left);
+    assert_eq!(read_all(&log.reader), before);
+    assert_eq!(log.reader.offset_for_timestamp(NOW + 20, Offset::MAX).unwrap().unwrap().offset, 20);
+    // The flush makes the indexes durable too, so that they must be in their files by then.
+    log.writer.flush(NOW).unwrap();
+    assert!(files(dir.path()).iter().any(|name| name.ends_with(".index")));
 }
 
 #[test]
