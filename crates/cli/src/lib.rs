@@ -1,19 +1,23 @@
 //! Operator commands, as table or JSON, and the load generator.
 //!
 //! The `levada` binary embeds [`Command`] among its own subcommands and hands what was parsed to [`run`]. Everything goes
-//! over the public gRPC API by `levada-client`, except `log dump`, which reads files, and the load generator, which speaks
+//! over the public gRPC API by `levada-client`, except `log`, which works on files, and the load generator, which speaks
 //! the Kafka protocol too.
 
 mod bench;
 mod byte_size;
+mod clock;
 mod cluster;
 mod config;
 mod connect;
 mod consume;
 mod error;
+mod log;
 mod log_dump;
+mod log_import;
 mod output;
 mod produce;
+mod segment_reader;
 mod settings;
 mod topic;
 
@@ -23,7 +27,7 @@ pub use config::ConfigCommand;
 pub use connect::ConnectArgs;
 pub use consume::ConsumeArgs;
 pub use error::CliError;
-pub use log_dump::LogCommand;
+pub use log::LogCommand;
 pub use output::{Format, OutputArgs};
 pub use produce::ProduceArgs;
 pub use topic::TopicCommand;
@@ -48,7 +52,7 @@ pub enum Command {
     /// Shows and changes settings of topics and brokers.
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Looks at the files of a log.
+    /// Looks at the files of a log, and takes over those of Kafka.
     #[command(subcommand)]
     Log(LogCommand),
     /// Measures a server: throughput, latency, and its CPU time beside bare loops.
@@ -67,7 +71,7 @@ pub fn run(command: Command) -> ExitCode {
         Command::Consume(args) => consume::run(&args),
         Command::Cluster(command) => cluster::run(command),
         Command::Config(command) => config::run(command),
-        Command::Log(command) => log_dump::run(command),
+        Command::Log(command) => log::run(command),
         Command::Bench(command) => bench::run(command),
     };
     match outcome {
@@ -118,6 +122,7 @@ mod tests {
             "config get --topic orders retention.ms",
             "config set --all-brokers log.retention.ms=1000 --delete log.segment.bytes",
             "log dump data --batches --output json",
+            "log import /var/lib/kafka --into levada-data/logs --topic orders --topic payments",
             "bench produce --bare --pairs 7 --server-pid 1 --record-size 1KiB --batch-size 64KiB --acks 1",
             "bench produce --verify --records 1000000 --record-size 100",
             "bench consume --fetch-bytes 1MiB --output json",

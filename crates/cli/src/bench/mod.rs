@@ -21,7 +21,6 @@ pub use args::BenchCommand;
 
 use std::path::Path;
 use std::thread::{self, ScopedJoinHandle};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use args::{ConsumeArgs, LatencyArgs, ProduceArgs, TargetArgs};
 use comparison::Comparison;
@@ -32,6 +31,7 @@ use server::Server;
 use workload::Workload;
 
 use crate::CliError;
+use crate::clock::now_ms;
 use crate::output::OutputArgs;
 
 /// Bytes of a batch that are not values, roughly: the header, and some ten bytes for each record.
@@ -246,9 +246,4 @@ fn check_directory(directory: &Path) -> Result<(), CliError> {
 /// What a thread returned. A panic is a failure of the run, not of the program.
 fn joined<T>(thread: ScopedJoinHandle<'_, Result<T, CliError>>) -> Result<T, CliError> {
     thread.join().unwrap_or_else(|_| Err(CliError::Failed("a thread of the benchmark panicked".to_owned())))
-}
-
-fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

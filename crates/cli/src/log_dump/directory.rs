@@ -139,7 +139,7 @@ fn partition_paths(path: &Path) -> Result<Vec<PathBuf>, CliError> {
 }
 
 /// The file's text, `None` if there is no such file.
-pub(super) fn read_text(path: &Path) -> Result<Option<String>, CliError> {
+pub(crate) fn read_text(path: &Path) -> Result<Option<String>, CliError> {
     match fs::read(path) {
         // Bytes that are no text make a line that does not parse, which is then told.
         Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),

@@ -15,7 +15,7 @@ mod tests;
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::Args;
 use serde::Serialize;
 
 use crate::CliError;
@@ -23,13 +23,8 @@ use crate::output::OutputArgs;
 use directory::DirectoryDump;
 use partition::PartitionDump;
 
-/// What to do with files of a log.
-#[derive(Debug, Subcommand)]
-pub enum LogCommand {
-    /// Prints segments, indexes, snapshots and checkpoints of a data directory or of one partition's directory, and checks
-    /// them. Fails if anything is wrong.
-    Dump(DumpArgs),
-}
+pub(crate) use directory::read_text;
+pub(crate) use partition::segments;
 
 /// Arguments of `log dump`.
 #[derive(Debug, Args)]
@@ -69,8 +64,7 @@ struct Dump {
 }
 
 /// Runs the command.
-pub(crate) fn run(command: LogCommand) -> Result<(), CliError> {
-    let LogCommand::Dump(args) = command;
+pub(crate) fn run(args: &DumpArgs) -> Result<(), CliError> {
     let detail = Detail { batches: args.batches || args.records, records: args.records, entries: args.entries };
     let dump = dump(&args.dir, detail)?;
     args.output.print(&dump, Dump::text)?;

@@ -1,11 +1,10 @@
 //! One segment: its batches, and the files beside them.
 
-use std::fs::{self, File};
-use std::io::{BufReader, Read};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use levada_log::format::{FileKind, decode_aborted, parse_snapshot};
-use levada_records::{BATCH_HEADER_LEN, BatchHeader, RecordBatch, RecordBuffer};
+use levada_records::{RecordBatch, RecordBuffer};
 use levada_types::{Offset, TimestampMs};
 use serde::Serialize;
 
@@ -13,6 +12,7 @@ use super::Detail;
 use super::batches::BatchDump;
 use super::indexes::{self, IndexDump};
 use crate::CliError;
+use crate::segment_reader::{Next, SegmentReader};
 
 /// One segment.
 #[derive(Debug, Serialize)]
@@ -30,6 +30,9 @@ pub(super) struct SegmentDump {
     pub(super) producers: Vec<ProducerDump>,
     pub(super) aborted_transactions: Vec<AbortedDump>,
     pub(super) problems: Vec<String>,
+    /// Whether there are batches, and not only what was left of producers at this offset.
+    #[serde(skip)]
+    pub(super) has_log: bool,
     /// Where each batch lies, for the checks of the indexes.
     #[serde(skip)]
     places: Vec<Place>,
@@ -76,11 +79,15 @@ impl SegmentDump {
             producers: Vec::new(),
             aborted_transactions: Vec::new(),
             problems: Vec::new(),
+            has_log: false,
             places: Vec::new(),
         };
         let path = |wanted| files.iter().find(|(kind, _)| *kind == wanted).map(|(_, path)| path.as_path());
         match path(FileKind::Log) {
-            Some(path) => dump.read_log(path, detail)?,
+            Some(path) => {
+                dump.has_log = true;
+                dump.read_log(path, detail)?;
+            }
             // The snapshot of the log end is named after the segment that is yet to come.
             None if files.iter().all(|(kind, _)| *kind == FileKind::ProducerSnapshot) => {}
             None => dump.problems.push("the files beside the log are there, the log is not".to_owned()),
@@ -103,34 +110,20 @@ impl SegmentDump {
     }
 
     fn read_log(&mut self, path: &Path, detail: Detail) -> Result<(), CliError> {
-        let failed = || CliError::io(path.display().to_string());
-        let file = File::open(path).map_err(failed())?;
-        self.bytes = file.metadata().map_err(failed())?.len();
-        let mut file = BufReader::with_capacity(1 << 20, file);
+        let mut segment = SegmentReader::open(path)?;
+        self.bytes = segment.len();
         let mut batch = Vec::new();
         let mut buffer = RecordBuffer::new();
-        let mut position = 0;
-        while position < self.bytes {
-            let left = self.bytes - position;
-            batch.clear();
-            let head = left.min(BATCH_HEADER_LEN as u64);
-            file.by_ref().take(head).read_to_end(&mut batch).map_err(failed())?;
-            let size = match BatchHeader::parse(&batch).map(|header| header.size_in_bytes() as u64) {
-                Ok(size) if size <= left => size,
-                Ok(size) => {
-                    self.problems.push(format!("torn at byte {position}: a batch of {size} bytes, {left} are there"));
+        loop {
+            match segment.next(&mut batch)? {
+                Next::Batch(position) => self.add_batch(position, &batch, detail, &mut buffer),
+                Next::Torn(problem) => {
+                    self.problems.push(problem);
                     return Ok(());
                 }
-                Err(error) => {
-                    self.problems.push(format!("no batch at byte {position}, {left} bytes before the end: {error}"));
-                    return Ok(());
-                }
-            };
-            file.by_ref().take(size - head).read_to_end(&mut batch).map_err(failed())?;
-            self.add_batch(position, &batch, detail, &mut buffer);
-            position += size;
+                Next::End => return Ok(()),
+            }
         }
-        Ok(())
     }
 
     fn add_batch(&mut self, position: u64, bytes: &[u8], detail: Detail, buffer: &mut RecordBuffer) {

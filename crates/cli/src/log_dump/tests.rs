@@ -113,6 +113,15 @@ fn segments_that_overlap_are_told() {
 }
 
 #[test]
+fn a_snapshot_within_a_segment_is_no_segment() {
+    let (_root, partition) = data_directory();
+    let none = 0i32.to_be_bytes();
+    let snapshot = [&1i16.to_be_bytes()[..], &levada_records::crc32c(&none).to_be_bytes(), &none].concat();
+    fs::write(partition.join("00000000000000000003.snapshot"), snapshot).unwrap();
+    assert_eq!(problems(&partition), Vec::<String>::new());
+}
+
+#[test]
 fn what_is_no_directory_is_a_usage_error() {
     let (root, _) = data_directory();
     assert!(matches!(dump(&root.path().join("meta.properties"), ALL), Err(CliError::Usage(_))));
