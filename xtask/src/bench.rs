@@ -76,7 +76,7 @@ fn comparison(workspace: &Workspace, options: &Options) -> Program {
 }
 
 /// Kafka's server and what it needs at run time, fetched from its registry.
-fn kafka_jars(workspace: &Workspace) -> Outcome<PathBuf> {
+pub(crate) fn kafka_jars(workspace: &Workspace) -> Outcome<PathBuf> {
     let pom = workspace.root().join("tests/conformance/kafka-server/pom.xml");
     let built = workspace.target().join("kafka");
     fs::create_dir_all(&built).map_err(Failure::io(built.display()))?;

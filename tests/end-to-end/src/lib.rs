@@ -9,6 +9,7 @@ mod check;
 mod followed;
 mod follower;
 mod history;
+mod kafka_server;
 mod outcome;
 mod reader;
 mod recorder;
@@ -19,6 +20,7 @@ pub use check::{check_acknowledged, check_corpus, check_seek_by_offset, check_se
 pub use followed::Followed;
 pub use follower::Follower;
 pub use history::{Acknowledged, History, RECORD_NUMBER_HEADER};
+pub use kafka_server::KafkaServer;
 pub use outcome::{Outcome, fail};
 pub use reader::{PartitionRange, Reader, Seen};
 pub use recorder::{Recorder, RecorderOptions};

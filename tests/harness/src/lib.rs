@@ -11,6 +11,7 @@ mod corpus;
 mod node;
 mod node_error;
 mod node_options;
+mod process;
 mod process_facts;
 mod ready_line;
 
@@ -19,5 +20,6 @@ pub use corpus::{Corpus, CorpusFile};
 pub use node::Node;
 pub use node_error::NodeError;
 pub use node_options::NodeOptions;
+pub use process::ask_to_stop;
 pub use process_facts::ProcessFacts;
 pub use ready_line::{ReadyLine, ReadyLineError};

@@ -11,13 +11,10 @@ use std::{
     time::Duration,
 };
 
-use nix::{
-    sys::signal::{self, Signal},
-    unistd::Pid,
-};
+use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
-use crate::{NodeError, NodeOptions, ProcessFacts, ReadyLine, levada_binary};
+use crate::{NodeError, NodeOptions, ProcessFacts, ReadyLine, levada_binary, process::signal_process};
 
 /// How long a node may take to get ready before a test gives up; a hang becomes a failure that shows the log.
 const READY_LIMIT: Duration = Duration::from_secs(60);
@@ -180,8 +177,7 @@ impl Node {
     }
 
     fn signal(&self, signal: Signal) -> Result<(), NodeError> {
-        let pid = i32::try_from(self.pid()?).map_err(|_| NodeError::WrongState("not running"))?;
-        Ok(signal::kill(Pid::from_raw(pid), signal)?)
+        signal_process(self.pid()?, signal)
     }
 
     fn wait(&mut self) -> Result<ExitStatus, NodeError> {

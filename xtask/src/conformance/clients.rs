@@ -9,6 +9,7 @@ use std::{
 use serde::Serialize;
 
 use crate::{
+    bench::kafka_jars,
     failure::{Failure, Outcome},
     program::{self, Program},
     workspace::Workspace,
@@ -41,6 +42,8 @@ pub(super) struct Client {
 enum Subject {
     /// The round trip of the corpus, in phases.
     RoundTrip,
+    /// A data directory of a real Kafka, whose jars the environment names.
+    KafkaDirectory,
     /// A script of its own that gets the addresses of a node.
     Script,
 }
@@ -63,7 +66,7 @@ pub(super) enum Installation {
 }
 
 /// Every toolchain.
-pub(super) const TOOLCHAINS: [Toolchain; 6] = [
+pub(super) const TOOLCHAINS: [Toolchain; 7] = [
     Toolchain {
         clients: &["confluent-kafka", "kafka-python", "aiokafka", "grpcio"],
         needs: &["python3"],
@@ -74,6 +77,7 @@ pub(super) const TOOLCHAINS: [Toolchain; 6] = [
     Toolchain { clients: &["franz-go"], needs: &["go"], install: go },
     Toolchain { clients: &["kcat"], needs: &["kcat"], install: kcat },
     Toolchain { clients: &["grpcurl"], needs: &["go"], install: grpcurl },
+    Toolchain { clients: &["kafka-directory"], needs: &["java", "mvn"], install: kafka_directory },
 ];
 
 impl Toolchain {
@@ -205,6 +209,15 @@ fn install_grpcurl(tools: &Path) -> Outcome<PathBuf> {
             .run()?;
     }
     Ok(program)
+}
+
+fn kafka_directory(workspace: &Workspace, _directory: &Path) -> Outcome<Vec<Client>> {
+    let jars = kafka_jars(workspace)?;
+    Ok(vec![Client {
+        env: BTreeMap::from([("LEVADA_KAFKA_JARS".into(), jars.display().to_string())]),
+        subject: Subject::KafkaDirectory,
+        ..Client::new("kafka-directory", &[])
+    }])
 }
 
 /// The files of `directory` with the given extension, in order.

@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use levada_end_to_end::Outcome;
+use levada_end_to_end::{KafkaServer, Outcome};
 use levada_harness::Node;
 
 use crate::{
     figures::print_pair,
-    kafka_server::KafkaServer,
+    kafka_server,
     measure::{Latencies, Moved, consume, first_record, latency, produce},
     page_cache::PageCache,
     server::Server,
@@ -65,9 +65,9 @@ fn start(pairs: u32) -> Outcome<(Node, KafkaServer)> {
         first_record(&levada)?;
         started.levada.push((begun.elapsed().as_secs_f64(), resident(&levada)?));
 
-        let prepared = KafkaServer::prepare()?;
+        let mut kafka = kafka_server::prepare()?;
         let begun = Instant::now();
-        let kafka = prepared.start()?;
+        kafka.start()?;
         first_record(&kafka)?;
         started.kafka.push((begun.elapsed().as_secs_f64(), resident(&kafka)?));
         if started.levada.len() >= pairs as usize {

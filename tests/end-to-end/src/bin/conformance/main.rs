@@ -2,9 +2,11 @@
 //!
 //! For each client: a corpus goes in with every compression type that the client has and comes back byte for byte, to the
 //! client itself and to librdkafka; again after a clean restart; and again after SIGKILL in the middle of producing, when
-//! everything that was acknowledged must be in its place. What a client program does is told in
+//! everything that was acknowledged must be in its place. Beside them, a data directory of a real Kafka is opened. What a client program does is told in
 //! `tests/conformance/README.md`.
 
+mod contents;
+mod kafka_directory;
 mod plan;
 mod program;
 mod round_trip;
@@ -42,6 +44,7 @@ fn run() -> Outcome<bool> {
         let begun = Instant::now();
         let outcome = match client.subject {
             Subject::RoundTrip => round_trip::run(client, &corpus, &list),
+            Subject::KafkaDirectory => kafka_directory::run(client),
             Subject::Script => program::run_script(client),
         };
         let seconds = begun.elapsed().as_secs_f32();

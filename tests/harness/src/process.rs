@@ -1,0 +1,24 @@
+//! Signals to processes that a test started.
+
+use std::process::Child;
+
+use nix::{
+    sys::signal::{self, Signal},
+    unistd::Pid,
+};
+
+use crate::NodeError;
+
+/// Asks a process to stop (SIGTERM); the caller waits until it has.
+///
+/// # Errors
+/// If there is no such process any more.
+pub fn ask_to_stop(process: &Child) -> Result<(), NodeError> {
+    signal_process(process.id(), Signal::SIGTERM)
+}
+
+/// Sends a signal.
+pub(crate) fn signal_process(pid: u32, signal: Signal) -> Result<(), NodeError> {
+    let pid = i32::try_from(pid).map_err(|_| NodeError::WrongState("not running"))?;
+    Ok(signal::kill(Pid::from_raw(pid), signal)?)
+}
