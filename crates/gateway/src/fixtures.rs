@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use levada_metadata::{Delta, Image, Partition, Replica};
-use levada_types::{BrokerId, DirectoryId, LeaderEpoch, MetadataOffset, PartitionEpoch, TopicId, TopicName};
+use levada_types::{BrokerId, DirectoryId, LeaderEpoch, MetadataOffset, TopicId, TopicName};
 
 /// The identity of the topic of this name in every image made here.
 pub(crate) fn topic_id(name: &str) -> TopicId {
@@ -22,12 +22,8 @@ pub(crate) fn image(topics: &[(&str, i32)]) -> Image {
             index,
             partition: Arc::new(Partition {
                 replicas: vec![Replica { broker: BrokerId(1), directory: DirectoryId::UNASSIGNED }],
-                isr: Vec::new(),
-                elr: Vec::new(),
-                last_complete: Vec::new(),
-                leader: Some(BrokerId(1)),
                 leader_epoch: LeaderEpoch(4),
-                partition_epoch: PartitionEpoch(0),
+                ..Partition::new(Vec::new(), Vec::new(), BrokerId(1))
             }),
         }));
     }

@@ -61,7 +61,7 @@ pub struct BrokerRegistration {
     pub incarnation: Uuid,
     /// Which boot of its machine, if known: bytes that were written but not flushed survive a process, not a boot.
     pub boot_id: Option<String>,
-    /// The data directories that were online when it registered.
+    /// Its data directories that are online. A replica in any other directory is offline.
     pub directories: Vec<DirectoryId>,
     /// Where clients reach it.
     pub endpoints: Vec<Endpoint>,
@@ -75,6 +75,8 @@ pub struct BrokerRegistration {
     pub fenced: bool,
     /// It has given notice of a clean shutdown: it gets no new leaderships, and will not be unfenced under this epoch.
     pub stopping: bool,
+    /// It is being emptied (`levada cluster decommission`): it gets no new replicas, over all its registrations.
+    pub draining: bool,
 }
 
 impl BrokerRegistration {
@@ -82,6 +84,12 @@ impl BrokerRegistration {
     #[must_use]
     pub fn is_live(&self) -> bool {
         !self.fenced && !self.stopping
+    }
+
+    /// Whether a replica of it that is assigned to `directory` can be reached. One that is not placed yet can.
+    #[must_use]
+    pub fn has_online(&self, directory: DirectoryId) -> bool {
+        directory == DirectoryId::UNASSIGNED || self.directories.contains(&directory)
     }
 
     /// Its endpoint of this listener name.

@@ -33,6 +33,18 @@ pub enum Command {
         /// Under which registration; any other is STALE_BROKER_EPOCH.
         epoch: BrokerEpoch,
     },
+    /// A broker says which of its data directories are online now, after one has failed or has come back.
+    ReportDirectories {
+        /// Which broker.
+        id: BrokerId,
+        /// Under which registration; any other is STALE_BROKER_EPOCH.
+        epoch: BrokerEpoch,
+        /// Every directory that is online.
+        online: Vec<DirectoryId>,
+        /// Whether a configured directory is offline. What lay in a directory that is neither online nor, perhaps, behind
+        /// one that cannot be read, is lost.
+        has_offline_directory: bool,
+    },
     /// A controller says where it is reached.
     RegisterController(ControllerRegistration),
     /// Create topics, each on its own: one that is refused does not hinder the others.
@@ -94,7 +106,12 @@ pub struct NewBroker {
     /// file. `None`, or another epoch than the registered one, means that it did not.
     pub clean_shutdown_epoch: Option<BrokerEpoch>,
     /// The data directories that are online.
+    ///
+    /// A directory whose disk was exchanged, or that lost its contents, comes with another identity.
     pub directories: Vec<DirectoryId>,
+    /// Whether a configured directory is offline: replicas in directories that are not online may then be behind it, and
+    /// wait for it. Otherwise they are lost.
+    pub has_offline_directory: bool,
     /// Where clients reach it.
     pub endpoints: Vec<Endpoint>,
     /// Where other roles reach its internal services.

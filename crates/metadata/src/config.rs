@@ -7,6 +7,7 @@
 mod broker_configs;
 mod check;
 mod definition;
+mod min_isr;
 mod resolve;
 mod static_configs;
 mod topic_configs;
@@ -16,6 +17,7 @@ pub use broker_configs::{BROKER_CONFIGS, broker_config};
 pub use check::Check;
 pub(crate) use check::split_list;
 pub use definition::{ConfigDef, ConfigKind, Scope, Synonym, Unit};
+pub use min_isr::MIN_INSYNC_REPLICAS;
 pub use resolve::{ConfigSource, ConfigSynonym, EffectiveConfig, Resolver};
 pub use static_configs::{StaticConfigError, StaticConfigs};
 pub use topic_configs::{TOPIC_CONFIGS, topic_config};

@@ -9,8 +9,10 @@ mod delete_topics;
 mod draft;
 mod elections;
 mod producer_ids;
+mod report_directories;
 #[cfg(test)]
 mod tests;
+mod transition;
 
 use levada_types::{ErrorCode, TimestampMs};
 use uuid::Uuid;
@@ -48,6 +50,9 @@ pub fn decide(state: &State, command: &Command, context: &Context<'_>) -> (Respo
         Command::UnfenceBroker { id, epoch } => Response::UnfenceBroker(brokers::unfence(&mut draft, *id, *epoch)),
         Command::FenceBroker { id, epoch } => Response::FenceBroker(brokers::fence(&mut draft, *id, *epoch)),
         Command::StopBroker { id, epoch } => Response::StopBroker(brokers::stop(&mut draft, *id, *epoch)),
+        Command::ReportDirectories { id, epoch, online, has_offline_directory } => Response::ReportDirectories(
+            report_directories::decide(&mut draft, *id, *epoch, online, *has_offline_directory),
+        ),
         Command::RegisterController(registration) => {
             Response::RegisterController(brokers::register_controller(&mut draft, registration))
         }

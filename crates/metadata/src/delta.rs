@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use levada_types::{BrokerEpoch, BrokerId, ClusterId, PartitionIndex, ProducerId, TopicId, TopicName};
+use levada_types::{BrokerEpoch, BrokerId, ClusterId, DirectoryId, PartitionIndex, ProducerId, TopicId, TopicName};
 
-use crate::{BrokerRegistration, ControllerRegistration, MetadataLevel, Partition};
+use crate::{BrokerRegistration, ControllerRegistration, LeaderRecovery, MetadataLevel, Partition};
 
 /// What settings belong to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -48,6 +48,15 @@ pub enum Delta {
         /// Its new state, see [`BrokerRegistration::stopping`].
         stopping: bool,
     },
+    /// Data directories of a registered broker went offline or came back.
+    BrokerDirectoriesChanged {
+        /// Which broker.
+        id: BrokerId,
+        /// Under which registration.
+        epoch: BrokerEpoch,
+        /// Every directory that is online now.
+        online: Vec<DirectoryId>,
+    },
     /// A controller announced itself. Replaces what was known about it.
     ControllerRegistered {
         /// All of it.
@@ -88,4 +97,24 @@ pub enum Delta {
         /// The first id that is still free.
         next: ProducerId,
     },
+}
+
+impl Delta {
+    /// The metadata level that the cluster must have agreed on before this may be written: a node of an older one would
+    /// stop at it, or would lose a part of it without noticing.
+    #[must_use]
+    pub fn level(&self) -> MetadataLevel {
+        let is_second = match self {
+            Self::BrokerDirectoriesChanged { .. } => true,
+            Self::BrokerRegistered { broker } => broker.draining,
+            Self::PartitionSet { partition, .. } => {
+                partition.recovery != LeaderRecovery::Recovered
+                    || !partition.adding.is_empty()
+                    || !partition.removing.is_empty()
+                    || partition.possible_losses > 0
+            }
+            _ => false,
+        };
+        if is_second { MetadataLevel::SECOND } else { MetadataLevel::FIRST }
+    }
 }

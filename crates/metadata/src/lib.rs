@@ -37,7 +37,7 @@ pub use entry::{Entry, RunPosition};
 pub use image::{Applied, Image};
 pub use item_error::ItemError;
 pub use level::{LevelRange, MetadataLevel};
-pub use partition::{IsrMember, Partition, Replica};
+pub use partition::{IsrMember, LeaderRecovery, Partition, Replica};
 pub use proposer::{Effect, Event, Genesis, Outcome, Proposer, SubmitError, Ticket, WriteId};
 pub use response::{
     AlteredConfig, CreatedPartitions, CreatedTopic, DeletedTopic, PRODUCER_ID_BLOCK_LEN, ProducerIdBlock, Response,

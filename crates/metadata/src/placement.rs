@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use levada_types::{BrokerId, DirectoryId, ErrorCode, LeaderEpoch, PartitionEpoch, PartitionIndex};
+use levada_types::{BrokerId, DirectoryId, ErrorCode, PartitionIndex};
 
 use crate::{BrokerRegistration, IsrMember, ItemError, Partition, Replica, State};
 
@@ -35,7 +35,7 @@ impl<'a> Placement<'a> {
             holds: 0,
             elsewhere: state.replica_count(broker.id),
         };
-        Self { state, brokers: state.live_brokers().map(candidate).collect() }
+        Self { state, brokers: state.live_brokers().filter(|b| can_hold(b)).map(candidate).collect() }
     }
 
     /// How many brokers there are to choose from.
@@ -109,25 +109,23 @@ pub(crate) fn check_manual(state: &State, partition: PartitionIndex, brokers: &[
 pub(crate) fn new_partition(state: &State, brokers: &[BrokerId]) -> Result<Partition, ItemError> {
     let registrations = brokers.iter().filter_map(|id| state.broker(*id));
     let isr: Vec<IsrMember> =
-        registrations.clone().filter(|b| b.is_live()).map(|b| IsrMember { broker: b.id, epoch: b.epoch }).collect();
+        registrations.clone().filter(|b| can_hold(b)).map(|b| IsrMember { broker: b.id, epoch: b.epoch }).collect();
     let Some(leader) = isr.first() else {
         let message = format!("none of the brokers {brokers:?} is live", brokers = numbers(brokers));
         return Err(ItemError::new(ErrorCode::InvalidReplicaAssignment, message));
     };
     let replicas = registrations.map(|b| Replica { broker: b.id, directory: only_directory(b) }).collect();
-    Ok(Partition {
-        replicas,
-        leader: Some(leader.broker),
-        isr,
-        elr: Vec::new(),
-        last_complete: Vec::new(),
-        leader_epoch: LeaderEpoch::INITIAL,
-        partition_epoch: PartitionEpoch(0),
-    })
+    let leader = leader.broker;
+    Ok(Partition::new(replicas, isr, leader))
+}
+
+/// Whether a new replica can live there now.
+fn can_hold(broker: &BrokerRegistration) -> bool {
+    broker.is_live() && !broker.directories.is_empty()
 }
 
 /// Where a broker with one data directory will put a replica is known beforehand (KIP-858).
-fn only_directory(broker: &BrokerRegistration) -> DirectoryId {
+pub(crate) fn only_directory(broker: &BrokerRegistration) -> DirectoryId {
     match broker.directories[..] {
         [only] => only,
         _ => DirectoryId::UNASSIGNED,
@@ -164,6 +162,7 @@ mod tests {
                 levels: LevelRange::SUPPORTED,
                 fenced: false,
                 stopping: false,
+                draining: false,
             });
             state.apply(&Delta::BrokerRegistered { broker }).unwrap();
         }

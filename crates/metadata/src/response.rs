@@ -18,6 +18,8 @@ pub enum Response {
     FenceBroker(Result<(), ItemError>),
     /// The broker's leaderships were moved, or why not.
     StopBroker(Result<(), ItemError>),
+    /// Leaderships have moved as the directories ask, or why not.
+    ReportDirectories(Result<(), ItemError>),
     /// The controller is known, or why not.
     RegisterController(Result<(), ItemError>),
     /// One result per topic asked for.

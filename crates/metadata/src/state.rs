@@ -11,7 +11,7 @@ use imbl::ordmap::DiffItem;
 use levada_types::{BrokerId, ClusterId, PartitionIndex, ProducerId, TopicId, TopicIdPartition, TopicName};
 
 use crate::{
-    BrokerRegistration, ConfigResource, ControllerId, ControllerRegistration, MetadataLevel, Partition, Topic,
+    BrokerRegistration, ConfigResource, ControllerId, ControllerRegistration, MetadataLevel, Partition, Replica, Topic,
 };
 
 pub use apply::ApplyError;
@@ -141,6 +141,25 @@ impl State {
                 .filter(move |(_, p)| p.has_replica(broker))
                 .map(|(partition, p)| (TopicIdPartition { topic_id: topic.id(), partition }, p))
         })
+    }
+
+    /// Whether `replica` can be reached: its broker is not fenced, and its directory is online.
+    #[must_use]
+    pub fn is_online(&self, replica: &Replica) -> bool {
+        self.broker(replica.broker).is_some_and(|b| !b.fenced && b.has_online(replica.directory))
+    }
+
+    /// The replicas of `partition` that are offline, in the order of the assignment: Kafka's `OfflineReplicas`.
+    pub fn offline_replicas<'a>(&'a self, partition: &'a Partition) -> impl Iterator<Item = BrokerId> + 'a {
+        partition.replicas.iter().filter(|replica| !self.is_online(replica)).map(|replica| replica.broker)
+    }
+
+    /// Whether `broker` holds a replica of `partition` and is in a state to lead it.
+    #[must_use]
+    pub fn can_lead(&self, partition: &Partition, broker: BrokerId) -> bool {
+        let replica = partition.replicas.iter().find(|r| r.broker == broker);
+        replica.is_some_and(|replica| self.is_online(replica))
+            && self.broker(broker).is_some_and(|registration| registration.is_live())
     }
 
     /// An existing topic whose name differs from `name` only in `.` and `_`, or not at all.

@@ -117,6 +117,7 @@ fn is_repeatable(command: &Command) -> bool {
         | Command::RegisterController(_)
         | Command::AssignReplicasToDirs { .. }
         // A block that was handed out and never arrived is only lost.
+        | Command::ReportDirectories { .. }
         | Command::AllocateProducerIds { .. } => true,
         Command::CreateTopics { validate_only, .. } | Command::CreatePartitions { validate_only, .. } => *validate_only,
         Command::DeleteTopics { .. } => false,

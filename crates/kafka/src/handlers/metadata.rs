@@ -143,12 +143,5 @@ impl Describe<'_> {
 
 /// The replicas whose broker is not there, or whose data directory is gone.
 pub(super) fn offline_replicas(image: &Image, partition: &Partition) -> Vec<kafka_protocol::messages::BrokerId> {
-    let offline = partition.replicas.iter().filter(|replica| match image.broker(replica.broker) {
-        None => true,
-        Some(broker) => {
-            let assigned = replica.directory != levada_types::DirectoryId::UNASSIGNED;
-            broker.fenced || (assigned && !broker.directories.contains(&replica.directory))
-        }
-    });
-    offline.map(|replica| wire_id(Some(replica.broker))).collect()
+    image.offline_replicas(partition).map(|broker| wire_id(Some(broker))).collect()
 }

@@ -98,6 +98,7 @@ mod tests {
             levels: LevelRange::SUPPORTED,
             fenced: false,
             stopping: false,
+            draining: false,
         };
         Delta::BrokerRegistered { broker: Arc::new(broker) }
     }

@@ -7,16 +7,15 @@ use levada_types::ErrorCode;
 use super::draft::Draft;
 use super::elections::clear_eligible;
 use super::too_many;
-use crate::config::{ConfigDef, ConfigKind, Resolver, Scope, StaticConfigs, broker_config, split_list, topic_config};
+use crate::config::{
+    ConfigDef, ConfigKind, MIN_INSYNC_REPLICAS, Resolver, Scope, StaticConfigs, broker_config, split_list, topic_config,
+};
 use crate::limits::{MAX_CONFIG_VALUE_BYTES, MAX_CONFIGS_PER_RESOURCE, MAX_RESOURCES_PER_REQUEST};
 use crate::state::ConfigOverrides;
 use crate::{
     AlterConfigsMode, AlteredConfig, ConfigAlteration, ConfigChange, ConfigResource, ConfigTarget, Delta, ItemError,
     State,
 };
-
-/// The setting whose change ends what was earned under its old value.
-const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
 
 pub(super) fn decide(
     draft: &mut Draft,

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use levada_types::{BrokerEpoch, BrokerId, ErrorCode};
 
 use super::draft::Draft;
-use crate::{Delta, ItemError, Partition, Replica, ReplicaDirectory};
+use super::transition::{Transition, Withdrawal};
+use crate::{Delta, ItemError, ReplicaDirectory};
 
 pub(super) fn decide(
     draft: &mut Draft,
@@ -23,7 +24,8 @@ fn assign(
     epoch: BrokerEpoch,
     assignment: &ReplicaDirectory,
 ) -> Result<(), ItemError> {
-    if !draft.registration(broker, epoch)?.directories.contains(&assignment.directory) {
+    let registration = draft.registration(broker, epoch)?;
+    if !registration.directories.contains(&assignment.directory) {
         let message = format!("broker {broker} registered without directory {}", assignment.directory);
         return Err(ItemError::new(ErrorCode::LogDirNotFound, message));
     }
@@ -37,15 +39,23 @@ fn assign(
     if partition.directory_of(broker) == Some(assignment.directory) {
         return Ok(());
     }
-    let replicas = partition.replicas.iter().map(|r| match r.broker == broker {
-        true => Replica { directory: assignment.directory, ..*r },
-        false => *r,
-    });
-    let changed = Partition {
-        replicas: replicas.collect(),
-        partition_epoch: partition.partition_epoch.next(),
-        ..(**partition).clone()
-    };
+    let starts_afresh = !partition.directory_of(broker).is_none_or(|directory| registration.has_online(directory));
+    let mut transition = Transition::new(draft.state(), assignment.topic, partition);
+    for replica in transition.after.replicas.iter_mut().filter(|r| r.broker == broker) {
+        replica.directory = assignment.directory;
+    }
+    if starts_afresh {
+        transition.withdraw(broker, Withdrawal::Damaged);
+        if !transition.after.has_complete() {
+            let message = format!(
+                "the only complete replica of {}-{} is in a directory of broker {broker} that is offline; bring that back",
+                topic.name(),
+                assignment.partition
+            );
+            return Err(ItemError::new(ErrorCode::KafkaStorageError, message));
+        }
+    }
+    let Some(changed) = transition.settle() else { return Ok(()) };
     draft.add(vec![Delta::PartitionSet {
         topic: assignment.topic,
         index: assignment.partition,

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use levada_types::{BrokerEpoch, BrokerId, DirectoryId, ErrorCode};
 
 use super::draft::Draft;
-use super::elections::{Departure, depart, return_to_duty};
+use super::elections::{depart, return_to_duty, settle_directories};
+use super::transition::Withdrawal;
 use crate::limits::{MAX_BROKERS, MAX_DIRECTORIES, MAX_ENDPOINTS, MAX_REGISTRATION_STRING_BYTES};
 use crate::{BrokerRegistration, ControllerRegistration, Delta, ItemError, LevelRange, NewBroker, State};
 
@@ -17,7 +18,6 @@ pub(super) fn register(draft: &mut Draft, new: &NewBroker) -> Result<BrokerEpoch
         if known.incarnation == new.incarnation {
             return Ok(known.epoch);
         }
-        depart(draft, new.id, loss(known, new))?;
     } else if draft.state().brokers().count() >= MAX_BROKERS {
         let message = format!("at most {MAX_BROKERS} brokers can be registered");
         return Err(ItemError::new(ErrorCode::InvalidRegistration, message));
@@ -35,17 +35,22 @@ pub(super) fn register(draft: &mut Draft, new: &NewBroker) -> Result<BrokerEpoch
         levels: new.levels,
         fenced: true,
         stopping: false,
+        draining: known.as_ref().is_some_and(|known| known.draining),
     };
-    draft.add(vec![Delta::BrokerRegistered { broker: Arc::new(broker) }])?;
+    draft.add(vec![Delta::BrokerRegistered { broker: Arc::new(broker.clone()) }])?;
+    if let Some(known) = known {
+        depart(draft, new.id, end_of(&known, new))?;
+        settle_directories(draft, &broker, new.has_offline_directory)?;
+    }
     Ok(epoch)
 }
 
 /// What the end of the old incarnation means: bytes that it wrote and did not flush are there if it stopped cleanly, or
 /// if its machine has not booted since.
-fn loss<'a>(known: &BrokerRegistration, new: &'a NewBroker) -> Departure<'a> {
+fn end_of(known: &BrokerRegistration, new: &NewBroker) -> Withdrawal {
     let stopped_cleanly = new.clean_shutdown_epoch == Some(known.epoch);
     let same_boot = new.boot_id.is_some() && new.boot_id == known.boot_id;
-    if stopped_cleanly || same_boot { Departure::Directories(&new.directories) } else { Departure::Damaged }
+    if stopped_cleanly || same_boot { Withdrawal::Intact } else { Withdrawal::Damaged }
 }
 
 fn check(state: &State, new: &NewBroker) -> Result<(), ItemError> {
@@ -59,8 +64,8 @@ fn check(state: &State, new: &NewBroker) -> Result<(), ItemError> {
     if texts.into_iter().flatten().chain(names).any(|text| text.len() > MAX_REGISTRATION_STRING_BYTES) {
         return invalid(format!("a text of the registration is longer than {MAX_REGISTRATION_STRING_BYTES} bytes"));
     }
-    if new.endpoints.len() > MAX_ENDPOINTS || new.directories.len() > MAX_DIRECTORIES {
-        return invalid(format!("a broker has at most {MAX_ENDPOINTS} endpoints and {MAX_DIRECTORIES} directories"));
+    if new.endpoints.len() > MAX_ENDPOINTS {
+        return invalid(format!("a broker has at most {MAX_ENDPOINTS} endpoints"));
     }
     let listeners: BTreeSet<&str> = new.endpoints.iter().map(|e| e.listener.as_str()).collect();
     if listeners.len() != new.endpoints.len() {
@@ -69,11 +74,20 @@ fn check(state: &State, new: &NewBroker) -> Result<(), ItemError> {
     if let Some(endpoint) = new.endpoints.iter().find(|e| e.port == 0 || e.host.is_empty()) {
         return invalid(format!("the endpoint of listener {} has no host or no port", endpoint.listener));
     }
-    let directories: BTreeSet<DirectoryId> = new.directories.iter().copied().collect();
-    if directories.len() != new.directories.len() || directories.contains(&DirectoryId::UNASSIGNED) {
+    check_directories(state, new.id, &new.directories)
+}
+
+/// Whether these may be the online directories of broker `id`.
+pub(super) fn check_directories(state: &State, id: BrokerId, online: &[DirectoryId]) -> Result<(), ItemError> {
+    let invalid = |message: String| Err(ItemError::new(ErrorCode::InvalidRegistration, message));
+    if online.len() > MAX_DIRECTORIES {
+        return invalid(format!("a broker has at most {MAX_DIRECTORIES} data directories"));
+    }
+    let directories: BTreeSet<DirectoryId> = online.iter().copied().collect();
+    if directories.len() != online.len() || directories.contains(&DirectoryId::UNASSIGNED) {
         return invalid("the directory ids must be distinct and not all zeros".to_owned());
     }
-    let mut others = state.brokers().filter(|b| b.id != new.id);
+    let mut others = state.brokers().filter(|b| b.id != id);
     if let Some(other) = others.find(|b| b.directories.iter().any(|d| directories.contains(d))) {
         return invalid(format!(
             "broker {} has registered one of these data directories; a copied directory needs an id of its own",
@@ -103,7 +117,7 @@ pub(super) fn unfence(draft: &mut Draft, id: BrokerId, epoch: BrokerEpoch) -> Re
         return Ok(());
     }
     draft.add(vec![Delta::BrokerChanged { id, epoch, fenced: false, stopping: false }])?;
-    return_to_duty(draft, id, epoch)
+    return_to_duty(draft, id)
 }
 
 pub(super) fn fence(draft: &mut Draft, id: BrokerId, epoch: BrokerEpoch) -> Result<(), ItemError> {
@@ -113,7 +127,7 @@ pub(super) fn fence(draft: &mut Draft, id: BrokerId, epoch: BrokerEpoch) -> Resu
     }
     let stopping = broker.stopping;
     draft.add(vec![Delta::BrokerChanged { id, epoch, fenced: true, stopping }])?;
-    depart(draft, id, Departure::Intact)
+    depart(draft, id, Withdrawal::Intact)
 }
 
 pub(super) fn stop(draft: &mut Draft, id: BrokerId, epoch: BrokerEpoch) -> Result<(), ItemError> {
@@ -121,7 +135,7 @@ pub(super) fn stop(draft: &mut Draft, id: BrokerId, epoch: BrokerEpoch) -> Resul
         return Ok(());
     }
     draft.add(vec![Delta::BrokerChanged { id, epoch, fenced: true, stopping: true }])?;
-    depart(draft, id, Departure::Intact)
+    depart(draft, id, Withdrawal::Intact)
 }
 
 pub(super) fn register_controller(draft: &mut Draft, new: &ControllerRegistration) -> Result<(), ItemError> {

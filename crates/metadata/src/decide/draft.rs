@@ -2,7 +2,7 @@
 
 use levada_types::{BrokerEpoch, BrokerId, ErrorCode};
 
-use crate::{BrokerRegistration, Delta, ItemError, State};
+use crate::{BrokerRegistration, Delta, ItemError, MetadataLevel, State};
 
 /// Deltas and the state that they make, so that the second item of a command sees what the first one did.
 pub(super) struct Draft {
@@ -19,8 +19,15 @@ impl Draft {
         &self.state
     }
 
-    /// Adds the deltas of one item, all of them or, should one not fit the state, none.
+    /// Adds the deltas of one item, all of them or, should one not fit the state or the cluster's metadata level, none.
     pub(super) fn add(&mut self, deltas: Vec<Delta>) -> Result<(), ItemError> {
+        let level = self.state.level().unwrap_or(MetadataLevel::FIRST);
+        if let Some(needed) = deltas.iter().map(Delta::level).max().filter(|needed| *needed > level) {
+            return Err(ItemError::new(
+                ErrorCode::UnsupportedVersion,
+                format!("this needs metadata level {needed}, and the cluster is at {level}; raise its level first"),
+            ));
+        }
         let mut state = self.state.clone();
         for delta in &deltas {
             state.apply(delta).map_err(|error| ItemError::new(ErrorCode::UnknownServerError, error.to_string()))?;

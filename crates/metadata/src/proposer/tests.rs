@@ -122,6 +122,7 @@ impl Model {
                 endpoints: Vec::new(),
                 internal_address: String::new(),
                 rack: None,
+                has_offline_directory: false,
                 levels: LevelRange::SUPPORTED,
             }),
             2 => Command::UnfenceBroker { id: BrokerId(1), epoch },

@@ -48,11 +48,13 @@ impl State {
                 self.brokers.insert(broker.id, Arc::clone(broker));
             }
             Delta::BrokerChanged { id, epoch, fenced, stopping } => {
-                let Some(known) = self.brokers.get(id).filter(|b| b.epoch == *epoch) else {
-                    return Err(ApplyError::UnknownBroker(*id, *epoch));
-                };
-                let changed = BrokerRegistration { fenced: *fenced, stopping: *stopping, ..(**known).clone() };
-                self.brokers.insert(*id, Arc::new(changed));
+                self.change_broker(*id, *epoch, |broker| {
+                    broker.fenced = *fenced;
+                    broker.stopping = *stopping;
+                })?;
+            }
+            Delta::BrokerDirectoriesChanged { id, epoch, online } => {
+                self.change_broker(*id, *epoch, |broker| broker.directories.clone_from(online))?;
             }
             Delta::ControllerRegistered { controller } => {
                 self.controllers.insert(controller.id, Arc::clone(controller));
@@ -88,6 +90,17 @@ impl State {
             Delta::ConfigSet { resource, name, value } => self.set_config(*resource, name, value.as_deref()),
             Delta::ProducerIdsAllocated { next } => self.next_producer_id = *next,
         }
+        Ok(())
+    }
+
+    fn change_broker(
+        &mut self,
+        id: BrokerId,
+        epoch: BrokerEpoch,
+        change: impl FnOnce(&mut BrokerRegistration),
+    ) -> Result<(), ApplyError> {
+        let known = self.brokers.get_mut(&id).filter(|b| b.epoch == epoch);
+        change(Arc::make_mut(known.ok_or(ApplyError::UnknownBroker(id, epoch))?));
         Ok(())
     }
 

@@ -30,6 +30,7 @@ fn broker() -> NewBroker {
         }],
         internal_address: "memory:broker-1".to_owned(),
         rack: None,
+        has_offline_directory: false,
         levels: LevelRange::SUPPORTED,
     }
 }

@@ -8,7 +8,9 @@ use levada_types::{BrokerEpoch, BrokerId};
 
 use super as pb;
 use super::ConversionError;
-use super::field::{broker_id, broker_numbers, directory_id, id_bytes, known, narrow, required, topic_id};
+use super::field::{
+    broker_id, broker_numbers, directory_id, directory_ids, id_bytes, known, narrow, required, topic_id,
+};
 
 impl From<&Command> for pb::Command {
     fn from(command: &Command) -> Self {
@@ -19,6 +21,13 @@ impl From<&Command> for pb::Command {
             Command::UnfenceBroker { id, epoch } => Kind::UnfenceBroker(broker(*id, *epoch)),
             Command::FenceBroker { id, epoch } => Kind::FenceBroker(broker(*id, *epoch)),
             Command::StopBroker { id, epoch } => Kind::StopBroker(broker(*id, *epoch)),
+            Command::ReportDirectories { id, epoch, online, has_offline_directory } => {
+                Kind::ReportDirectories(pb::ReportDirectories {
+                    broker: Some(broker(*id, *epoch)),
+                    online: online.iter().map(|d| id_bytes(d.0)).collect(),
+                    has_offline_directory: *has_offline_directory,
+                })
+            }
             Command::RegisterController(registration) => Kind::RegisterController(registration.into()),
             Command::CreateTopics { topics, validate_only } => Kind::CreateTopics(pb::CreateTopics {
                 topics: topics.iter().map(Into::into).collect(),
@@ -67,6 +76,11 @@ impl TryFrom<pb::Command> for Command {
             Kind::StopBroker(b) => {
                 let (id, epoch) = broker(&b)?;
                 Self::StopBroker { id, epoch }
+            }
+            Kind::ReportDirectories(c) => {
+                let (id, epoch) = broker(&required(c.broker, "a broker")?)?;
+                let online = directory_ids(&c.online)?;
+                Self::ReportDirectories { id, epoch, online, has_offline_directory: c.has_offline_directory }
             }
             Kind::RegisterController(registration) => Self::RegisterController(registration.try_into()?),
             Kind::CreateTopics(c) => Self::CreateTopics { topics: convert(c.topics)?, validate_only: c.validate_only },

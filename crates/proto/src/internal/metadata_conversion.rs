@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
-use levada_metadata::{ConfigResource, Delta, Entry, IsrMember, MetadataLevel, Partition, Replica, RunPosition};
+use levada_metadata::{
+    ConfigResource, Delta, Entry, IsrMember, LeaderRecovery, MetadataLevel, Partition, Replica, RunPosition,
+};
 use levada_types::{BrokerEpoch, BrokerId, ClusterId, DirectoryId, LeaderEpoch, PartitionEpoch, TopicName};
 use prost::Message;
 
 use super as pb;
 use super::ConversionError;
 use super::field::{
-    broker_id, broker_numbers, brokers, directory_id, id_bytes, known, narrow, not_negative, required, topic_id, uuid,
+    broker_id, broker_numbers, brokers, directory_id, directory_ids, id_bytes, known, narrow, not_negative, required,
+    topic_id, uuid,
 };
 
 /// The newest version of the entry's envelope that this build reads, and the one that it writes.
@@ -101,6 +104,13 @@ impl From<&Delta> for pb::Delta {
                 fenced: *fenced,
                 stopping: *stopping,
             }),
+            Delta::BrokerDirectoriesChanged { id, epoch, online } => {
+                Kind::BrokerDirectoriesChanged(pb::BrokerDirectoriesChanged {
+                    id: id.0,
+                    epoch: epoch.0,
+                    online: online.iter().map(|d| id_bytes(d.0)).collect(),
+                })
+            }
             Delta::ControllerRegistered { controller } => Kind::ControllerRegistered((&**controller).into()),
             Delta::TopicCreated { id, name } => {
                 Kind::TopicCreated(pb::TopicCreated { id: id_bytes(id.0), name: name.to_string() })
@@ -143,6 +153,11 @@ impl TryFrom<pb::Delta> for Delta {
                 fenced: d.fenced,
                 stopping: d.stopping,
             },
+            Kind::BrokerDirectoriesChanged(d) => Self::BrokerDirectoriesChanged {
+                id: broker_id(d.id)?,
+                epoch: BrokerEpoch(d.epoch),
+                online: directory_ids(&d.online)?,
+            },
             Kind::ControllerRegistered(d) => Self::ControllerRegistered { controller: Arc::new(d.try_into()?) },
             Kind::TopicCreated(d) => Self::TopicCreated { id: topic_id(&d.id)?, name: TopicName::new(&d.name)? },
             Kind::TopicDeleted(d) => Self::TopicDeleted { id: topic_id(&d.id)? },
@@ -180,6 +195,10 @@ impl From<&Partition> for pb::Partition {
             leader: partition.leader.map(|l| l.0),
             leader_epoch: partition.leader_epoch.0,
             partition_epoch: partition.partition_epoch.0,
+            recovering: partition.recovery == LeaderRecovery::Recovering,
+            adding: broker_numbers(&partition.adding),
+            removing: broker_numbers(&partition.removing),
+            possible_losses: partition.possible_losses,
         }
     }
 }
@@ -204,6 +223,10 @@ impl TryFrom<pb::Partition> for Partition {
             leader: partition.leader.map(broker_id).transpose()?,
             leader_epoch: LeaderEpoch(partition.leader_epoch),
             partition_epoch: PartitionEpoch(partition.partition_epoch),
+            recovery: if partition.recovering { LeaderRecovery::Recovering } else { LeaderRecovery::Recovered },
+            adding: brokers(&partition.adding)?,
+            removing: brokers(&partition.removing)?,
+            possible_losses: partition.possible_losses,
         })
     }
 }

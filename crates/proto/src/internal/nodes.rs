@@ -87,6 +87,7 @@ impl From<&BrokerRegistration> for pb::BrokerRegistration {
             levels: Some(broker.levels.into()),
             fenced: broker.fenced,
             stopping: broker.stopping,
+            draining: broker.draining,
         }
     }
 }
@@ -107,6 +108,7 @@ impl TryFrom<pb::BrokerRegistration> for BrokerRegistration {
             levels: required(broker.levels, "a broker's levels")?.try_into()?,
             fenced: broker.fenced,
             stopping: broker.stopping,
+            draining: broker.draining,
         })
     }
 }
@@ -119,6 +121,7 @@ impl From<&NewBroker> for pb::RegisterBroker {
             boot_id: broker.boot_id.clone(),
             clean_shutdown_epoch: broker.clean_shutdown_epoch.map(|e| e.0),
             directories: broker.directories.iter().map(|d| id_bytes(d.0)).collect(),
+            has_offline_directory: broker.has_offline_directory,
             endpoints: broker.endpoints.iter().map(Into::into).collect(),
             internal_address: broker.internal_address.clone(),
             rack: broker.rack.clone(),
@@ -137,6 +140,7 @@ impl TryFrom<pb::RegisterBroker> for NewBroker {
             boot_id: broker.boot_id,
             clean_shutdown_epoch: broker.clean_shutdown_epoch.map(BrokerEpoch),
             directories: directory_ids(&broker.directories)?,
+            has_offline_directory: broker.has_offline_directory,
             endpoints: endpoints(broker.endpoints)?,
             internal_address: broker.internal_address,
             rack: broker.rack,

@@ -49,6 +49,7 @@ impl From<&Response> for pb::Response {
             Response::UnfenceBroker(result) => Kind::UnfenceBroker(result.into()),
             Response::FenceBroker(result) => Kind::FenceBroker(result.into()),
             Response::StopBroker(result) => Kind::StopBroker(result.into()),
+            Response::ReportDirectories(result) => Kind::ReportDirectories(result.into()),
             Response::RegisterController(result) => Kind::RegisterController(result.into()),
             Response::CreateTopics(topics) => {
                 Kind::CreateTopics(pb::CreateTopicsResult { topics: topics.iter().map(Into::into).collect() })
@@ -92,6 +93,7 @@ impl TryFrom<pb::Response> for Response {
             Kind::UnfenceBroker(r) => Self::UnfenceBroker(done(r.error)),
             Kind::FenceBroker(r) => Self::FenceBroker(done(r.error)),
             Kind::StopBroker(r) => Self::StopBroker(done(r.error)),
+            Kind::ReportDirectories(r) => Self::ReportDirectories(done(r.error)),
             Kind::RegisterController(r) => Self::RegisterController(done(r.error)),
             Kind::CreateTopics(r) => {
                 Self::CreateTopics(r.topics.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?)

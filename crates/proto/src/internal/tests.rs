@@ -5,9 +5,9 @@ use std::sync::Arc;
 use levada_metadata::{
     AlterConfigsMode, AlteredConfig, BrokerRegistration, Command, ConfigAlteration, ConfigChange, ConfigResource,
     ConfigTarget, ControllerId, ControllerRegistration, CreatedPartitions, CreatedTopic, DeletedTopic, Delta, Endpoint,
-    EndpointProtocol, Entry, IsrMember, ItemError, LevelRange, ManualAssignment, MetadataLevel, MorePartitions,
-    NewBroker, NewTopic, Partition, ProducerIdBlock, Replica, ReplicaDirectory, Response, RunPosition, TopicCreation,
-    TopicRef,
+    EndpointProtocol, Entry, IsrMember, ItemError, LeaderRecovery, LevelRange, ManualAssignment, MetadataLevel,
+    MorePartitions, NewBroker, NewTopic, Partition, ProducerIdBlock, Replica, ReplicaDirectory, Response, RunPosition,
+    TopicCreation, TopicRef,
 };
 use levada_types::{
     BrokerEpoch, BrokerId, ClusterId, DirectoryId, ErrorCode, LeaderEpoch, PartitionEpoch, TopicId, TopicName,
@@ -42,6 +42,7 @@ fn new_broker() -> NewBroker {
         boot_id: Some("boot".to_owned()),
         clean_shutdown_epoch: Some(BrokerEpoch(4)),
         directories: vec![DirectoryId(id(2)), DirectoryId(id(3))],
+        has_offline_directory: true,
         endpoints: endpoints(),
         internal_address: "memory:b".to_owned(),
         rack: Some("r".to_owned()),
@@ -62,6 +63,7 @@ fn registration() -> BrokerRegistration {
         levels: LevelRange::SUPPORTED,
         fenced: true,
         stopping: true,
+        draining: true,
     }
 }
 
@@ -86,6 +88,10 @@ fn partitions() -> [Partition; 2] {
         leader: Some(BrokerId(7)),
         leader_epoch: LeaderEpoch(3),
         partition_epoch: PartitionEpoch(9),
+        recovery: LeaderRecovery::Recovering,
+        adding: vec![BrokerId(8)],
+        removing: vec![BrokerId(7)],
+        possible_losses: 2,
     };
     let waiting = Partition {
         isr: Vec::new(),
@@ -104,6 +110,7 @@ fn deltas() -> Vec<Delta> {
         Delta::LevelFinalized { level: MetadataLevel(1) },
         Delta::BrokerRegistered { broker: Arc::new(registration()) },
         Delta::BrokerChanged { id: BrokerId(7), epoch: BrokerEpoch(5), fenced: false, stopping: true },
+        Delta::BrokerDirectoriesChanged { id: BrokerId(7), epoch: BrokerEpoch(5), online: vec![DirectoryId(id(3))] },
         Delta::ControllerRegistered { controller: Arc::new(controller()) },
         Delta::TopicCreated { id: topic, name: TopicName::new("orders").unwrap() },
         Delta::TopicDeleted { id: topic },
@@ -143,6 +150,7 @@ fn commands() -> Vec<Command> {
         Command::UnfenceBroker { id: broker, epoch },
         Command::FenceBroker { id: broker, epoch },
         Command::StopBroker { id: broker, epoch },
+        Command::ReportDirectories { id: broker, epoch, online: vec![DirectoryId(id(2))], has_offline_directory: true },
         Command::RegisterController(controller()),
         Command::CreateTopics { topics: vec![new_topic], validate_only: true },
         Command::DeleteTopics { topics: vec![TopicRef::Name("t".to_owned()), TopicRef::Id(TopicId(id(10)))] },
@@ -177,6 +185,7 @@ fn responses() -> Vec<Response> {
         Response::UnfenceBroker(Ok(())),
         Response::FenceBroker(Err(error())),
         Response::StopBroker(Ok(())),
+        Response::ReportDirectories(Err(error())),
         Response::RegisterController(Err(error())),
         Response::CreateTopics(creations.to_vec()),
         Response::DeleteTopics(deleted.to_vec()),

@@ -55,7 +55,7 @@ fn a_registration_that_makes_no_sense_is_refused() {
     assert_eq!(code(cluster.register(2, |new| new.directories = vec![DirectoryId::UNASSIGNED])), invalid);
     assert_eq!(code(cluster.register(2, |new| new.directories = vec![directory(1)])), invalid, "a copied disk");
     assert_eq!(code(cluster.register(2, |new| new.rack = Some("r".repeat(256)))), invalid);
-    let newer = LevelRange { min: MetadataLevel(2), max: MetadataLevel(3) };
+    let newer = LevelRange { min: MetadataLevel(3), max: MetadataLevel(4) };
     assert_eq!(code(cluster.register(2, |new| new.levels = newer)), ErrorCode::UnsupportedVersion);
 }
 
@@ -118,8 +118,8 @@ fn those_without_whom_the_high_watermark_cannot_move_stay_eligible() {
     assert_eq!(cluster.elr(id), [second], "one is left of two");
     let third = cluster.leader(id).unwrap();
     cluster.fence(third);
-    assert_eq!((cluster.leader(id), cluster.isr(id)), (None, vec![]));
-    assert_eq!(cluster.elr(id), [second, third]);
+    assert_eq!((cluster.leader(id), cluster.isr(id)), (None, vec![third]), "the last one stays in the set");
+    assert_eq!(cluster.elr(id), [second]);
     // The first may lack what was acknowledged since it left; it must wait.
     unfence(&mut cluster, first);
     assert_eq!(cluster.leader(id), None);
@@ -132,13 +132,14 @@ fn a_single_replica_waits_for_its_broker_and_starts_with_what_it_has() {
     let mut cluster = Cluster::with_brokers([1]);
     let id = replicated(&mut cluster, 1, "1");
     cluster.fence(1);
-    assert_eq!((cluster.leader(id), cluster.elr(id)), (None, vec![1]));
+    assert_eq!((cluster.leader(id), cluster.isr(id)), (None, vec![1]));
     let epoch = cluster.partition(id).leader_epoch;
     // The machine has booted anew, so bytes may be gone; nobody else could have them.
     cluster.join(1, |new| new.boot_id = Some("another".to_owned()));
     assert_eq!((cluster.leader(id), cluster.isr(id)), (Some(1), vec![1]));
     assert!(cluster.partition(id).leader_epoch > epoch);
     assert_eq!(cluster.partition(id).isr[0].epoch, cluster.epoch(1));
+    assert_eq!(cluster.partition(id).possible_losses, 1);
 }
 
 #[test]
@@ -198,17 +199,22 @@ fn a_replica_whose_directory_is_gone_is_not_eligible() {
 
 #[test]
 fn a_new_minimum_clears_who_was_eligible_under_the_old_one() {
-    let alter = |target, name: &str| Command::AlterConfigs {
-        resources: vec![ConfigAlteration { target, changes: vec![(name.to_owned(), ConfigChange::Set("3".into()))] }],
+    let set_minimum = |target, value: &str| Command::AlterConfigs {
+        resources: vec![ConfigAlteration {
+            target,
+            changes: vec![("min.insync.replicas".to_owned(), ConfigChange::Set(value.to_owned()))],
+        }],
         mode: AlterConfigsMode::Incremental,
         validate_only: false,
     };
-    for target in [ConfigTarget::Topic("orders".into()), ConfigTarget::DefaultBroker] {
-        let mut cluster = Cluster::with_brokers([1, 2]);
-        let id = replicated(&mut cluster, 2, "2");
-        cluster.fence(2);
-        assert_eq!(cluster.elr(id), [2]);
-        cluster.run(&alter(target, "min.insync.replicas"));
-        assert_eq!((cluster.leader(id), cluster.elr(id)), (Some(1), vec![]));
-    }
+    let mut cluster = Cluster::with_brokers([1, 2]);
+    cluster.run(&set_minimum(ConfigTarget::DefaultBroker, "2"));
+    let by_default = cluster.create(topic("by-default", 1, 2)).unwrap();
+    let own = replicated(&mut cluster, 2, "2");
+    cluster.fence(2);
+    assert_eq!((cluster.elr(by_default), cluster.elr(own)), (vec![2], vec![2]));
+    cluster.run(&set_minimum(ConfigTarget::DefaultBroker, "3"));
+    assert_eq!((cluster.elr(by_default), cluster.elr(own)), (vec![], vec![2]), "it has a minimum of its own");
+    cluster.run(&set_minimum(ConfigTarget::Topic("orders".into()), "1"));
+    assert_eq!((cluster.leader(own), cluster.elr(own)), (Some(1), vec![]));
 }

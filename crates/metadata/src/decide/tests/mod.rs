@@ -2,6 +2,7 @@
 
 mod brokers;
 mod configs;
+mod directories;
 mod properties;
 mod topics;
 
@@ -21,9 +22,13 @@ struct Cluster {
 
 impl Cluster {
     fn new() -> Self {
+        Self::at_level(MetadataLevel::LATEST)
+    }
+
+    fn at_level(level: MetadataLevel) -> Self {
         let mut state = State::new();
         state.apply(&Delta::ClusterCreated { cluster_id: ClusterId(Uuid::from_u128(1)) }).unwrap();
-        state.apply(&Delta::LevelFinalized { level: MetadataLevel::FIRST }).unwrap();
+        state.apply(&Delta::LevelFinalized { level }).unwrap();
         Self { state, statics: StaticConfigs::default(), next_id: 1_000 }
     }
 
@@ -63,6 +68,7 @@ impl Cluster {
             endpoints: Vec::new(),
             internal_address: format!("b{id}:1"),
             rack: None,
+            has_offline_directory: false,
             levels: LevelRange::SUPPORTED,
         };
         change(&mut new);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use levada_types::{BrokerEpoch, BrokerId, TopicId};
+use levada_types::{BrokerEpoch, BrokerId, DirectoryId, TopicId};
 use proptest::prelude::*;
 use uuid::Uuid;
 
@@ -16,10 +16,11 @@ use crate::{
 /// current and some are not.
 #[derive(Debug, Clone)]
 enum Step {
-    Register { id: i32, incarnation: u8, boot: u8, clean: bool, second_directory: bool },
+    Register { id: i32, incarnation: u8, boot: u8, clean: bool, online: u8, offline: bool },
     Unfence { id: i32, stale: bool },
     Fence { id: i32, stale: bool },
     Stop { id: i32 },
+    Report { id: i32, online: u8, offline: bool },
     Create { names: Vec<u8>, partitions: Option<i32>, factor: Option<i16>, validate_only: bool },
     CreateByHand { name: u8, brokers: Vec<i32> },
     Delete { names: Vec<u8>, by_id: bool },
@@ -37,9 +38,10 @@ fn step() -> impl Strategy<Value = Step> {
     let id = 1..4i32;
     let name = 0..NAMES.len() as u8;
     prop_oneof![
-        3 => (id.clone(), 0..3u8, 0..2u8, any::<bool>(), any::<bool>()).prop_map(
-            |(id, incarnation, boot, clean, second_directory)| Step::Register { id, incarnation, boot, clean, second_directory }
+        3 => (id.clone(), 0..3u8, 0..2u8, any::<bool>(), 0..8u8, any::<bool>()).prop_map(
+            |(id, incarnation, boot, clean, online, offline)| Step::Register { id, incarnation, boot, clean, online, offline }
         ),
+        3 => (id.clone(), 0..8u8, any::<bool>()).prop_map(|(id, online, offline)| Step::Report { id, online, offline }),
         4 => (id.clone(), prop::bool::weighted(0.1)).prop_map(|(id, stale)| Step::Unfence { id, stale }),
         3 => (id.clone(), prop::bool::weighted(0.1)).prop_map(|(id, stale)| Step::Fence { id, stale }),
         1 => id.clone().prop_map(|id| Step::Stop { id }),
@@ -71,20 +73,27 @@ fn command(state: &State, step: &Step) -> Command {
     };
     let second = |id| directory(id + 50);
     match step.clone() {
-        Step::Register { id, incarnation, boot, clean, second_directory } => Command::RegisterBroker(NewBroker {
+        Step::Register { id, incarnation, boot, clean, online, offline } => Command::RegisterBroker(NewBroker {
             id: BrokerId(id),
             incarnation: Uuid::from_u128(u128::from(incarnation) + 1),
             boot_id: (boot > 0).then(|| format!("boot-{boot}")),
             clean_shutdown_epoch: clean.then(|| known(id)),
-            directories: if second_directory { vec![directory(id), second(id)] } else { vec![directory(id)] },
+            directories: directories(id, online),
             endpoints: Vec::new(),
             internal_address: String::new(),
             rack: (id == 1).then(|| "r".to_owned()),
+            has_offline_directory: offline,
             levels: LevelRange::SUPPORTED,
         }),
         Step::Unfence { id, stale } => Command::UnfenceBroker { id: BrokerId(id), epoch: epoch(id, stale) },
         Step::Fence { id, stale } => Command::FenceBroker { id: BrokerId(id), epoch: epoch(id, stale) },
         Step::Stop { id } => Command::StopBroker { id: BrokerId(id), epoch: known(id) },
+        Step::Report { id, online, offline } => Command::ReportDirectories {
+            id: BrokerId(id),
+            epoch: known(id),
+            online: directories(id, online),
+            has_offline_directory: offline,
+        },
         Step::Create { names, partitions, factor, validate_only } => {
             let topics = names.iter().map(|index| new_topic(index, partitions, factor)).collect();
             Command::CreateTopics { topics, validate_only }
@@ -122,6 +131,11 @@ fn command(state: &State, step: &Step) -> Command {
     }
 }
 
+/// Those of a broker's three directories whose bit is set.
+fn directories(id: i32, online: u8) -> Vec<DirectoryId> {
+    (0..3).filter(|n| online & (1 << n) != 0).map(|n| directory(id + 50 * n)).collect()
+}
+
 /// The invariants of [`crate::Partition`], of the derived maps and of uniqueness.
 fn check(state: &State) {
     let mut counts: BTreeMap<BrokerId, u32> = BTreeMap::new();
@@ -135,15 +149,29 @@ fn check(state: &State) {
                 *counts.entry(replica.broker).or_default() += 1;
                 assert!(p.replicas[..i].iter().all(|r| r.broker != replica.broker), "{p:?}");
             }
-            for member in &p.isr {
+            for (i, member) in p.isr.iter().enumerate() {
                 assert!(p.has_replica(member.broker) && !p.elr.contains(&member.broker), "{p:?}");
-                let registered = state.broker(member.broker).unwrap();
-                assert!(registered.is_live() && registered.epoch == member.epoch, "{p:?} {registered:?}");
+                assert!(p.isr[..i].iter().all(|m| m.broker != member.broker), "{p:?}");
             }
             assert!(p.elr.iter().all(|id| p.has_replica(*id)), "{p:?}");
-            assert_eq!(p.leader.is_some(), !p.isr.is_empty(), "{p:?}");
             assert_eq!(p.leader.is_some(), p.last_complete.is_empty(), "{p:?}");
-            assert!(p.leader.is_none_or(|leader| p.is_in_sync(leader)), "{p:?}");
+            if let Some(leader) = p.leader {
+                assert!(p.is_in_sync(leader), "{p:?}");
+                for member in &p.isr {
+                    let registered = state.broker(member.broker).unwrap();
+                    assert!(registered.epoch == member.epoch, "{p:?} {registered:?}");
+                    assert!(state.can_lead(p, member.broker), "{p:?} {registered:?}");
+                }
+                assert!(p.isr.len() < state.min_isr(topic.id(), p) || p.elr.is_empty(), "{p:?}");
+            } else {
+                let complete = p.isr.iter().map(|m| m.broker).chain(p.elr.iter().copied());
+                for id in complete {
+                    assert!(p.last_complete.contains(&id), "{p:?}");
+                    assert!(!state.can_lead(p, id), "nobody complete is left waiting: {p:?}");
+                }
+                let alone = p.replicas.len() == 1 && state.can_lead(p, p.replicas[0].broker);
+                assert!(!alone, "a single replica starts with what it has: {p:?}");
+            }
         }
     }
     assert_eq!(state.topics().count(), state.topic_count());
@@ -163,6 +191,7 @@ fn check_step(before: &State, after: &State) {
             assert!(new.leader_epoch >= old.leader_epoch);
             assert!(new.partition_epoch >= old.partition_epoch);
             assert!(new == old || new.partition_epoch > old.partition_epoch, "a change counts: {old:?} {new:?}");
+            assert!(new.possible_losses >= old.possible_losses);
             assert!(new.leader == old.leader || new.leader_epoch > old.leader_epoch, "{old:?} {new:?}");
         }
     }
