@@ -2,9 +2,11 @@
 
 mod measured;
 mod options;
+mod owed;
 mod profile;
 mod server;
 mod severable;
+mod standing;
 mod trace;
 
 pub use options::GrpcOptions;

@@ -9,6 +9,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 use tonic::transport::server::Connected;
 
+use super::owed::Owed;
 use crate::net::{Connection, Peer};
 
 /// A connection that fails as soon as its server severs it. The transport runs each connection in a task of its own
@@ -17,13 +18,27 @@ pub(super) struct Severable {
     io: Connection,
     severed: Pin<Box<WaitForCancellationFutureOwned>>,
     dead: bool,
+    /// Learns what is sent.
+    owed: Owed,
     /// Its place among the connections that may be open.
     _place: OwnedSemaphorePermit,
 }
 
 impl Severable {
-    pub(super) fn new(io: Connection, place: OwnedSemaphorePermit, severed: WaitForCancellationFutureOwned) -> Self {
-        Self { io, severed: Box::pin(severed), dead: false, _place: place }
+    pub(super) fn new(
+        io: Connection,
+        place: OwnedSemaphorePermit,
+        severed: WaitForCancellationFutureOwned,
+        owed: Owed,
+    ) -> Self {
+        Self { io, severed: Box::pin(severed), dead: false, owed, _place: place }
+    }
+
+    fn note_sent(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(bytes)) = &written {
+            self.owed.sent(*bytes);
+        }
+        written
     }
 }
 
@@ -49,7 +64,8 @@ impl AsyncRead for Severable {
 
 impl AsyncWrite for Severable {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, buf)
+        let written = Pin::new(&mut self.io).poll_write(cx, buf);
+        self.note_sent(written)
     }
 
     fn poll_write_vectored(
@@ -57,7 +73,8 @@ impl AsyncWrite for Severable {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
+        let written = Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
+        self.note_sent(written)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -145,3 +145,44 @@ async fn calls_are_counted_by_method_and_made_up_methods_are_one() {
     assert!(counted("/grpc.health.v1.Health/Check", "Ok"), "{text}");
     assert!(counted("unknown", "Unimplemented"), "{text}");
 }
+
+/// A drain that no test waits for: one that needs it hangs.
+const FOR_EVER: u64 = u32::MAX as u64;
+
+#[tokio::test]
+async fn streams_of_health_and_reflection_end_when_the_server_stops() {
+    let options = GrpcOptions { drain_timeout_ms: FOR_EVER, ..GrpcOptions::default() };
+    let running = start(GrpcServer::public(&options, &[]).unwrap(), Address::memory("server"), Profile::Control).await;
+    let mut health = HealthClient::new(running.channel.clone());
+    let mut statuses = health.watch(HealthCheckRequest::default()).await.unwrap().into_inner();
+    assert_eq!(statuses.next().await.unwrap().unwrap().status(), ServingStatus::Serving);
+    let mut reflection = ServerReflectionClient::new(running.channel.clone());
+    let questions = tokio_stream::pending::<ServerReflectionRequest>();
+    let mut answers = reflection.server_reflection_info(questions).await.unwrap().into_inner();
+
+    running.shutdown.cancel();
+    assert_eq!(statuses.next().await.unwrap().unwrap().status(), ServingStatus::NotServing);
+    assert_eq!(statuses.next().await.unwrap().unwrap_err().code(), Code::Unavailable);
+    assert_eq!(answers.next().await.unwrap().unwrap_err().code(), Code::Unavailable);
+    running.server.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_connection_on_which_nobody_speaks_does_not_hold_up_the_stop() {
+    let options = GrpcOptions { drain_timeout_ms: FOR_EVER, ..GrpcOptions::default() };
+    let network = Network::new();
+    let listener = network.bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let Address::Tcp(address) = listener.address().unwrap() else { panic!("not over TCP") };
+    let dialer = network.dialer(listener.address().unwrap());
+    let shutdown = CancellationToken::new();
+    let serving = tokio::spawn(GrpcServer::internal(&options, Profile::Control).serve(listener, shutdown.clone()));
+    let silent = tokio::net::TcpStream::connect(address).await.unwrap();
+    // Connections are accepted in order: once this call is answered the silent one has been.
+    let channel = dialer.channel(Profile::Control);
+    HealthClient::new(channel.clone()).check(HealthCheckRequest::default()).await.unwrap();
+    drop(channel);
+
+    shutdown.cancel();
+    serving.await.unwrap().unwrap();
+    drop(silent);
+}
