@@ -9,6 +9,9 @@ use prost::Message;
 /// The public package; everything else under `proto/` is between roles.
 const PUBLIC_PACKAGE: &str = "levada.v1";
 
+/// The codec that the stubs use.
+const CODEC: &str = "crate::codec::MessageCodec";
+
 fn main() -> Result<(), Box<dyn Error>> {
     let root = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("../../proto");
     println!("cargo::rerun-if-changed={}", root.display());
@@ -27,7 +30,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err(format!("no file of package {PUBLIC_PACKAGE} under {}", root.display()).into());
     }
 
-    tonic_prost_build::configure().bytes(".").compile_fds(descriptors)?;
+    tonic_prost_build::configure().bytes(".").codec_path(CODEC).compile_fds(descriptors)?;
     Ok(())
 }
 

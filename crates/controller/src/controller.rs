@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use levada_metadata::{ControllerId, ControllerRegistration, Genesis, Image, LevelRange, MetadataLevel, Proposer};
 use levada_proto::internal::controller_server::ControllerServer;
-use levada_service::grpc::{GrpcServer, GrpcServerError, Profile};
+use levada_service::grpc::{GrpcServer, GrpcServerError, MessageLimit, Profile};
 use levada_service::http::ReadyFlag;
 use levada_service::net::{Address, Network};
 use levada_types::{ClusterId, DirectoryId};
@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::active::{Active, drive};
 use crate::feed::Feed;
 use crate::options::{ControllerOptions, StartError};
-use crate::raft::{RaftNode, RaftOptions};
+use crate::raft::{MAX_MESSAGE_BYTES, RaftNode, RaftOptions};
 use crate::service::{Context, Service};
 use crate::session::SessionKeeper;
 
@@ -118,7 +118,10 @@ pub async fn start(
     let server = ControllerServer::new(service)
         .max_decoding_message_size(options.grpc.max_message_bytes)
         .max_encoding_message_size(options.grpc.max_message_bytes);
-    let server = GrpcServer::internal(&options.grpc, Profile::Control).add_service(server).add_service(raft.service());
+    let raft_limit = MessageLimit { bytes: MAX_MESSAGE_BYTES, setting: None };
+    let server = GrpcServer::internal(&options.grpc, Profile::Control)
+        .add_service(server)
+        .add_service_within(raft.service(), raft_limit);
     let serving = server.serve(listener, stop.clone());
     let serving = tokio::spawn(async move {
         let parts = Parts { driving, keeping, telling, raft, stop };

@@ -104,9 +104,9 @@ impl GatewayFace {
         health.set_serving::<ConsumerServer>().await;
         health.set_serving::<AdminServer<AdminService>>().await;
         server
-            .add_service(MeteredService::new(producer, budget))
-            .add_service(ConsumerServer::new(gateway))
-            .add_service(admin)
+            .add_service(MeteredService::new(producer, budget.clone()))
+            .add_service(MeteredService::new(ConsumerServer::new(gateway, largest), budget.clone()))
+            .add_service(MeteredService::new(admin, budget))
             .serve(self.listener, shutdown)
             .await
             .map_err(|error| failed(error.to_string()))

@@ -3,6 +3,7 @@
 use std::error::Error;
 
 use levada_proto::internal::NotActiveController;
+use levada_proto::status::error_of;
 use levada_service::net::Address;
 use prost::Message;
 use tonic::{Code, ConnectError, Status};
@@ -31,6 +32,8 @@ impl Outcome {
             Code::FailedPrecondition => {
                 not_active(status).map_or(Self::Refused, |detail| Self::NotActive(address_in(&detail)))
             }
+            // A message over the limit stays over it; all else that is used up comes back.
+            Code::ResourceExhausted if error_of(status).is_some_and(|error| !error.retriable) => Self::Refused,
             Code::ResourceExhausted => Self::NotDone,
             Code::Unavailable if never_connected(status) => Self::NotDone,
             Code::InvalidArgument | Code::Unimplemented | Code::PermissionDenied | Code::Unauthenticated => {
@@ -66,6 +69,8 @@ fn never_connected(status: &Status) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use levada_proto::status::{error, status_as};
+    use levada_types::ErrorCode;
     use prost_types::Any;
 
     use super::*;
@@ -91,6 +96,8 @@ mod tests {
     fn only_what_cannot_have_been_done_counts_as_not_done() {
         assert_eq!(Outcome::of(&Status::resource_exhausted("")), Outcome::NotDone);
         assert_eq!(Outcome::of(&Status::invalid_argument("")), Outcome::Refused);
+        let too_large = error(ErrorCode::MessageTooLarge, "");
+        assert_eq!(Outcome::of(&status_as(Code::ResourceExhausted, &too_large)), Outcome::Refused);
         for status in [Status::unavailable(""), Status::aborted(""), Status::deadline_exceeded(""), Status::unknown("")]
         {
             assert_eq!(Outcome::of(&status), Outcome::Unknown, "{status}");

@@ -16,8 +16,14 @@ pub use conversion_error::ConversionError;
 pub use generated::*;
 pub use metadata_conversion::{ENTRY_VERSION, SNAPSHOT_VERSION};
 
-// Generated code keeps its own style.
-#[allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic, clippy::unwrap_used)]
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    clippy::pedantic,
+    clippy::unwrap_used,
+    reason = "generated code keeps its own style; what it means is told in the .proto files"
+)]
 mod generated {
     tonic::include_proto!("levada.internal.v1");
 }

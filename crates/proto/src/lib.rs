@@ -1,8 +1,9 @@
 //! The gRPC stubs generated from `proto/` and the conversions to the types of the house.
 //!
 //! [`v1`] is public: what clients are written against. [`internal`] is between roles, and the format of the metadata log.
-//! [`status`] is how errors travel.
+//! [`status`] is how errors travel, and [`codec`] how messages do.
 
+pub mod codec;
 pub mod internal;
 pub mod status;
 pub mod v1;

@@ -45,7 +45,12 @@ pub fn status_of(code: ErrorCode, message: impl Into<String>) -> Status {
 /// The status that bears `error`.
 #[must_use]
 pub fn status_with(error: &v1::Error) -> Status {
-    let code = code_in(error).map_or(Code::Unknown, |code| grpc_code(code.status()));
+    status_as(code_in(error).map_or(Code::Unknown, |code| grpc_code(code.status())), error)
+}
+
+/// The status that bears `error` under a code that says more than the table's.
+#[must_use]
+pub fn status_as(code: Code, error: &v1::Error) -> Status {
     let info = pb::ErrorInfo { reason: error.name.clone(), domain: ERROR_DOMAIN.to_owned(), ..Default::default() };
     let mut details = vec![any(ERROR_URL, error), any(ERROR_INFO_URL, &info)];
     if error.retriable {

@@ -2,8 +2,14 @@
 
 pub use generated::*;
 
-// Generated code keeps its own style.
-#[allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic, clippy::unwrap_used)]
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    clippy::pedantic,
+    clippy::unwrap_used,
+    reason = "generated code keeps its own style; what it means is told in the .proto files"
+)]
 mod generated {
     tonic::include_proto!("levada.v1");
 }

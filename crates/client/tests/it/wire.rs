@@ -168,7 +168,8 @@ async fn a_message_over_the_limit_is_refused_and_nothing_is_appended() {
     let batch = |content| v1::ProduceBatch { topic: by_name("t"), partition: Some(0), base_sequence: None, content };
     let request = |content| v1::ProduceRequest { batch: Some(batch(content)), ..v1::ProduceRequest::default() };
     let refused = producer.produce(request(records(&[&value]))).await.unwrap_err();
-    assert_eq!(refused.code(), tonic::Code::OutOfRange);
+    assert_eq!(refused.code(), tonic::Code::ResourceExhausted);
+    assert!(refused.message().ends_with("takes at most 4194304 (grpc.max.message.bytes)"), "{}", refused.message());
     let too_large = producer.produce(request(records(&[&value[..2 << 20]]))).await.unwrap_err();
     assert_eq!(status::code_of(&too_large), Some(ErrorCode::MessageTooLarge), "the topic's own limit");
     let answer = producer.produce(request(records(&["small"]))).await.unwrap().into_inner();

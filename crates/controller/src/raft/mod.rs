@@ -12,6 +12,7 @@ mod state_machine;
 mod types;
 mod wire;
 
+pub(crate) use network::MAX_MESSAGE_BYTES;
 pub(crate) use node::{Leadership, RaftNode, RaftOptions, Written};
 pub(crate) use snapshot_file::{CHUNK_BYTES, chunks, header};
 pub use types::StorageError;

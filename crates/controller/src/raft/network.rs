@@ -35,7 +35,7 @@ const SNAPSHOT_PART_BYTES: usize = 256 * 1024;
 const APPEND_BYTES: usize = 4 << 20;
 
 /// The largest message between controllers: entries are bounded by the limits of `levada-metadata`.
-pub(super) const MAX_MESSAGE_BYTES: usize = 64 << 20;
+pub(crate) const MAX_MESSAGE_BYTES: usize = 64 << 20;
 
 /// Makes clients of the other members.
 #[derive(Debug, Clone)]

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use levada_proto::internal as pb;
 use levada_proto::internal::install_snapshot_request::Kind as Part;
 use levada_proto::internal::raft_server::Raft as RaftService;
+use levada_service::grpc::unreadable;
 use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse, TransferLeaderRequest, VoteRequest};
 use tokio::io::AsyncWriteExt;
 use tonic::{Request, Response, Status, Streaming};
@@ -45,7 +46,7 @@ impl QuorumService {
         let path = received_path(&self.dir, self.received.fetch_add(1, Ordering::Relaxed));
         let mut file = tokio::fs::File::create(&path).await.map_err(|error| failed(&error))?;
         let mut written = 0;
-        while let Some(message) = messages.message().await? {
+        while let Some(message) = messages.message().await.map_err(unreadable)? {
             let Some(Part::Data(data)) = message.kind else {
                 return Err(Status::invalid_argument("a snapshot has one head, and bytes after it"));
             };
@@ -123,7 +124,7 @@ impl RaftService for QuorumService {
         request: Request<Streaming<pb::InstallSnapshotRequest>>,
     ) -> Result<Response<pb::InstallSnapshotResponse>, Status> {
         let mut messages = request.into_inner();
-        let first = messages.message().await?.and_then(|message| message.kind);
+        let first = messages.message().await.map_err(unreadable)?.and_then(|message| message.kind);
         let Some(Part::Head(head)) = first else {
             return Err(Status::invalid_argument("a snapshot begins with its head"));
         };

@@ -7,6 +7,7 @@ use levada_proto::internal as pb;
 use levada_proto::internal::session_request::Kind as Ask;
 use levada_proto::internal::session_response::Kind as Tell;
 use levada_proto::status::status_of;
+use levada_service::grpc::unreadable;
 use levada_types::{BrokerEpoch, BrokerId, ErrorCode, MetadataOffset};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -31,7 +32,8 @@ pub(crate) async fn serve(
 ) {
     let served = async {
         let first = tokio::time::timeout(REGISTER_TIMEOUT, inbox.message()).await;
-        let first = first.map_err(|_| Status::deadline_exceeded("a session begins with a registration"))??;
+        let first = first.map_err(|_| Status::deadline_exceeded("a session begins with a registration"))?;
+        let first = first.map_err(unreadable)?;
         let Some(Ask::Register(new)) = first.and_then(|message| message.kind) else {
             return Err(Status::invalid_argument("a session begins with a registration"));
         };
@@ -95,7 +97,7 @@ async fn register<'a>(
 
 impl Session<'_> {
     async fn keep(&self, inbox: &mut Streaming<pb::SessionRequest>) -> Result<(), Status> {
-        while let Some(message) = inbox.message().await? {
+        while let Some(message) = inbox.message().await.map_err(unreadable)? {
             match message.kind {
                 Some(Ask::Heartbeat(heartbeat)) => self.heartbeat(heartbeat).await?,
                 Some(Ask::ShutdownNotice(pb::ShutdownNotice {})) => return self.stop().await,

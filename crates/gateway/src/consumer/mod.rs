@@ -17,12 +17,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::{HeaderValue, Request, Response, header};
+use levada_proto::codec::MessageCodec;
 use levada_proto::v1;
 use tonic::Status;
 use tonic::body::Body;
 use tonic::codec::{Codec as _, Streaming};
 use tonic::server::NamedService;
-use tonic_prost::ProstCodec;
 use tower::Service;
 
 pub(crate) use position::offset_spec;
@@ -34,24 +34,22 @@ use pump::Pump;
 
 use crate::gateway::Gateway;
 
-/// The largest request; one of ten thousand partitions with long names is smaller.
-const MAX_REQUEST_BYTES: usize = 4 << 20;
-
 /// The service.
 #[derive(Clone)]
 pub(crate) struct ConsumerServer {
     gateway: Arc<Gateway>,
+    max_request_bytes: usize,
 }
 
 impl ConsumerServer {
-    pub(crate) fn new(gateway: Arc<Gateway>) -> Self {
-        Self { gateway }
+    pub(crate) fn new(gateway: Arc<Gateway>, max_request_bytes: usize) -> Self {
+        Self { gateway, max_request_bytes }
     }
 
     async fn fetch(self, request: Request<Body>) -> Result<Response<Body>, Status> {
-        let decoder = ProstCodec::<v1::FetchResponse, v1::FetchRequest>::default().decoder();
+        let decoder = MessageCodec::<v1::FetchResponse, v1::FetchRequest>::default().decoder();
         let body = request.into_body();
-        let mut requests = Streaming::new_request(decoder, body, None, Some(MAX_REQUEST_BYTES));
+        let mut requests = Streaming::new_request(decoder, body, None, Some(self.max_request_bytes));
         let request = requests.message().await?.ok_or_else(|| Status::invalid_argument("the request is missing"))?;
         let pump = Pump::open(self.gateway, request).await?;
         let frames = futures::stream::unfold(Some(pump), |pump| async move {

@@ -56,7 +56,7 @@ impl Budget {
     }
 }
 
-/// What one request holds of the budget; given back when it is dropped.
+/// What one request holds of the budget; given back when the request and its body are dropped.
 #[derive(Debug, Default)]
 pub(crate) struct Share(Mutex<Option<OwnedSemaphorePermit>>);
 

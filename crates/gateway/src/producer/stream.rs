@@ -8,6 +8,7 @@ use futures::{Stream, StreamExt as _};
 use levada_broker::api::Acks;
 use levada_proto::v1;
 use levada_proto::v1::produce_stream_request::Message;
+use levada_service::grpc::unreadable;
 use prost::Message as _;
 use tokio::sync::mpsc::{Sender, channel};
 use tokio_stream::wrappers::ReceiverStream;
@@ -59,7 +60,7 @@ async fn read(
     let mut is_first = true;
     loop {
         gateway.broker.produce_room().await;
-        let Some(request) = requests.message().await? else { return Ok(()) };
+        let Some(request) = requests.message().await.map_err(unreadable)? else { return Ok(()) };
         let message_len = request.encoded_len();
         match request.message {
             Some(Message::Open(open)) if is_first => {

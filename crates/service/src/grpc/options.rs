@@ -20,8 +20,8 @@ pub struct GrpcOptions {
     /// Milliseconds that a handler may take to answer (a streaming one: to start answering). A client may ask for less.
     #[serde(rename = "grpc.request.timeout.ms")]
     pub request_timeout_ms: u64,
-    /// The largest message accepted, in bytes. Services take it when they are made; it bounds what one request can
-    /// make the server hold.
+    /// The largest message accepted, in bytes; a larger one is refused with RESOURCE_EXHAUSTED as soon as its length has
+    /// arrived. It bounds what one request can make the server hold.
     #[serde(rename = "grpc.max.message.bytes")]
     pub max_message_bytes: usize,
     /// Milliseconds that requests in flight have to finish when the server stops.

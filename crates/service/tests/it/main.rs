@@ -5,6 +5,7 @@
 mod drain;
 mod grpc;
 mod http;
+mod intake;
 mod network;
 mod options;
 mod tls;
