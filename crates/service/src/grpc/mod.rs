@@ -3,9 +3,11 @@
 mod intake;
 mod measured;
 mod options;
+mod owed;
 mod profile;
 mod server;
 mod severable;
+mod standing;
 mod trace;
 
 pub use intake::{MessageLimit, unreadable};

@@ -22,7 +22,9 @@ use tower::load_shed::LoadShedLayer;
 
 use super::intake::{Intake, MessageLimit};
 use super::measured::MeasuredLayer;
+use super::owed::Owed;
 use super::severable::Severable;
+use super::standing::Standing;
 use super::trace::request_span;
 use super::{GrpcOptions, Profile};
 use crate::net::Listener;
@@ -45,6 +47,8 @@ pub struct GrpcServer {
     options: GrpcOptions,
     routes: RoutesBuilder,
     health: HealthReporter,
+    /// Ends the streams that stand for as long as their client likes.
+    ending: CancellationToken,
 }
 
 /// A gRPC server could not be made or stopped serving although nobody asked it to.
@@ -68,8 +72,10 @@ impl GrpcServer {
         };
         let refused = |error: tonic_reflection::server::Error| GrpcServerError::Descriptors(error.to_string());
         let mut server = Self::new(Profile::Bulk, options);
-        server.routes.add_service(Intake::new(reflection().build_v1().map_err(refused)?, SMALL));
-        server.routes.add_service(Intake::new(reflection().build_v1alpha().map_err(refused)?, SMALL));
+        let service = Standing::new(reflection().build_v1().map_err(refused)?, server.ending.clone());
+        server.routes.add_service(Intake::new(service, SMALL));
+        let service = Standing::new(reflection().build_v1alpha().map_err(refused)?, server.ending.clone());
+        server.routes.add_service(Intake::new(service, SMALL));
         Ok(server)
     }
 
@@ -82,8 +88,9 @@ impl GrpcServer {
     fn new(profile: Profile, options: &GrpcOptions) -> Self {
         let (health, service) = tonic_health::server::health_reporter();
         let mut routes = RoutesBuilder::default();
-        routes.add_service(Intake::new(service, SMALL));
-        Self { profile, options: options.clone(), routes, health }
+        let ending = CancellationToken::new();
+        routes.add_service(Intake::new(Standing::new(service, ending.clone()), SMALL));
+        Self { profile, options: options.clone(), routes, health, ending }
     }
 
     /// Adds a service, whose messages have at most [`GrpcOptions::max_message_bytes`]. Raise its own limit
@@ -126,12 +133,14 @@ impl GrpcServer {
     }
 
     /// Serves until `shutdown` is cancelled, then drains: health says "not serving", no connection is accepted any
-    /// more, requests in flight may finish within `grpc.drain.timeout.ms`, and what is left is cut off. When this
-    /// returns, no connection holds a service any more. Handlers of endless streams should watch `shutdown`
-    /// themselves, or every stop lasts as long as the drain may.
+    /// more, requests in flight may finish within `grpc.drain.timeout.ms`, and what is left is cut off: at that limit, or
+    /// as soon as no client is owed anything. When this returns, no connection holds a service any more. Handlers of
+    /// endless streams should watch `shutdown` themselves, or every stop lasts as long as the drain may.
     pub async fn serve(self, listener: Listener, shutdown: CancellationToken) -> Result<(), GrpcServerError> {
         let sever = CancellationToken::new();
         let severed = sever.clone();
+        let owed = Owed::default();
+        let sending = owed.clone();
         let room = Arc::new(Semaphore::new(self.options.max_connections.min(Semaphore::MAX_PERMITS)));
         let incoming = listener.incoming().filter_map(move |connection| {
             let io = connection.inspect_err(|error| tracing::warn!(%error, "could not accept a connection")).ok()?;
@@ -140,7 +149,7 @@ impl GrpcServer {
                 tracing::debug!("closed a connection: grpc.max.connections are open");
                 return None;
             };
-            Some(Ok::<_, std::io::Error>(Severable::new(io, place, severed.clone().cancelled_owned())))
+            Some(Ok::<_, std::io::Error>(Severable::new(io, place, severed.clone().cancelled_owned(), sending.clone())))
         });
         let server = self
             .profile
@@ -148,20 +157,22 @@ impl GrpcServer {
             .timeout(Duration::from_millis(self.options.request_timeout_ms))
             .max_concurrent_streams(self.options.max_concurrent_streams)
             .trace_fn(request_span)
+            .layer(owed.clone())
             .layer(MeasuredLayer)
             .layer(LoadShedLayer::new())
             .layer(GlobalConcurrencyLimitLayer::new(self.options.max_concurrent_requests))
             .add_routes(self.routes.routes());
         let draining = {
-            let (health, shutdown) = (self.health, shutdown.clone());
+            let (health, ending, shutdown) = (self.health, self.ending, shutdown.clone());
             async move {
                 shutdown.cancelled().await;
                 health.set_service_status("", ServingStatus::NotServing).await;
+                ending.cancel();
             }
         };
         let mut serving = pin!(server.serve_with_incoming_shutdown(incoming, draining));
         let drain = Duration::from_millis(self.options.drain_timeout_ms);
-        let Some(result) = within_drain(&mut serving, &shutdown, drain).await else {
+        let Some(result) = within_drain(&mut serving, &shutdown, drain, &owed).await else {
             tracing::debug!("cutting off the connections that did not drain");
             sever.cancel();
             return Ok(tokio::time::timeout(SEVER_TIMEOUT, serving).await.unwrap_or(Ok(()))?);
@@ -170,17 +181,20 @@ impl GrpcServer {
     }
 }
 
-/// The output of `serving`, unless `drain` passes between the cancellation of `shutdown` and its end.
+/// The output of `serving`, unless `drain` passes between the cancellation of `shutdown` and its end, or nothing is owed
+/// any more.
 async fn within_drain<F: Future + Unpin>(
     serving: &mut F,
     shutdown: &CancellationToken,
     drain: Duration,
+    owed: &Owed,
 ) -> Option<F::Output> {
     tokio::select! {
         output = serving => Some(output),
         () = async {
             shutdown.cancelled().await;
-            tokio::time::sleep(drain).await;
+            // Which of the two it was makes no difference.
+            let _ = tokio::time::timeout(drain, owed.settled()).await;
         } => None,
     }
 }
