@@ -53,6 +53,7 @@ fn benches(workspace: &Workspace, options: &Options) -> Outcome {
     }
     let levada = workspace.build_levada(true)?;
     report.step("levada bench", || comparison(workspace, options).args(["own"]).env("LEVADA_BIN", &levada).run());
+    report.step("many topics", || comparison(workspace, options).args(["scale"]).env("LEVADA_BIN", &levada).run());
     report.finish().map(drop)
 }
 

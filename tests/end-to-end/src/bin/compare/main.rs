@@ -33,8 +33,12 @@ struct Arguments {
 enum Subject {
     /// `levada bench produce`, `consume` and `latency` against a node of its own.
     Own,
-    /// 2,000 topics with 5 partitions: creation, restart, memory, descriptors.
-    Scale,
+    /// 2,000 topics with 5 partitions: creation, stop, restart, memory, descriptors.
+    Scale {
+        /// One topic in this many gets records, in each of its partitions.
+        #[arg(long, default_value_t = 1)]
+        every: usize,
+    },
     /// Beside Apache Kafka, whose jars are in the directory `LEVADA_KAFKA_JARS`.
     Kafka,
 }
@@ -43,7 +47,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = match arguments.subject {
         Subject::Own => own::run(arguments.pairs, arguments.megabytes),
-        Subject::Scale => scale::run(),
+        Subject::Scale { every } => scale::run(every),
         Subject::Kafka => pairs::run(arguments.pairs, arguments.megabytes),
     };
     match outcome {
