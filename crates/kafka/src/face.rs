@@ -15,7 +15,8 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::connection::{self, Budget, BufferPool, End, Service, Shared};
+use crate::complaints::Complaints;
+use crate::connection::{self, Budget, BufferPool, Service, Shared};
 use crate::handlers::Handlers;
 use crate::listener::ListenerAddress;
 use crate::metrics::FaceMetrics;
@@ -24,7 +25,8 @@ use crate::options::KafkaOptions;
 /// How long the accept loop waits after an error that a retry may cure, such as too many open files.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 
-/// How often receive buffers that nobody uses are given back to the system, and memory is measured.
+/// How often receive buffers that nobody uses are given back to the system, memory is measured, and complaints are
+/// summed up.
 const TRIM_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The Kafka protocol over TCP.
@@ -124,6 +126,7 @@ pub(crate) async fn serve<S: Service>(
         shutdown: shutdown.clone(),
         options,
     });
+    let complaints = Arc::new(Complaints::new());
     let open = Arc::new(OpenConnections::default());
     let tasks = TaskTracker::new();
     let mut trim = tokio::time::interval(TRIM_INTERVAL);
@@ -134,14 +137,15 @@ pub(crate) async fn serve<S: Service>(
             _ = trim.tick() => {
                 shared.metrics.receive_buffers.set(shared.buffers.trim() as f64);
                 shared.metrics.request_memory.set(shared.budget.taken() as f64);
+                complaints.sum_up();
                 continue;
             }
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, peer)) => admit(&shared, &open, &tasks, stream, peer),
+            Ok((stream, peer)) => admit(&shared, &complaints, &open, &tasks, stream, peer),
             Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
+                complaints.not_accepted(&error);
                 tokio::time::sleep(ACCEPT_BACKOFF).await;
             }
         }
@@ -154,6 +158,7 @@ pub(crate) async fn serve<S: Service>(
 /// Serves a connection if the limits allow it; otherwise it is closed.
 fn admit<S: Service>(
     shared: &Arc<Shared<S>>,
+    complaints: &Arc<Complaints>,
     open: &Arc<OpenConnections>,
     tasks: &TaskTracker,
     stream: TcpStream,
@@ -161,30 +166,20 @@ fn admit<S: Service>(
 ) {
     shared.metrics.accepted.increment(1);
     let Some(place) = open.take(peer.ip(), &shared.options) else {
-        shared.metrics.refused.increment(1);
-        tracing::warn!(%peer, "a connection was refused: max.connections or max.connections.per.ip is reached");
+        complaints.refused(peer);
         return;
     };
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%peer, %error, "TCP_NODELAY could not be set");
     }
-    let shared = Arc::clone(shared);
+    let (shared, complaints) = (Arc::clone(shared), Arc::clone(complaints));
     tasks.spawn(async move {
         shared.metrics.connections.increment(1.0);
         let end = connection::serve(Arc::clone(&shared), stream, peer).await;
         shared.metrics.connections.decrement(1.0);
         drop(place);
-        report(peer, &end);
+        complaints.ended(peer, &end);
     });
-}
-
-/// One line for a connection that ended, as loud as the reason deserves.
-fn report(peer: SocketAddr, end: &End) {
-    if end.is_clients_fault() {
-        tracing::warn!(%peer, reason = %end, "connection closed");
-    } else {
-        tracing::debug!(%peer, reason = %end, "connection closed");
-    }
 }
 
 /// Counts the open connections, in all and by address.

@@ -14,6 +14,7 @@
 //! 2. Records are never copied here on their way in: what the broker gets is a slice of the frame.
 //! 3. Answers leave in the order of their requests, and a frame that has begun is finished or the connection ends.
 
+mod complaints;
 mod connection;
 mod face;
 mod fuzz;

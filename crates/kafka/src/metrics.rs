@@ -15,8 +15,6 @@ pub(crate) struct FaceMetrics {
     pub(crate) connections: Gauge,
     /// Connections that were accepted.
     pub(crate) accepted: Counter,
-    /// Connections that were refused at a limit.
-    pub(crate) refused: Counter,
     /// Frames that were no valid request.
     pub(crate) invalid: Counter,
     /// Bytes of `queued.max.request.bytes` that requests hold.
@@ -38,7 +36,6 @@ impl FaceMetrics {
             apis: APIS.iter().map(ApiMetrics::new).collect(),
             connections: gauge!("levada_kafka_connections"),
             accepted: counter!("levada_kafka_connections_accepted_total"),
-            refused: counter!("levada_kafka_connections_refused_total"),
             invalid: counter!("levada_kafka_invalid_requests_total"),
             request_memory: gauge!("levada_kafka_request_memory_bytes"),
             receive_buffers: gauge!("levada_kafka_receive_buffer_bytes"),

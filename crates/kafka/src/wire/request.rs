@@ -21,7 +21,7 @@ pub(crate) enum RequestError {
     #[error("the request ends within its header")]
     TruncatedHeader,
     /// No API of this broker has that key.
-    #[error("API key {0} is unknown")]
+    #[error("{}", not_offered(*.0))]
     UnknownApi(i16),
     /// The API is not offered in that version.
     #[error("{api} version {version} is not supported")]
@@ -51,6 +51,14 @@ pub(crate) enum RequestError {
         /// What the decoder said.
         reason: String,
     },
+}
+
+/// Names an API that Kafka has and this broker has not, since a person who reads of it knows it by name.
+fn not_offered(key: i16) -> String {
+    match ApiKey::try_from(key) {
+        Ok(api) => format!("{api:?} (API key {key}) is not supported"),
+        Err(_) => format!("there is no API with key {key}"),
+    }
 }
 
 macro_rules! requests {
