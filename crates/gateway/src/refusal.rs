@@ -50,7 +50,7 @@ mod tests {
     #[test]
     fn the_leader_is_told_even_if_its_address_is_not_known() {
         let hint = LeaderHint { leader: Some(BrokerId(3)), epoch: LeaderEpoch(5) };
-        let error = PartitionError { code: ErrorCode::NotLeaderOrFollower, message: None, leader: Some(hint) };
+        let error = PartitionError::with_leader(ErrorCode::NotLeaderOrFollower, hint);
         let message = message_about(&Image::new(), error, "orders", 2);
         let leader = v1::PartitionLeader { broker_id: Some(3), leader_epoch: 5, grpc_address: None };
         assert_eq!(message.leader, Some(leader));

@@ -46,7 +46,7 @@ impl Role {
     }
 
     fn refuse(&self, code: ErrorCode) -> PartitionError {
-        PartitionError { code, message: None, leader: Some(self.hint()) }
+        PartitionError::with_leader(code, self.hint())
     }
 
     /// Refuses who believes in another leader epoch (KIP-320), and everybody if this broker does not lead.

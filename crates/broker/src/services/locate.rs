@@ -23,7 +23,7 @@ impl Broker {
                 format!("the log of {}-{} could not be opened; see the broker's log", topic.name(), id.partition);
             return Err(PartitionError::new(ErrorCode::KafkaStorageError, message));
         }
-        let leader = Some(LeaderHint { leader: assigned.leader, epoch: assigned.leader_epoch });
-        Err(PartitionError { code: ErrorCode::NotLeaderOrFollower, message: None, leader })
+        let leader = LeaderHint { leader: assigned.leader, epoch: assigned.leader_epoch };
+        Err(PartitionError::with_leader(ErrorCode::NotLeaderOrFollower, leader))
     }
 }

@@ -120,11 +120,7 @@ impl Actor {
     }
 
     fn not_leader(&self) -> PartitionError {
-        PartitionError {
-            code: ErrorCode::NotLeaderOrFollower,
-            message: None,
-            leader: Some(self.partition.role().hint()),
-        }
+        PartitionError::with_leader(ErrorCode::NotLeaderOrFollower, self.partition.role().hint())
     }
 
     /// Writes what was gathered, all of it with one call, and answers.
@@ -152,7 +148,7 @@ impl Actor {
                 Err(error) => {
                     metrics.produce_errors.increment(1);
                     self.mind(&error);
-                    waiting.answer.fill(Err(PartitionError::new(error.code(), error.to_string())));
+                    waiting.answer.fill(Err(error.into()));
                 }
             }
         }

@@ -157,7 +157,7 @@ impl Pump {
                 }
             }
             _ if fetched.error.is_none() => return Ok(None),
-            _ => Err(PartitionError { code: fetched.error, message: None, leader: fetched.leader }),
+            _ => Err(PartitionError { leader: fetched.leader, ..fetched.error.into() }),
         };
         match written {
             Ok((next_offset, frame)) => {

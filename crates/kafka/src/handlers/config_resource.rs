@@ -5,7 +5,9 @@ use levada_broker::api::PartitionError;
 use levada_metadata::{AlterConfigsMode, Command, ConfigAlteration, ConfigTarget, Response};
 use levada_types::{BrokerId, ErrorCode};
 
-use super::{Handlers, millis};
+use super::{Handlers, code_of, millis};
+use crate::wire::request::Head;
+use crate::wire::text::text;
 
 /// A topic, by name.
 pub(super) const TOPIC: i8 = 2;
@@ -33,6 +35,23 @@ pub(super) fn target(resource_type: i8, name: &StrBytes) -> Result<ConfigTarget,
                 format!("resource type {resource_type} has no settings here; topics (2) and brokers (4) have");
             Err(PartitionError::new(ErrorCode::InvalidRequest, message))
         }
+    }
+}
+
+/// The value that a change must have.
+///
+/// # Errors
+/// `InvalidConfig` if it has none.
+pub(super) fn value(name: &StrBytes, value: Option<&StrBytes>) -> Result<String, PartitionError> {
+    let missing = || PartitionError::new(ErrorCode::InvalidConfig, format!("the setting {} has no value", &**name));
+    value.map(ToString::to_string).ok_or_else(missing)
+}
+
+/// What an answer says of a resource: an error's number, counted, and its text.
+pub(super) fn told(head: Head, result: Result<(), PartitionError>) -> (i16, Option<StrBytes>) {
+    match result {
+        Ok(()) => (ErrorCode::None.code(), None),
+        Err(error) => (code_of(head, error.code), error.message.map(text)),
     }
 }
 

@@ -7,12 +7,17 @@ use levada_broker::api::{DescribedResource, PartitionError};
 use levada_metadata::{Command, CreatedTopic, ManualAssignment, NewTopic, Response, TopicCreation};
 use levada_types::{BrokerId, ErrorCode, TopicName};
 
+use super::config_resource::value;
 use super::{Handlers, code_of, millis};
 use crate::wire::request::Head;
 use crate::wire::text::text;
 
 /// Answers tell partitions, replication factor and settings from this version on (KIP-525).
 const DETAILS_SINCE: i16 = 5;
+
+/// The one internal topic that a client may not create, with Kafka's answer. The others it may, so that tools can prepare
+/// a cluster.
+const CLUSTER_METADATA: &str = "__cluster_metadata";
 
 /// What the answer says of a number that it does not know.
 const UNKNOWN: i32 = -1;
@@ -49,6 +54,10 @@ fn outcome(result: Option<TopicCreation>) -> Result<CreatedTopic, PartitionError
 
 /// The topic that is asked for, as far as its form goes; what it means the controller decides.
 fn new_topic(topic: &CreatableTopic) -> Result<NewTopic, PartitionError> {
+    if &*topic.name == CLUSTER_METADATA {
+        let message = "this name is kept for the cluster's own metadata";
+        return Err(PartitionError::new(ErrorCode::TopicAuthorizationFailed, message));
+    }
     let has_counts = topic.num_partitions != UNKNOWN || topic.replication_factor != -1;
     if !topic.assignments.is_empty() && has_counts {
         return Err(PartitionError::new(
@@ -60,18 +69,14 @@ fn new_topic(topic: &CreatableTopic) -> Result<NewTopic, PartitionError> {
         partition: assignment.partition_index,
         brokers: assignment.broker_ids.iter().map(|id| BrokerId(id.0)).collect(),
     });
-    let configs = topic.configs.iter().map(|config| match &config.value {
-        Some(value) => Ok((config.name.to_string(), value.to_string())),
-        None => {
-            Err(PartitionError::new(ErrorCode::InvalidConfig, format!("the setting {} has no value", &*config.name)))
-        }
-    });
+    let configs =
+        topic.configs.iter().map(|config| Ok((config.name.to_string(), value(&config.name, config.value.as_ref())?)));
     Ok(NewTopic {
         name: topic.name.to_string(),
         partitions: (topic.num_partitions != UNKNOWN).then_some(topic.num_partitions),
         replication_factor: (topic.replication_factor != -1).then_some(topic.replication_factor),
         assignments: assignments.collect(),
-        configs: configs.collect::<Result<_, _>>()?,
+        configs: configs.collect::<Result<_, PartitionError>>()?,
     })
 }
 

@@ -20,16 +20,20 @@ pub(super) async fn handle(handlers: &Handlers, head: Head, request: DeleteTopic
     } else {
         request.topic_names.into_iter().map(|name| (Some(name), Uuid::nil())).collect()
     };
-    let topics = asked.iter().map(|(name, id)| match name {
+    let (named, unnamed): (Vec<_>, Vec<_>) = asked.into_iter().partition(|(name, id)| name.is_some() == id.is_nil());
+    let topics = named.iter().map(|(name, id)| match name {
         Some(name) => TopicRef::Name(name.to_string()),
         None => TopicRef::Id(TopicId(*id)),
     });
     let command = Command::DeleteTopics { topics: topics.collect() };
-    let results = match handlers.broker.submit(command, millis(request.timeout_ms)).await {
+    let mut results = match handlers.broker.submit(command, millis(request.timeout_ms)).await {
         Ok(Response::DeleteTopics(results)) => results.into_iter().map(|topic| respond(head, topic)).collect(),
-        Ok(_) => failed(head, asked, &ErrorCode::UnknownServerError.into()),
-        Err(error) => failed(head, asked, &error),
+        Ok(_) => failed(head, named, &ErrorCode::UnknownServerError.into()),
+        Err(error) => failed(head, named, &error),
     };
+    // As in Kafka, which answers in no order.
+    let message = "a topic is named either by its name or by its id";
+    results.extend(failed(head, unnamed, &PartitionError::new(ErrorCode::InvalidRequest, message)));
     DeleteTopicsResponse::default().with_responses(results)
 }
 

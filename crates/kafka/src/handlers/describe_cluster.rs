@@ -11,15 +11,20 @@ use crate::wire::operations;
 use crate::wire::request::Head;
 use crate::wire::text::text;
 
-/// The endpoint type of brokers (KIP-919); controllers have no Kafka listener here.
+/// The endpoint types of brokers and of controllers (KIP-919); controllers have no Kafka listener here.
 const BROKERS: i8 = 1;
+const CONTROLLERS: i8 = 2;
 
 pub(super) fn handle(handlers: &Handlers, head: Head, request: &DescribeClusterRequest) -> DescribeClusterResponse {
     let image = handlers.broker.image();
     let response = DescribeClusterResponse::default().with_error_message(None);
     if head.version >= 1 && request.endpoint_type != BROKERS {
+        let code = match request.endpoint_type {
+            CONTROLLERS => ErrorCode::MismatchedEndpointType,
+            _ => ErrorCode::UnsupportedEndpointType,
+        };
         return response
-            .with_error_code(code_of(head, ErrorCode::MismatchedEndpointType))
+            .with_error_code(code_of(head, code))
             .with_error_message(Some(text("this listener is a broker's; ask for endpoint type 1")));
     }
     let brokers = image

@@ -9,10 +9,10 @@ use kafka_protocol::messages::fetch_response::{
 };
 use kafka_protocol::messages::{FetchRequest, FetchResponse};
 use kafka_protocol::protocol::StrBytes;
-use levada_broker::api::{Fetch, FetchPartition, FetchedPartition};
+use levada_broker::api::{DescribedResource, Fetch, FetchPartition, FetchedPartition};
 use levada_log::Slice;
 use levada_metadata::Image;
-use levada_types::{ErrorCode, Isolation, LeaderEpoch, TopicId, TopicIdPartition};
+use levada_types::{ErrorCode, Isolation, LeaderEpoch, TopicId, TopicIdPartition, TopicName};
 use uuid::Uuid;
 
 use super::{Handlers, code_of, encoded, millis, now_ms};
@@ -28,6 +28,9 @@ const IDS_SINCE: i16 = 13;
 
 /// Answers name the new leader from this version on (KIP-951).
 const LEADERS_SINCE: i16 = 16;
+
+/// Clients know zstd from this version on (KIP-110).
+const ZSTD_SINCE: i16 = 10;
 
 /// Answers tell where logs diverge from this version on (KIP-595).
 const DIVERGENCE_SINCE: i16 = 12;
@@ -91,14 +94,15 @@ fn wanted(topic: TopicKey, partition: &WirePartition) -> Wanted {
 
 async fn read(handlers: &Handlers, head: Head, limits: &Limits, context: Context) -> Outcome {
     let image = handlers.broker.image();
-    let topics: Vec<Option<TopicId>> = context.wanted.iter().map(|wanted| resolve(&image, &wanted.topic)).collect();
+    let topics: Vec<Result<TopicId, ErrorCode>> =
+        context.wanted.iter().map(|wanted| resolve(handlers, head, &image, &wanted.topic)).collect();
     let partitions: Vec<FetchPartition> = context
         .wanted
         .iter()
         .zip(&topics)
-        .filter_map(|(wanted, &topic_id)| {
+        .filter_map(|(wanted, topic_id)| {
             Some(FetchPartition {
-                partition: TopicIdPartition { topic_id: topic_id?, partition: wanted.partition },
+                partition: TopicIdPartition { topic_id: topic_id.ok()?, partition: wanted.partition },
                 offset: wanted.offset,
                 max_bytes: wanted.max_bytes,
                 current_leader_epoch: wanted.current_leader_epoch,
@@ -107,13 +111,13 @@ async fn read(handlers: &Handlers, head: Head, limits: &Limits, context: Context
         })
         .collect();
     // An error is told at once, not after the wait for records of other partitions.
-    let all_known = partitions.len() == context.wanted.len();
+    let all_readable = partitions.len() == context.wanted.len();
     let found = if partitions.is_empty() {
         Vec::new()
     } else {
         let fetch = Fetch {
             max_wait: limits.max_wait,
-            min_bytes: if all_known { limits.min_bytes } else { 0 },
+            min_bytes: if all_readable { limits.min_bytes } else { 0 },
             max_bytes: limits.max_bytes,
             isolation: limits.isolation,
             partitions,
@@ -124,11 +128,23 @@ async fn read(handlers: &Handlers, head: Head, limits: &Limits, context: Context
     respond(handlers, head, limits.isolation, &context, &topics, found)
 }
 
-fn resolve(image: &Image, topic: &TopicKey) -> Option<TopicId> {
-    match topic {
-        TopicKey::Name(name) => image.topic_id(name),
-        TopicKey::Id(id) => image.topic(*id).map(levada_metadata::Topic::id),
+/// The topic, or what is told of each of its partitions.
+fn resolve(handlers: &Handlers, head: Head, image: &Image, topic: &TopicKey) -> Result<TopicId, ErrorCode> {
+    let found = match topic {
+        TopicKey::Name(name) => image.topic_by_name(name).ok_or(ErrorCode::UnknownTopicOrPartition),
+        TopicKey::Id(id) => image.topic(*id).ok_or(ErrorCode::UnknownTopicId),
+    }?;
+    // As in Kafka the topic's setting decides, not what is in the batches: those are not looked at.
+    if head.version < ZSTD_SINCE && is_stored_as_zstd(handlers, found.name()) {
+        return Err(ErrorCode::UnsupportedCompressionType);
     }
+    Ok(found.id())
+}
+
+fn is_stored_as_zstd(handlers: &Handlers, name: &TopicName) -> bool {
+    let names = ["compression.type".to_owned()];
+    let described = handlers.broker.describe_configs(&DescribedResource::Topic(name.clone()), Some(&names));
+    described.is_ok_and(|configs| configs.iter().any(|config| config.value.as_deref() == Some("zstd")))
 }
 
 fn respond(
@@ -136,7 +152,7 @@ fn respond(
     head: Head,
     isolation: Isolation,
     context: &Context,
-    topics: &[Option<TopicId>],
+    topics: &[Result<TopicId, ErrorCode>],
     found: Vec<FetchedPartition>,
 ) -> Outcome {
     let mut found = found.into_iter();
@@ -146,11 +162,11 @@ fn respond(
         .zip(topics)
         .map(|(wanted, topic)| match topic {
             // The broker answers each partition; were one missing, the client would ask again.
-            Some(id) => found.next().unwrap_or_else(|| failed(*id, wanted, ErrorCode::UnknownServerError)),
-            None => failed(TopicId::ZERO, wanted, unknown(&wanted.topic)),
+            Ok(id) => found.next().unwrap_or_else(|| failed(*id, wanted, ErrorCode::UnknownServerError)),
+            Err(code) => failed(TopicId::ZERO, wanted, *code),
         })
         .collect();
-    let seen: Vec<Seen> = answers.iter().zip(topics).map(|(answer, topic)| see(answer, *topic)).collect();
+    let seen: Vec<Seen> = answers.iter().zip(topics).map(|(answer, topic)| see(answer, topic.ok())).collect();
     let (session_id, told) = handlers.sessions.finish(context, &seen, now_ms(), fresh_session_id);
 
     let mut build = Build { head, isolation, leaders: NamedLeaders::default(), bodies: Vec::new() };
@@ -178,13 +194,6 @@ fn respond(
     match Answer::encode_around(head, &response, build.bodies) {
         Ok(answer) => Outcome::Answer(answer),
         Err(error) => Outcome::Close(error.to_string()),
-    }
-}
-
-fn unknown(topic: &TopicKey) -> ErrorCode {
-    match topic {
-        TopicKey::Name(_) => ErrorCode::UnknownTopicOrPartition,
-        TopicKey::Id(_) => ErrorCode::UnknownTopicId,
     }
 }
 

@@ -7,10 +7,9 @@ use levada_broker::api::PartitionError;
 use levada_metadata::{AlterConfigsMode, ConfigAlteration, ConfigChange};
 use levada_types::ErrorCode;
 
-use super::config_resource::{alter, target};
-use super::{Handlers, code_of};
+use super::Handlers;
+use super::config_resource::{alter, target, told, value};
 use crate::wire::request::Head;
-use crate::wire::text::text;
 
 pub(super) async fn handle(
     handlers: &Handlers,
@@ -20,15 +19,12 @@ pub(super) async fn handle(
     let alterations = request.resources.iter().map(alteration).collect();
     let results = alter(handlers, alterations, AlterConfigsMode::Incremental, request.validate_only).await;
     let responses = request.resources.into_iter().zip(results).map(|(resource, result)| {
-        let response = AlterConfigsResourceResponse::default()
+        let (code, message) = told(head, result);
+        AlterConfigsResourceResponse::default()
             .with_resource_type(resource.resource_type)
-            .with_resource_name(resource.resource_name);
-        match result {
-            Ok(()) => response.with_error_message(None),
-            Err(error) => {
-                response.with_error_code(code_of(head, error.code)).with_error_message(error.message.map(text))
-            }
-        }
+            .with_resource_name(resource.resource_name)
+            .with_error_code(code)
+            .with_error_message(message)
     });
     IncrementalAlterConfigsResponse::default().with_responses(responses.collect())
 }
@@ -40,11 +36,7 @@ fn alteration(resource: &AlterConfigsResource) -> Result<ConfigAlteration, Parti
 }
 
 fn change(config: &AlterableConfig) -> Result<ConfigChange, PartitionError> {
-    let value = || {
-        config.value.as_ref().map(ToString::to_string).ok_or_else(|| {
-            PartitionError::new(ErrorCode::InvalidConfig, format!("the setting {} has no value", &*config.name))
-        })
-    };
+    let value = || value(&config.name, config.value.as_ref());
     match config.config_operation {
         0 => Ok(ConfigChange::Set(value()?)),
         1 => Ok(ConfigChange::Delete),

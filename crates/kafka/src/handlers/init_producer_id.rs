@@ -9,6 +9,7 @@ use crate::wire::request::Head;
 pub(super) async fn handle(handlers: &Handlers, head: Head, request: InitProducerIdRequest) -> InitProducerIdResponse {
     let given = match request.transactional_id {
         None => handlers.broker.init_producer_id().await,
+        Some(id) if id.is_empty() => Err(ErrorCode::InvalidRequest),
         // No process of this cluster coordinates transactions; a client waits and asks again.
         Some(_) => Err(ErrorCode::CoordinatorNotAvailable),
     };

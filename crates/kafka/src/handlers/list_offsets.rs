@@ -1,5 +1,7 @@
 //! ListOffsets: offsets by position and by time.
 
+use std::collections::HashSet;
+
 use kafka_protocol::messages::list_offsets_request::ListOffsetsPartition;
 use kafka_protocol::messages::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
 use kafka_protocol::messages::{ListOffsetsRequest, ListOffsetsResponse};
@@ -17,9 +19,12 @@ pub(super) async fn handle(handlers: &Handlers, head: Head, request: ListOffsets
     let isolation = if request.isolation_level == 1 { Isolation::ReadCommitted } else { Isolation::ReadUncommitted };
     let mut asked = Vec::new();
     let mut refusals = Vec::new();
+    let repeated = repeated(&request);
     for topic in &request.topics {
         let id = image.topic_id(&topic.name).ok_or(ErrorCode::UnknownTopicOrPartition);
         for partition in &topic.partitions {
+            let is_repeated = repeated.contains(&(&*topic.name, partition.partition_index));
+            let id = if is_repeated { Err(ErrorCode::InvalidRequest) } else { id };
             match id.and_then(|id| list_offset(head, id, partition)) {
                 Ok(offset) => {
                     asked.push(offset);
@@ -30,6 +35,7 @@ pub(super) async fn handle(handlers: &Handlers, head: Head, request: ListOffsets
         }
     }
     drop(image);
+    drop(repeated);
     let mut found = handlers.broker.list_offsets(asked, isolation).await.into_iter();
     let mut refusals = refusals.into_iter();
     let topics = request.topics.into_iter().map(|topic| {
@@ -43,6 +49,17 @@ pub(super) async fn handle(handlers: &Handlers, head: Head, request: ListOffsets
         ListOffsetsTopicResponse::default().with_partitions(partitions.collect()).with_name(topic.name)
     });
     ListOffsetsResponse::default().with_topics(topics.collect())
+}
+
+/// The partitions that the request names more than once. It may ask for different offsets then, so that no answer would
+/// be right; as in Kafka they are refused, and only they.
+fn repeated(request: &ListOffsetsRequest) -> HashSet<(&str, i32)> {
+    let all = request
+        .topics
+        .iter()
+        .flat_map(|topic| topic.partitions.iter().map(|partition| (&*topic.name.0, partition.partition_index)));
+    let mut seen = HashSet::new();
+    all.filter(|named| !seen.insert(*named)).collect()
 }
 
 fn list_offset(head: Head, topic_id: TopicId, partition: &ListOffsetsPartition) -> Result<ListOffset, ErrorCode> {

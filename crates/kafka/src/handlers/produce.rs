@@ -4,10 +4,13 @@ use std::collections::HashSet;
 
 use futures::future::{BoxFuture, FutureExt};
 use kafka_protocol::messages::produce_request::TopicProduceData;
-use kafka_protocol::messages::produce_response::{LeaderIdAndEpoch, PartitionProduceResponse, TopicProduceResponse};
+use kafka_protocol::messages::produce_response::{
+    BatchIndexAndErrorMessage, LeaderIdAndEpoch, PartitionProduceResponse, TopicProduceResponse,
+};
 use kafka_protocol::messages::{ProduceRequest, ProduceResponse, TopicName as WireName};
 use levada_broker::api::{Acks, PartitionError, Produce, ProducePartition, Produced};
 use levada_metadata::Image;
+use levada_records::{BatchHeader, Compression};
 use levada_types::{ErrorCode, TopicId, TopicIdPartition};
 use uuid::Uuid;
 
@@ -19,6 +22,9 @@ use crate::wire::text::text;
 
 /// Topics are named by identity from this version on (KIP-516).
 const IDS_SINCE: i16 = 13;
+
+/// Batches may be compressed with zstd from this version on (KIP-110).
+const ZSTD_SINCE: i16 = 7;
 
 /// Answers name the new leader from this version on (KIP-951).
 const LEADERS_SINCE: i16 = 10;
@@ -84,7 +90,14 @@ impl Sort<'_> {
                     if !self.seen.insert(partition) {
                         return Err(PartitionError::new(ErrorCode::InvalidRequest, "the partition is named twice"));
                     }
-                    self.accepted.push(ProducePartition { partition, records: data.records.unwrap_or_default() });
+                    let records = data.records.unwrap_or_default();
+                    if self.head.version < ZSTD_SINCE && is_zstd(&records) {
+                        return Err(PartitionError::new(
+                            ErrorCode::UnsupportedCompressionType,
+                            "zstd needs Produce version 7 or newer",
+                        ));
+                    }
+                    self.accepted.push(ProducePartition { partition, records });
                     Ok(())
                 });
                 Partition { index: data.index, refused: accepted.err() }
@@ -172,6 +185,7 @@ fn partition_response(
                 .with_base_offset(-1)
                 .with_log_append_time_ms(-1)
                 .with_log_start_offset(-1)
+                .with_record_errors(record_errors(&error))
                 .with_error_message(error.message.map(text));
             if let (true, Some(hint)) = (head.version >= LEADERS_SINCE, error.leader) {
                 let (leader, epoch) = leaders.name(hint);
@@ -180,6 +194,22 @@ fn partition_response(
             response
         }
     }
+}
+
+/// Which record is to blame, so that a producer gives up that one and can send the others again (KIP-467).
+fn record_errors(error: &PartitionError) -> Vec<BatchIndexAndErrorMessage> {
+    let told = |index| {
+        BatchIndexAndErrorMessage::default()
+            .with_batch_index(index)
+            .with_batch_index_error_message(error.message.clone().map(text))
+    };
+    error.record.map(told).into_iter().collect()
+}
+
+/// Whether the records are compressed in the way that clients before [`ZSTD_SINCE`] cannot mean.
+fn is_zstd(records: &[u8]) -> bool {
+    // What is no batch at all is refused by the log, with its own words.
+    BatchHeader::parse(records).and_then(|header| header.compression()).is_ok_and(|found| found == Compression::Zstd)
 }
 
 #[cfg(test)]
@@ -198,9 +228,8 @@ mod tests {
             let head = Head { api: api::find(ApiKey::Produce as i16).expect("listed"), version, correlation_id: 1 };
             let hint = LeaderHint { leader: Some(BrokerId(2)), epoch: LeaderEpoch(9) };
             let error = PartitionError {
-                code: ErrorCode::NotLeaderOrFollower,
                 message: Some("moved".to_owned()),
-                leader: Some(hint),
+                ..PartitionError::with_leader(ErrorCode::NotLeaderOrFollower, hint)
             };
             let response = partition_response(head, 4, Err(error), &mut NamedLeaders::default());
             assert_eq!((response.error_code, response.base_offset), (6, -1));

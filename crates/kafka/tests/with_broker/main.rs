@@ -8,3 +8,4 @@ mod data;
 mod every_version;
 mod hostile;
 mod node;
+mod refusals;
