@@ -17,6 +17,7 @@ use crate::api::{
     DeleteRecords, DescribedConfig, DescribedLogDir, DescribedProducer, DescribedResource, EpochEnd, EpochEndRequest,
     Fetch, FetchedPartition, FoundOffset, ListOffset, PartitionError, Produce, Produced,
 };
+use crate::directories::{Directories, Placements};
 use crate::partition::PartitionTable;
 use crate::services::ProducerIds;
 use crate::telemetry::BrokerMetrics;
@@ -31,6 +32,8 @@ pub struct Broker {
     pub(crate) metadata: MetadataWatch,
     pub(crate) controller: ControllerClient,
     pub(crate) store: Arc<LogStore>,
+    pub(crate) directories: Directories,
+    pub(crate) placements: Placements,
     pub(crate) partitions: PartitionTable,
     pub(crate) threads: LogThreads,
     pub(crate) in_flight: Arc<InFlight>,
@@ -53,6 +56,8 @@ impl Broker {
         Ok(Self {
             metadata: MetadataWatch::holding(Image::new()),
             controller,
+            directories: Directories::of(&store),
+            placements: Placements::default(),
             store: Arc::new(store),
             partitions: PartitionTable::default(),
             threads,

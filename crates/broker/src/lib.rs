@@ -6,6 +6,7 @@
 //! - `partition`: one hosted replica as everybody sees it; roles, the high watermark, who sleeps on it.
 //! - `threads`: the log threads and the actors on them, the only ones who write to logs.
 //! - `services`: what faces ask, one room each.
+//! - `directories`: data directories that fail, and what the controller knows of them.
 //! - `reconcile`: makes the hosted replicas what the metadata image says.
 //! - `life`: start, upkeep, stop.
 //!
@@ -18,6 +19,7 @@
 pub mod api;
 mod broker;
 mod clock;
+mod directories;
 mod face;
 mod life;
 mod log_config;

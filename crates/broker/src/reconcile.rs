@@ -4,7 +4,7 @@
 //! deletes what is no longer here, opens what is, applies leader epochs and settings. Only then does the broker show the
 //! newer image to its faces, so a client never meets a partition that its broker has heard of and not opened.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use levada_log::{OpenError, OpenLog, RecoveryProgress};
@@ -21,14 +21,22 @@ use crate::threads::{Gather, Job, Slot};
 /// How long what is known of an idle producer is kept if the setting cannot be read: Kafka's default, one day.
 const DEFAULT_PRODUCER_ID_EXPIRATION_MS: i64 = 86_400_000;
 
+/// Partitions that may have lost records and are named in the log; the others are counted.
+const LOSSES_NAMED: usize = 10;
+
 /// What a step left to do.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
     /// Replicas that lie in another directory than the controller knows.
     pub(crate) placements: Vec<ReplicaDirectory>,
     /// Replicas that could not be opened; they are tried again with the next step.
-    pub(crate) unopened: HashSet<TopicIdPartition>,
+    pub(crate) unopened: Unopened,
+    /// Partitions led here whose leader was elected although nobody was known to hold everything.
+    possible_losses: Vec<TopicPartition>,
 }
+
+/// Replicas that could not be opened, and why.
+pub(crate) type Unopened = HashMap<TopicIdPartition, String>;
 
 /// Replicas to open, with their roles.
 #[derive(Default)]
@@ -43,7 +51,7 @@ impl Broker {
         self: &Arc<Self>,
         old: &Image,
         new: &Image,
-        unopened: &HashSet<TopicIdPartition>,
+        unopened: &Unopened,
         progress: &RecoveryProgress,
     ) -> Outcome {
         let mut outcome = Outcome::default();
@@ -61,7 +69,7 @@ impl Broker {
             }
         }
         changed.extend(&reconfigured);
-        changed.extend(unopened.iter().map(|id| id.topic_id));
+        changed.extend(unopened.keys().map(|id| id.topic_id));
 
         // First what goes, since a topic may have been deleted and created again under its name.
         let mut gone = Vec::new();
@@ -74,9 +82,11 @@ impl Broker {
         for topic in changed.iter().filter_map(|id| new.topic(*id)) {
             let settings = new.topic_settings(topic.id(), self.id(), &self.options.statics);
             let reconfigure = reconfigured.contains(&topic.id());
+            self.find_losses(old.topic(topic.id()), topic, &mut outcome.possible_losses);
             self.apply_topic(topic, &settings, reconfigure, new, &mut openings, &mut outcome);
         }
-        self.open(openings, new, progress, &mut outcome);
+        self.tell_losses(&outcome.possible_losses);
+        self.open(openings, new, unopened, progress, &mut outcome);
         outcome
     }
 
@@ -101,13 +111,42 @@ impl Broker {
         for partition in &gone {
             partition.turn(Health::Gone);
         }
-        end_all(&gone, Job::Abandon);
+        end_all(&gone, |_| Job::Abandon);
         let now_ms = now_ms();
         for partition in gone {
-            if let Err(error) = self.store.delete(partition.name(), now_ms) {
-                tracing::error!(partition = %partition.name(), %error, "the log could not be deleted");
+            match self.store.delete(partition.name(), now_ms) {
+                Ok(()) => {}
+                // It is found as a stray when the directory is back.
+                Err(OpenError::DirectoryOffline) => {
+                    tracing::info!(partition = %partition.name(), "deleted; its files stay in a failed data directory");
+                }
+                Err(error) => tracing::error!(partition = %partition.name(), %error, "the log could not be deleted"),
             }
         }
+    }
+
+    /// The partitions of a topic whose leader, this broker, was elected although acknowledged records may be missing.
+    fn find_losses(&self, old: Option<&Topic>, new: &Topic, losses: &mut Vec<TopicPartition>) {
+        // What was so before this broker knew of the topic was told by whoever led then.
+        let Some(old) = old else { return };
+        let led = new.partitions().filter(|(_, partition)| partition.leader == Some(self.id()));
+        let lost = led.filter(|(index, partition)| {
+            old.partition(*index).is_some_and(|before| before.possible_losses < partition.possible_losses)
+        });
+        losses.extend(lost.map(|(partition, _)| TopicPartition { topic: new.name().clone(), partition }));
+    }
+
+    fn tell_losses(&self, losses: &[TopicPartition]) {
+        if losses.is_empty() {
+            return;
+        }
+        self.metrics.possible_losses.increment(losses.len() as u64);
+        let named: Vec<_> = losses.iter().take(LOSSES_NAMED).map(ToString::to_string).collect();
+        tracing::warn!(
+            partitions = losses.len(),
+            among_them = named.join(", "),
+            "leading with what is left: records that were acknowledged may be missing"
+        );
     }
 
     fn apply_topic(
@@ -144,7 +183,14 @@ impl Broker {
         }
     }
 
-    fn open(self: &Arc<Self>, openings: Openings, image: &Image, progress: &RecoveryProgress, outcome: &mut Outcome) {
+    fn open(
+        self: &Arc<Self>,
+        openings: Openings,
+        image: &Image,
+        unopened_before: &Unopened,
+        progress: &RecoveryProgress,
+        outcome: &mut Outcome,
+    ) {
         let Openings { logs, roles } = openings;
         let names: Vec<TopicPartition> = logs
             .iter()
@@ -156,8 +202,9 @@ impl Broker {
             let opened = match opened {
                 Ok(opened) => opened,
                 Err(error) => {
-                    self.not_opened(&name, &error);
-                    outcome.unopened.insert(id);
+                    if let Some(why) = self.not_opened(&name, &error, unopened_before.get(&id)) {
+                        outcome.unopened.insert(id, why);
+                    }
                     continue;
                 }
             };
@@ -186,8 +233,24 @@ impl Broker {
         }
     }
 
-    fn not_opened(&self, name: &TopicPartition, error: &OpenError) {
-        tracing::error!(partition = %name, %error, "the log could not be opened; trying again from time to time");
+    /// Takes note of a log that was not opened; gives the reason if it is to be tried again. Each reason is logged once.
+    fn not_opened(&self, name: &TopicPartition, error: &OpenError, before: Option<&String>) -> Option<String> {
+        match error {
+            // It was told when the directory failed, and nothing but a new start leads on from there.
+            OpenError::DirectoryOffline => None,
+            // The controller decides what becomes of the replica, and says so in another image.
+            OpenError::UnknownDirectory(directory) => {
+                self.directories.complain_of_missing(*directory);
+                None
+            }
+            error => {
+                let why = error.to_string();
+                if before != Some(&why) {
+                    tracing::error!(partition = %name, %error, "the log could not be opened; trying again from time to time");
+                }
+                Some(why)
+            }
+        }
     }
 
     fn note_placement(
@@ -230,7 +293,14 @@ impl Broker {
 
     /// Closes every log, so that it opens without recovery. Says whether all went well. Blocks.
     pub(crate) fn close_all(&self) -> bool {
-        end_all(&self.partitions.all(), Job::Close)
+        let ending = |partition: &Partition| match partition.health() {
+            Health::Good => Job::Close,
+            // There is nowhere to write what would make it clean.
+            Health::Failed | Health::Gone => Job::Abandon,
+        };
+        let partitions = self.partitions.all();
+        let ended = end_all(&partitions, ending);
+        ended && partitions.iter().all(|partition| partition.health() == Health::Good)
     }
 }
 
@@ -252,10 +322,10 @@ fn assume(partition: &Arc<Partition>, role: Role) {
 }
 
 /// Posts each replica its last job and waits for all. Says whether all went well.
-fn end_all(partitions: &[Arc<Partition>], last: fn(Slot<bool>) -> Job) -> bool {
+fn end_all(partitions: &[Arc<Partition>], last: impl Fn(&Partition) -> fn(Slot<bool>) -> Job) -> bool {
     let (gather, slots) = Gather::new(vec![None; partitions.len()], || false);
     for (partition, slot) in partitions.iter().zip(slots) {
-        partition.post(last(slot));
+        partition.post(last(partition)(slot));
     }
     gather.wait();
     gather.give_up(|| false).into_iter().all(|ended| ended)

@@ -20,6 +20,7 @@ pub(crate) struct BrokerMetrics {
     pub(crate) under_replicated: Gauge,
     pub(crate) log_bytes: Gauge,
     pub(crate) retention_deleted: Counter,
+    pub(crate) possible_losses: Counter,
 }
 
 impl BrokerMetrics {
@@ -48,6 +49,10 @@ impl BrokerMetrics {
             "levada_broker_retention_deleted_segments_total",
             "Segments deleted because their retention passed"
         );
+        describe_counter!(
+            "levada_broker_possible_losses_total",
+            "Elections of this broker after which acknowledged records may be missing"
+        );
         describe_gauge!("levada_broker_directory_state", "1 for the state that a data directory is in");
         Self {
             bytes_in: counter!("levada_broker_bytes_in_total"),
@@ -64,6 +69,7 @@ impl BrokerMetrics {
             under_replicated: gauge!("levada_broker_under_replicated_partitions"),
             log_bytes: gauge!("levada_broker_log_bytes"),
             retention_deleted: counter!("levada_broker_retention_deleted_segments_total"),
+            possible_losses: counter!("levada_broker_possible_losses_total"),
         }
     }
 }

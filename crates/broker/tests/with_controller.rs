@@ -13,7 +13,7 @@ use levada_broker::api::{Acks, Fetch, FetchPartition, Produce, ProducePartition}
 use levada_broker::{Broker, BrokerDeps, BrokerOptions, Face, FaceError, Phase, PhaseReporter, RunningBroker, start};
 use levada_controller::{ControllerOptions, RunningController};
 use levada_log::RealDisk;
-use levada_metadata::{Command, Endpoint, EndpointProtocol, NewTopic, Response, TopicRef};
+use levada_metadata::{Command, Endpoint, EndpointProtocol, Image, NewTopic, Response, TopicRef};
 use levada_peers::Controllers;
 use levada_records::{BatchBuilder, Batches, Compression, RecordBuffer};
 use levada_service::http::Readiness;
@@ -79,7 +79,7 @@ impl Node {
             levada_controller::start(options, network.clone(), ready, controller_stop.clone()).await.unwrap();
 
         let log_dirs = [dir.join("a"), dir.join("b")].iter().map(|dir| dir.to_str().unwrap().to_owned()).collect();
-        let options = BrokerOptions { node_id: 1, log_dirs, ..BrokerOptions::default() };
+        let options = BrokerOptions { node_id: 1, log_dirs, full_probe_interval_ms: 20, ..BrokerOptions::default() };
         let phase = PhaseReporter::default();
         let deps = BrokerDeps {
             controllers: Controllers::new(network, vec![Address::memory("controller")]),
@@ -110,6 +110,22 @@ impl Node {
             drop(replicas);
             self.broker().image_changed(image.offset()).await;
         }
+    }
+
+    /// Resolves once the image that this broker acts upon satisfies `holds`.
+    async fn until(&self, holds: impl Fn(&Image) -> bool) {
+        let waiting = async {
+            let mut image = self.broker().image();
+            while !holds(&image) {
+                self.broker().image_changed(image.offset()).await;
+                image = self.broker().image();
+            }
+        };
+        tokio::time::timeout(LIMIT, waiting).await.unwrap();
+    }
+
+    fn leader(&self, id: TopicIdPartition) -> Option<BrokerId> {
+        self.broker().image().partition(id.topic_id, id.partition).unwrap().leader
     }
 
     async fn stop(self) {
@@ -244,4 +260,65 @@ async fn a_broker_that_is_asked_to_stop_while_it_waits_for_its_controller_does()
     let ended = tokio::time::timeout(LIMIT, starting).await.unwrap().unwrap();
     assert!(ended.is_err());
     assert_eq!(*phase.watch().borrow(), Phase::Starting);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_data_directory_that_fails_is_told_to_the_controller_and_comes_back_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let (a, elsewhere) = (dir.path().join("a"), dir.path().join("elsewhere"));
+    let node = Node::start(dir.path()).await;
+    let first = node.create("orders", 2).await;
+    let ids = [first, TopicIdPartition { partition: 1, ..first }];
+    tokio::time::timeout(LIMIT, node.placed()).await.unwrap();
+    let directories = node.broker().describe_log_dirs().await;
+    let on_a = ids[usize::try_from(directories[0].replicas[0].partition).unwrap()];
+    let on_b = ids[usize::try_from(directories[1].replicas[0].partition).unwrap()];
+    assert_eq!((node.put(on_a, "a").await, node.put(on_b, "b").await), (Ok(0), Ok(0)));
+
+    // Nobody writes to it; it is missed all the same.
+    std::fs::rename(&a, &elsewhere).unwrap();
+    std::fs::write(&a, "no directory").unwrap();
+    let led_by_nobody = |image: &Image| image.partition(on_a.topic_id, on_a.partition).unwrap().leader.is_none();
+    node.until(led_by_nobody).await;
+    let image = node.broker().image();
+    let offline = |id: TopicIdPartition| {
+        image.offline_replicas(image.partition(id.topic_id, id.partition).unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!((offline(on_a), offline(on_b)), (vec![BrokerId(1)], vec![]));
+    assert_eq!(node.put(on_a, "lost").await, Err(ErrorCode::KafkaStorageError));
+    let directories = node.broker().describe_log_dirs().await;
+    let told: Vec<_> = directories.iter().map(|d| (d.error, d.replicas.len())).collect();
+    assert_eq!(told, [(ErrorCode::KafkaStorageError, 0), (ErrorCode::None, 1)]);
+    // Others go on, new ones included.
+    assert_eq!(node.put(on_b, "b2").await, Ok(1));
+    let other = node.create("other", 1).await;
+    assert_eq!(node.put(other, "o").await, Ok(0));
+    node.stop().await;
+
+    // A start finds it as bad as it was.
+    let node = Node::start(dir.path()).await;
+    assert_eq!((node.leader(on_a), node.leader(on_b)), (None, Some(BrokerId(1))));
+    assert_eq!(node.put(on_a, "lost").await, Err(ErrorCode::KafkaStorageError));
+    assert_eq!(node.values(on_b).await, ["b", "b2"]);
+    node.stop().await;
+
+    // Repaired, with all that it held.
+    std::fs::remove_file(&a).unwrap();
+    std::fs::rename(&elsewhere, &a).unwrap();
+    let node = Node::start(dir.path()).await;
+    assert_eq!(node.values(on_a).await, ["a"]);
+    assert_eq!(node.put(on_a, "a2").await, Ok(1));
+    node.stop().await;
+
+    // Replaced by an empty one: the only replica starts with what it has, which is nothing, and that is counted.
+    std::fs::remove_dir_all(&a).unwrap();
+    let node = Node::start(dir.path()).await;
+    node.until(|image| image.partition(on_a.topic_id, on_a.partition).unwrap().leader.is_some()).await;
+    assert_eq!(node.values(on_a).await, [""; 0]);
+    assert_eq!(node.put(on_a, "new").await, Ok(0));
+    let losses =
+        |id: TopicIdPartition| node.broker().image().partition(id.topic_id, id.partition).unwrap().possible_losses;
+    assert_eq!((losses(on_a), losses(on_b)), (1, 0));
+    assert_eq!(node.values(on_b).await, ["b", "b2"]);
+    node.stop().await;
 }

@@ -17,7 +17,7 @@ struct Duty {
 }
 
 /// The maintenance threads of a broker. One does what may take long (flushing, removing files), the other what must not
-/// wait for that (checkpoints, looking after the directories).
+/// wait for that (checkpoints, retention).
 pub(super) struct Maintenance {
     stop: Arc<Stop>,
     threads: Vec<JoinHandle<()>>,
@@ -41,7 +41,6 @@ impl Maintenance {
         let quick = vec![
             every(checkpoint_ms, Upkeep::checkpoint),
             every(options.retention_check_interval_ms, Upkeep::retain),
-            every(options.full_probe_interval_ms, Upkeep::look_after_directories),
             every(GAUGES_INTERVAL_MS, Upkeep::gauge),
         ];
         let mut maintenance = Self { stop: Arc::default(), threads: Vec::new() };

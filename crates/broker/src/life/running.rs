@@ -29,6 +29,9 @@ pub enum RunError {
     /// The metadata cannot be followed.
     #[error(transparent)]
     Metadata(#[from] WatchFailure),
+    /// No data directory is left.
+    #[error("every data directory has failed; repair or replace them and start the broker again")]
+    AllDirectoriesOffline,
     /// The controller does not take this broker any more.
     #[error(transparent)]
     Registration(#[from] RegistrationError),
@@ -91,6 +94,7 @@ impl Serving {
             () = shutdown.cancelled() => Ok(()),
             failure = self.source.failed() => Err(failure.into()),
             refused = refusal(self.session.state(), &self.broker) => Err(refused.into()),
+            () = self.broker.directories.all_offline() => Err(RunError::AllDirectoriesOffline),
             Some(face) = self.faces.join_next() => match face {
                 Ok(Ok(())) => Ok(()),
                 Ok(Err(error)) => Err(error.into()),

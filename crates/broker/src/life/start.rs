@@ -17,6 +17,7 @@ use uuid::Uuid;
 use super::maintenance::Maintenance;
 use super::reconciler::Reconciler;
 use super::running::{RunningBroker, Serving, refusal};
+use crate::directories::{report_directories, report_placements, watch_directories};
 use crate::face::Face;
 use crate::{Broker, BrokerOptions, Phase, PhaseReporter};
 
@@ -121,6 +122,13 @@ async fn bring_up(
         refused = refusal(session.state(), &broker) => return Err(refused.into()),
     }
 
+    let tasks = vec![
+        watch,
+        reconciling,
+        tokio::spawn(watch_directories(Arc::clone(&broker), upkeep.clone())),
+        tokio::spawn(report_directories(Arc::clone(&broker), upkeep.clone())),
+        tokio::spawn(report_placements(Arc::clone(&broker), upkeep.clone())),
+    ];
     let maintenance = Maintenance::start(&broker).map_err(StartError::Thread)?;
     let mut serving = Serving {
         broker,
@@ -128,7 +136,7 @@ async fn bring_up(
         faces: JoinSet::new(),
         faces_end: CancellationToken::new(),
         source,
-        tasks: vec![watch, reconciling],
+        tasks,
         maintenance,
         upkeep,
         phase,
@@ -185,12 +193,14 @@ async fn recover(reconciler: &mut Reconciler, image: Arc<Image>, progress: &Reco
 fn registration(broker: &Broker, faces: &[Box<dyn Face>], internal_address: &Address) -> NewBroker {
     let online = |directory: &DirectoryInfo| directory.state != DirectoryState::Offline;
     let options = &broker.options;
+    let directories = broker.store.directories();
     NewBroker {
         id: broker.id(),
         incarnation: Uuid::new_v4(),
         boot_id: options.boot_id.clone().or_else(kernel_boot_id),
         clean_shutdown_epoch: broker.store.clean_shutdown_epoch().map(BrokerEpoch),
-        directories: broker.store.directories().iter().filter(|d| online(d)).filter_map(|d| d.id).collect(),
+        directories: directories.iter().filter(|d| online(d)).filter_map(|d| d.id).collect(),
+        has_offline_directory: !directories.iter().all(online),
         endpoints: faces.iter().flat_map(|face| face.endpoints()).collect(),
         internal_address: internal_address.to_string(),
         rack: options.rack.clone().filter(|rack| !rack.is_empty()),

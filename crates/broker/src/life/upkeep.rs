@@ -4,9 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use levada_log::{DirectoryInfo, DirectoryState};
 use levada_types::{Offset, TopicPartition};
-use metrics::gauge;
 
 use crate::Broker;
 use crate::clock::now_ms;
@@ -39,10 +37,17 @@ impl Upkeep {
         Self { broker, written: HashMap::new() }
     }
 
+    /// The replicas that can be used: there is nothing to do for those in a failed directory.
+    fn usable(&self) -> Vec<Arc<Partition>> {
+        let mut partitions = self.broker.partitions.all();
+        partitions.retain(|partition| partition.health() == Health::Good);
+        partitions
+    }
+
     /// Fsyncs segments that were closed, and logs whose `flush.ms` has passed.
     pub(super) fn flush(&mut self) {
         let now_ms = now_ms();
-        for partition in self.broker.partitions.all() {
+        for partition in self.usable() {
             let reader = partition.reader();
             if reader.has_unflushed_closed_segments()
                 && let Err(error) = reader.flush_closed_segments()
@@ -90,31 +95,11 @@ impl Upkeep {
     /// Has every log roll and delete what is due.
     pub(super) fn retain(&mut self) {
         let now_ms = now_ms();
-        for burst in self.broker.partitions.all().chunks(PARTITIONS_PER_BURST) {
+        for burst in self.usable().chunks(PARTITIONS_PER_BURST) {
             for partition in burst {
                 partition.post(Job::Maintain { now_ms });
             }
             std::thread::sleep(BURST_PAUSE);
-        }
-    }
-
-    /// Asks full directories whether they have space again, and gives up the replicas of failed ones.
-    pub(super) fn look_after_directories(&mut self) {
-        self.broker.store.probe(now_ms());
-        let directories = self.broker.store.directories();
-        for directory in &directories {
-            tell_state(directory);
-        }
-        let failed: Vec<_> =
-            directories.iter().filter(|d| d.state == DirectoryState::Offline).filter_map(|d| d.id).collect();
-        if failed.is_empty() {
-            return;
-        }
-        for partition in self.broker.partitions.all() {
-            if failed.contains(&partition.directory()) && partition.health() == Health::Good {
-                tracing::error!(partition = %partition.name(), "offline: its data directory failed");
-                partition.turn(Health::Failed);
-            }
         }
     }
 
@@ -131,15 +116,4 @@ impl Upkeep {
         metrics.log_bytes.set(bytes as f64);
         metrics.queued_bytes.set(self.broker.in_flight.queued() as f64);
     }
-}
-
-fn tell_state(directory: &DirectoryInfo) {
-    let path = directory.path.display().to_string();
-    for (state, name) in
-        [(DirectoryState::Online, "online"), (DirectoryState::Full, "full"), (DirectoryState::Offline, "offline")]
-    {
-        let set = if directory.state == state { 1.0 } else { 0.0 };
-        gauge!("levada_broker_directory_state", "directory" => path.clone(), "state" => name).set(set);
-    }
-    gauge!("levada_broker_directory_usable_bytes", "directory" => path).set(directory.usable_bytes as f64);
 }

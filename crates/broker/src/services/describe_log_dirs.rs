@@ -42,7 +42,11 @@ fn describe(directories: Vec<DirectoryInfo>, partitions: &[Arc<Partition>]) -> V
             },
             total_bytes: directory.total_bytes,
             usable_bytes: directory.usable_bytes,
-            replicas: directory.id.and_then(|id| replicas.remove(&id)).unwrap_or_default(),
+            // Of a failed directory Kafka tells the error and nothing else.
+            replicas: match directory.state {
+                DirectoryState::Offline => Vec::new(),
+                _ => directory.id.and_then(|id| replicas.remove(&id)).unwrap_or_default(),
+            },
         })
         .collect()
 }

@@ -23,6 +23,15 @@ impl Broker {
                 format!("the log of {}-{} could not be opened; see the broker's log", topic.name(), id.partition);
             return Err(PartitionError::new(ErrorCode::KafkaStorageError, message));
         }
+        let here = assigned.replicas.iter().find(|replica| replica.broker == self.id());
+        if assigned.leader.is_none() && here.is_some_and(|replica| !image.is_online(replica)) {
+            let message = format!(
+                "the data directory that holds {}-{} is offline; see the broker's log",
+                topic.name(),
+                id.partition
+            );
+            return Err(PartitionError::new(ErrorCode::KafkaStorageError, message));
+        }
         let leader = LeaderHint { leader: assigned.leader, epoch: assigned.leader_epoch };
         Err(PartitionError::with_leader(ErrorCode::NotLeaderOrFollower, leader))
     }

@@ -1,6 +1,6 @@
 //! A broker without a controller: images are made by hand and given to it one by one.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +20,7 @@ use levada_types::{
 use uuid::Uuid;
 
 use crate::api::{Acks, Fetch, FetchPartition, FetchedPartition, PartitionError, Produce, ProducePartition, Produced};
+use crate::reconcile::Unopened;
 use crate::{Broker, BrokerOptions};
 
 pub(super) const BROKER: BrokerId = BrokerId(1);
@@ -32,7 +33,7 @@ pub(super) struct World {
     pub(super) broker: Arc<Broker>,
     deltas: Vec<Delta>,
     offset: u64,
-    unopened: HashSet<TopicIdPartition>,
+    unopened: Unopened,
     disk: Arc<dyn Disk>,
     options: BrokerOptions,
     dir: Option<tempfile::TempDir>,
@@ -50,7 +51,7 @@ impl World {
         let log_dirs = log_dirs.iter().map(|dir| dir.to_str().unwrap()).collect();
         let options = BrokerOptions { node_id: BROKER.0, log_dirs, io_threads: 2, ..BrokerOptions::default() };
         let broker = assemble(&options, &disk);
-        Self { broker, deltas: Vec::new(), offset: 0, unopened: HashSet::new(), disk, options, dir: None }
+        Self { broker, deltas: Vec::new(), offset: 0, unopened: Unopened::new(), disk, options, dir: None }
     }
 
     /// Stops the broker as a clean shutdown would, and starts it again with the same metadata.
@@ -94,7 +95,7 @@ impl World {
         drop(broker);
         meanwhile();
         let broker = assemble(&options, &disk);
-        Self { broker, deltas, offset, unopened: HashSet::new(), disk, options, dir }
+        Self { broker, deltas, offset, unopened: Unopened::new(), disk, options, dir }
     }
 
     /// An image of these deltas, followed by those of the world if `complete`.
@@ -201,6 +202,7 @@ pub(super) fn registered(id: BrokerId, epoch: i64) -> Delta {
             levels: LevelRange::SUPPORTED,
             fenced: true,
             stopping: false,
+            draining: false,
         }),
     }
 }
@@ -220,17 +222,13 @@ pub(super) fn led_by(leader: Option<BrokerId>, epoch: i32, in_sync: &[BrokerId])
 }
 
 pub(super) fn held_by(holders: &[BrokerId], leader: Option<BrokerId>, epoch: i32, in_sync: &[BrokerId]) -> Assignment {
+    let replicas = holders.iter().map(|broker| Replica { broker: *broker, directory: DirectoryId::UNASSIGNED });
+    let isr = in_sync.iter().map(|broker| IsrMember { broker: *broker, epoch: BrokerEpoch(1) });
     Assignment {
-        replicas: holders
-            .iter()
-            .map(|broker| Replica { broker: *broker, directory: DirectoryId::UNASSIGNED })
-            .collect(),
-        isr: in_sync.iter().map(|broker| IsrMember { broker: *broker, epoch: BrokerEpoch(1) }).collect(),
-        elr: Vec::new(),
-        last_complete: Vec::new(),
         leader,
         leader_epoch: LeaderEpoch(epoch),
         partition_epoch: PartitionEpoch(epoch),
+        ..Assignment::new(replicas.collect(), isr.collect(), BROKER)
     }
 }
 
