@@ -1,9 +1,11 @@
 //! End-to-end tests: a real `levada dev`, real sockets, a real client.
 
 mod admin;
+mod bad_grpc;
 mod bad_input;
 mod command_line;
 mod crash;
+mod metrics;
 mod overload;
 mod round_trip;
 mod wire;

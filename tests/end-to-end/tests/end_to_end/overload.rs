@@ -1,11 +1,17 @@
-//! Clients that announce much and send nothing: memory is taken as bytes arrive, not as they are announced.
+//! Clients that take what they can get: memory for what they announce and do not send, room in the log for what they do.
 
 use levada_end_to_end::Outcome;
 use levada_harness::Node;
 
-use crate::wire::{Batch, Bytes, Connection, code::NONE};
+use crate::{
+    metrics::{lines_with, metric},
+    wire::{Batch, Bytes, Connection, code::NONE, framed, request},
+};
 
 const CONNECTIONS: usize = 300;
+
+/// An API of Kafka's that this broker has not.
+const JOIN_GROUP: i16 = 11;
 
 /// Just below `socket.request.max.bytes`, 104,857,600 as in Kafka.
 const ANNOUNCED_BYTES: i32 = 100_000_000;
@@ -36,5 +42,21 @@ fn three_hundred_connections_that_announce_100_mb_cost_almost_nothing() -> Outco
     drop(announcers);
     assert_eq!(bystander.produce("bystander", &Batch::sound().encode())?, (NONE, 100));
     assert!(node.is_running()?);
+    Ok(())
+}
+
+#[test]
+fn a_flood_of_bad_frames_does_not_fill_the_log() -> Outcome {
+    const FRAMES: u64 = 2_000;
+    let node = Node::start()?;
+    for _ in 0..FRAMES {
+        let mut connection = Connection::open(node.kafka()?)?;
+        connection.send(&framed(&request(JOIN_GROUP, 0, &Bytes::default())))?;
+        assert_eq!(connection.receive()?, None);
+    }
+    assert_eq!(metric(&node, "levada_kafka_invalid_requests_total")?, FRAMES, "each is counted");
+    // Ten lines in ten seconds; a machine that takes many minutes for the frames is not what is tested.
+    let lines = lines_with(&node, "JoinGroup (API key 11) is not supported");
+    assert!((1..500).contains(&lines), "{lines} lines");
     Ok(())
 }
