@@ -5,7 +5,7 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 use clap::Args;
-use levada_client::{Client, ClientOptions};
+use levada_client::{Client, ClientError, ClientOptions};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::CliError;
@@ -34,12 +34,20 @@ pub(crate) fn client(servers: &[String]) -> Result<Client, CliError> {
     let mut failure = None;
     for server in servers {
         match accepts(server) {
-            Ok(()) => return Ok(Client::new(ClientOptions::new(servers))?),
+            Ok(()) => {
+                let options = ClientOptions { on_retry: Some(tell), ..ClientOptions::new(servers) };
+                return Ok(Client::new(options)?);
+            }
             Err(error) => failure = Some(error),
         }
     }
     let reason = failure.map_or_else(|| "no address is given".to_owned(), |error| error.to_string());
     Err(CliError::Failed(format!("no broker serves gRPC at {}: {reason}; is it running?", servers.join(", "))))
+}
+
+/// Says on standard error why nothing happens, once for each question that a broker does not answer.
+fn tell(error: &ClientError) {
+    eprintln!("levada: {error}; trying again");
 }
 
 /// Whether anybody accepts connections at `server`.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::cluster::Cluster;
 use crate::{Admin, ClientError, ConsumerBuilder, ProducerBuilder, RawProducerBuilder};
 
-/// What holds for everything that a client does. Each option bears Kafka's name in its comment.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What holds for everything that a client does. Each option that Kafka has bears its name in its comment.
+#[derive(Debug, Clone)]
 pub struct ClientOptions {
     /// `bootstrap.servers`: gRPC addresses of some brokers, as `host:port`. The others are learned.
     pub bootstrap_servers: Vec<String>,
@@ -19,6 +19,9 @@ pub struct ClientOptions {
     pub retry_backoff_max: Duration,
     /// `metadata.max.age.ms`: how long the leaders of a topic are believed without being asked again. Default 5 min.
     pub metadata_max_age: Duration,
+    /// Told when no broker answers and a question is asked again, once for each question; for a program whose user would
+    /// otherwise see nothing until a limit has passed. Called on a task of the client, so it must not block.
+    pub on_retry: Option<fn(&ClientError)>,
 }
 
 impl ClientOptions {
@@ -30,6 +33,7 @@ impl ClientOptions {
             retry_backoff: Duration::from_millis(100),
             retry_backoff_max: Duration::from_secs(1),
             metadata_max_age: Duration::from_secs(300),
+            on_retry: None,
         }
     }
 }

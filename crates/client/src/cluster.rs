@@ -106,6 +106,9 @@ impl Cluster {
                 return Err(error);
             }
             tracing::debug!(%error, "asking another broker");
+            if let Some(told) = self.options.on_retry.filter(|_| attempt == 0) {
+                told(&error);
+            }
             tokio::time::sleep(pause).await;
             attempt += 1;
         }
@@ -152,4 +155,34 @@ impl Cluster {
 /// The admin service behind `channel`.
 pub(crate) fn admin_on(channel: Channel) -> AdminClient<Channel> {
     AdminClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_question_that_is_asked_again_is_told_once() {
+        static TOLD: AtomicUsize = AtomicUsize::new(0);
+        let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let options = ClientOptions {
+            request_timeout: Duration::from_millis(100),
+            retry_backoff: Duration::from_millis(1),
+            retry_backoff_max: Duration::from_millis(2),
+            on_retry: Some(|error| {
+                assert!(matches!(error, ClientError::Unreachable { .. }), "{error}");
+                TOLD.fetch_add(1, Ordering::Relaxed);
+            }),
+            ..ClientOptions::new([gone])
+        };
+        let cluster = Cluster::new(options);
+        for asked in 1..=2 {
+            assert!(cluster.refresh_topic("orders", false).await.is_err());
+            assert_eq!(TOLD.load(Ordering::Relaxed), asked);
+        }
+    }
 }
