@@ -46,12 +46,7 @@ pub(super) fn offset_index(
             None => problems.push(format!("index: offset {offset} at byte {position}, where no batch starts")),
         }
     }
-    let dump = |entry: &OffsetEntry| EntryDump {
-        offset: base_offset.saturating_add(i64::from(entry.relative_offset)),
-        value: i64::from(entry.position),
-    };
-    let shown = if detail.entries { entries.iter().map(dump).collect() } else { Vec::new() };
-    IndexDump { file: "index", entry_count: entries.len(), entries: shown }
+    dump("index", base_offset, &entries, |entry| (entry.relative_offset, i64::from(entry.position)), detail)
 }
 
 /// Reads and checks a `.timeindex`.
@@ -82,12 +77,23 @@ pub(super) fn time_index(
             _ => {}
         }
     }
-    let dump = |entry: &TimeEntry| EntryDump {
-        offset: base_offset.saturating_add(i64::from(entry.relative_offset)),
-        value: entry.timestamp,
+    dump("timeindex", base_offset, &entries, |entry| (entry.relative_offset, entry.timestamp), detail)
+}
+
+/// What is shown of an index; `read` gives an entry's relative offset and what belongs to it.
+fn dump<E>(
+    file: &'static str,
+    base_offset: Offset,
+    entries: &[E],
+    read: impl Fn(&E) -> (u32, i64),
+    detail: Detail,
+) -> IndexDump {
+    let show = |entry: &E| {
+        let (relative_offset, value) = read(entry);
+        EntryDump { offset: base_offset.saturating_add(i64::from(relative_offset)), value }
     };
-    let shown = if detail.entries { entries.iter().map(dump).collect() } else { Vec::new() };
-    IndexDump { file: "timeindex", entry_count: entries.len(), entries: shown }
+    let shown = if detail.entries { entries.iter().map(show).collect() } else { Vec::new() };
+    IndexDump { file, entry_count: entries.len(), entries: shown }
 }
 
 /// The entries up to the room that a broker reserved for more, which is zeros.

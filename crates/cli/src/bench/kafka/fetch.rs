@@ -1,6 +1,5 @@
 //! Consumes over the Kafka protocol, each partition from its first record.
 
-use std::thread;
 use std::time::Instant;
 
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
@@ -8,7 +7,7 @@ use kafka_protocol::messages::{BrokerId, FetchRequest};
 use levada_records::RecordBuffer;
 
 use super::connection::{Connection, check};
-use super::{Lane, lanes, topics};
+use super::{Lane, lanes, run_lanes, topics};
 use crate::CliError;
 use crate::bench::outcome::Outcome;
 use crate::bench::plan::ConsumePlan;
@@ -28,8 +27,7 @@ const NO_SESSION_EPOCH: i32 = -1;
 /// # Errors
 /// The first that any connection meets, or that a batch or record is not what it should be.
 pub(in crate::bench) fn consume(plan: &ConsumePlan) -> Result<Outcome, CliError> {
-    let leaders = topics::leaders(&plan.address, &plan.topic)?
-        .ok_or_else(|| CliError::Failed(format!("there is no topic {}", plan.topic)))?;
+    let leaders = topics::known_leaders(&plan.address, &plan.topic)?;
     let ends = match plan.records_per_partition {
         Some(records) => vec![records; leaders.len()],
         None => topics::ends(&plan.topic, &leaders)?,
@@ -37,21 +35,7 @@ pub(in crate::bench) fn consume(plan: &ConsumePlan) -> Result<Outcome, CliError>
     let positions: Vec<Position> =
         leaders.iter().zip(ends).map(|(leader, end)| Position { partition: leader.partition, next: 0, end }).collect();
     let lanes = lanes(&leaders, &positions, plan.connections);
-    let connections = lanes.iter().map(|lane| Connection::open(&lane.address)).collect::<Result<Vec<_>, CliError>>()?;
-    let start = Instant::now();
-    let outcomes: Vec<_> = thread::scope(|scope| {
-        let running: Vec<_> = lanes
-            .into_iter()
-            .zip(connections)
-            .map(|(lane, connection)| scope.spawn(move || run_lane(plan, lane, connection, start)))
-            .collect();
-        running.into_iter().map(super::super::joined).collect()
-    });
-    let mut total = Outcome::new()?;
-    for outcome in outcomes {
-        total.merge(&outcome?)?;
-    }
-    Ok(total)
+    run_lanes(lanes, |lane, connection, start| run_lane(plan, lane, connection, start))
 }
 
 fn run_lane(

@@ -9,7 +9,7 @@ use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProdu
 use kafka_protocol::messages::{MetadataRequest, ProduceRequest};
 
 use super::connection::{Connection, Receiver, Sender, check};
-use super::{Lane, lanes, topics};
+use super::{Lane, lanes, run_lanes, topics};
 use crate::CliError;
 use crate::bench::outcome::Outcome;
 use crate::bench::plan::{Pace, ProducePlan};
@@ -37,28 +37,11 @@ struct Sent {
 /// # Errors
 /// The first that any connection meets; the run ends with it.
 pub(in crate::bench) fn produce(plan: &ProducePlan) -> Result<Outcome, CliError> {
-    let leaders = topics::leaders(&plan.address, &plan.topic)?
-        .ok_or_else(|| CliError::Failed(format!("there is no topic {}", plan.topic)))?;
+    let leaders = topics::known_leaders(&plan.address, &plan.topic)?;
     let partitions: Vec<i32> = leaders.iter().map(|leader| leader.partition).collect();
     let lanes = lanes(&leaders, &partitions, plan.connections);
-    let connections = lanes.iter().map(|lane| Connection::open(&lane.address)).collect::<Result<Vec<_>, CliError>>()?;
-    let start = Instant::now();
-    let outcomes: Vec<_> = thread::scope(|scope| {
-        let running: Vec<_> = lanes
-            .iter()
-            .zip(connections)
-            .map(|(lane, connection)| {
-                let pace = Pace::new(plan, lanes.len(), start);
-                scope.spawn(move || run_lane(plan, lane, connection, pace, start))
-            })
-            .collect();
-        running.into_iter().map(super::super::joined).collect()
-    });
-    let mut total = Outcome::new()?;
-    for outcome in outcomes {
-        total.merge(&outcome?)?;
-    }
-    Ok(total)
+    let count = lanes.len();
+    run_lanes(lanes, |lane, connection, start| run_lane(plan, &lane, connection, Pace::new(plan, count, start), start))
 }
 
 fn run_lane(

@@ -109,6 +109,11 @@ pub(in crate::bench) fn leaders(address: &str, topic: &str) -> Result<Option<Vec
     Err(CliError::Kafka { what: format!("leaders of topic {topic}"), code: ErrorCode::LeaderNotAvailable })
 }
 
+/// The leaders of a topic that must exist.
+pub(super) fn known_leaders(address: &str, topic: &str) -> Result<Vec<Leader>, CliError> {
+    leaders(address, topic)?.ok_or_else(|| CliError::Failed(format!("there is no topic {topic}")))
+}
+
 /// Whether there is a topic of this name.
 pub(in crate::bench) fn exists(address: &str, topic: &str) -> Result<bool, CliError> {
     leaders(address, topic).map(|leaders| leaders.is_some())
