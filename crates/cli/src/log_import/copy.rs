@@ -46,6 +46,10 @@ pub(super) fn copy(from: &SourcePartition, into: &mut LogWriter, now_ms: Timesta
     copy.finish()
 }
 
+fn is_damaged(batch: &[u8]) -> bool {
+    RecordBatch::parse_only(batch).is_ok_and(|batch| batch.verify_crc().is_err())
+}
+
 struct Copy<'a> {
     from: &'a SourcePartition,
     into: &'a mut LogWriter,
@@ -65,12 +69,17 @@ impl Copy<'_> {
             let mut segment = SegmentReader::open(path)?;
             loop {
                 match segment.next(&mut bytes)? {
+                    // Written in part when the machine stopped.
+                    Next::Batch(_) if is_last && !from.clean && is_damaged(&bytes) => {
+                        self.torn_bytes = segment.left() + bytes.len() as u64;
+                        break;
+                    }
                     Next::Batch(position) => {
                         self.batch(&bytes).map_err(|reason| {
                             CliError::Failed(format!("{}: batch at byte {position}: {reason}", path.display()))
                         })?;
                     }
-                    // A write that the broker's end cut short.
+                    // Likewise, or cut short by the broker's end.
                     Next::Torn(_) if is_last && !from.clean => {
                         self.torn_bytes = segment.left();
                         break;

@@ -146,6 +146,22 @@ fn the_same_records_lie_at_the_same_offsets() {
 }
 
 #[test]
+fn a_log_that_was_not_closed_ends_before_what_is_damaged_at_its_end() {
+    let (kafka, levada) = (kafka_directory(), levada_directory(&[("orders", 0)]));
+    let last = kafka.path().join("orders-0/00000000000000000006.log");
+    let mut bytes = [batch(8, 4, Compression::Zstd), batch(12, 3, Compression::None)].concat();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&last, bytes).unwrap();
+    let imported = import_into(kafka.path(), levada.path(), &["orders"]).unwrap();
+    let torn_bytes = batch(12, 3, Compression::None).len() as u64;
+    assert_eq!((imported.partitions[0].end, imported.partitions[0].torn_bytes), (12, torn_bytes));
+
+    fs::write(kafka.path().join(".kafka_cleanshutdown"), "{}").unwrap();
+    let levada = levada_directory(&[("orders", 0)]);
+    assert!(refused(kafka.path(), levada.path(), &["orders"]).contains("checksum"), "Kafka had closed it whole");
+}
+
+#[test]
 fn what_is_missing_is_told_with_the_commands_that_create_it() {
     let (kafka, levada) = (kafka_directory(), levada_directory(&[("payments", 0)]));
     let error = refused(kafka.path(), levada.path(), &[]);
