@@ -85,7 +85,7 @@ impl BrokerOptions {
         let mut options: Self = loader.take()?;
         let given = loader.take_settings(BROKER_CONFIGS.iter().map(|def| def.name));
         options.statics =
-            StaticConfigs::new(given).map_err(|error| OptionsError::invalid("broker settings", error.to_string()))?;
+            StaticConfigs::new(given).map_err(|error| OptionsError::invalid(error.name(), error.to_string()))?;
         options.check()?;
         Ok(options)
     }

@@ -200,9 +200,7 @@ impl Process {
             Ok(()) => self.endings.recv().await.unwrap_or(Ok(())),
             Err(ending) => ending.map_or(Ok(()), Err),
         };
-        if let Err(failure) = &outcome {
-            tracing::error!(%failure, "stopping");
-        }
+        // Why it ends is said last of all, by `main`, and only there.
         let drain = self.parts.into_iter().rev().fold(Drain::new(), |drain, part| {
             drain.step(part.name, part.limit, part.stop, part.ended.cancelled_owned())
         });

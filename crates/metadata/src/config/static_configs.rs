@@ -13,8 +13,24 @@ pub enum StaticConfigError {
     #[error("{0} is not a broker setting; see the list that `levada config get --broker` prints")]
     Unknown(String),
     /// The setting does not take this value.
-    #[error("{0}")]
-    Invalid(String),
+    #[error("{reason}")]
+    Invalid {
+        /// The setting.
+        name: &'static str,
+        /// What it takes instead.
+        reason: String,
+    },
+}
+
+impl StaticConfigError {
+    /// The setting that is wrong.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Unknown(name) => name,
+            Self::Invalid { name, .. } => name,
+        }
+    }
 }
 
 /// Broker settings as the process was given them (configuration file, environment, command line), checked.
@@ -31,7 +47,7 @@ impl StaticConfigs {
     pub fn new(values: impl IntoIterator<Item = (String, String)>) -> Result<Self, StaticConfigError> {
         let checked = values.into_iter().map(|(name, value)| {
             let def = broker_config(&name).ok_or(StaticConfigError::Unknown(name))?;
-            def.validate(&value).map_err(StaticConfigError::Invalid)?;
+            def.validate(&value).map_err(|reason| StaticConfigError::Invalid { name: def.name, reason })?;
             Ok((def.name, value))
         });
         Ok(Self { values: checked.collect::<Result<_, _>>()? })
