@@ -276,7 +276,10 @@ pub enum StoreError {
     #[error("{0} is in use by another process; stop it, or choose another data directory")]
     Locked(PathBuf),
     /// It belongs to somebody else.
-    #[error("{path} belongs to {key}={found}, this is {expected}; check the data directory and the node's number")]
+    #[error(
+        "{path} belongs to {key}={found}, this is {expected}; check the data directory and the node's number, or take its \
+         topics over with `levada log import`"
+    )]
     ForeignDirectory {
         /// The data directory.
         path: PathBuf,
