@@ -9,6 +9,9 @@ use crate::connect::{ConnectArgs, runtime};
 use crate::output::{OutputArgs, print_line};
 use crate::settings::{Assignment, SettingView, settings_table};
 
+/// How alike (0 to 1, Jaro-Winkler) an unknown name must be to a known one for that one to be suggested; as brokers do it.
+const NEAR: f64 = 0.8;
+
 /// What to do with settings.
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
@@ -94,13 +97,25 @@ pub(crate) fn run(command: ConfigCommand) -> Result<(), CliError> {
 
 async fn get(args: GetArgs) -> Result<(), CliError> {
     let names: Vec<&str> = args.names.iter().map(String::as_str).collect();
-    let entries = args.connect.client()?.admin().describe_configs(&args.resource.resource(), &names).await?;
+    let (admin, resource) = (args.connect.client()?.admin(), args.resource.resource());
+    let entries = admin.describe_configs(&resource, &names).await?;
     if let Some(unknown) = names.iter().find(|name| !entries.iter().any(|entry| entry.name == **name)) {
-        return Err(CliError::Failed(format!("there is no setting {unknown}")));
+        let all = admin.describe_configs(&resource, &[]).await?;
+        return Err(CliError::Failed(no_setting(unknown, all.iter().map(|entry| entry.name.as_str()))));
     }
     let mut settings: Vec<SettingView> = entries.into_iter().map(SettingView::new).collect();
     settings.retain(|setting| !args.set_only || setting.is_set());
     args.output.print(&settings, |settings| settings_table(settings))
+}
+
+/// Says that there is no such setting, and which of those that there are is nearest.
+fn no_setting<'a>(unknown: &str, known: impl Iterator<Item = &'a str>) -> String {
+    let nearest = known
+        .map(|name| (strsim::jaro_winkler(unknown, name), name))
+        .filter(|(likeness, _)| *likeness >= NEAR)
+        .reduce(|best, next| if next.0 > best.0 { next } else { best });
+    let hint = nearest.map(|(_, name)| format!("; did you mean {name}?")).unwrap_or_default();
+    format!("there is no setting {unknown}{hint}")
 }
 
 async fn set(args: SetArgs) -> Result<(), CliError> {
@@ -115,4 +130,17 @@ async fn set(args: SetArgs) -> Result<(), CliError> {
     let resource = args.resource.resource();
     args.connect.client()?.admin().alter_configs(&resource, &changes, args.validate_only).await?;
     print_line(if args.validate_only { "the changes are valid" } else { "changed" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_setting_is_named_if_one_is_near() {
+        let known = ["retention.bytes", "retention.ms", "segment.ms"];
+        let told = no_setting("retention.m", known.into_iter());
+        assert_eq!(told, "there is no setting retention.m; did you mean retention.ms?");
+        assert_eq!(no_setting("zzz", known.into_iter()), "there is no setting zzz");
+    }
 }

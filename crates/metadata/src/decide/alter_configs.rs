@@ -8,7 +8,8 @@ use super::draft::Draft;
 use super::elections::clear_eligible;
 use super::too_many;
 use crate::config::{
-    ConfigDef, ConfigKind, MIN_INSYNC_REPLICAS, Resolver, Scope, StaticConfigs, broker_config, split_list, topic_config,
+    ConfigDef, ConfigKind, MIN_INSYNC_REPLICAS, Resolver, Scope, StaticConfigs, broker_config, split_list,
+    topic_config, unknown_broker_config, unknown_topic_config,
 };
 use crate::limits::{MAX_CONFIG_VALUE_BYTES, MAX_CONFIGS_PER_RESOURCE, MAX_RESOURCES_PER_REQUEST};
 use crate::state::ConfigOverrides;
@@ -124,9 +125,9 @@ fn changed(
 
 fn define(resource: ConfigResource, name: &str) -> Result<&'static ConfigDef, ItemError> {
     if let ConfigResource::Topic(_) = resource {
-        return topic_config(name).ok_or_else(|| invalid(format!("Unknown topic config name: {name}")));
+        return topic_config(name).ok_or_else(|| invalid(unknown_topic_config(name)));
     }
-    let def = broker_config(name).ok_or_else(|| invalid(format!("Unknown broker config name: {name}")))?;
+    let def = broker_config(name).ok_or_else(|| invalid(unknown_broker_config(name)))?;
     if def.scope == Scope::ReadOnly {
         let message =
             format!("{name} cannot be changed while brokers run; set it in their configuration and restart them");

@@ -7,7 +7,7 @@ use levada_types::{BrokerId, ErrorCode, PartitionIndex, TopicId, TopicName};
 
 use super::draft::Draft;
 use super::{Context, too_many};
-use crate::config::topic_config;
+use crate::config::{topic_config, unknown_topic_config};
 use crate::limits::{
     MAX_CONFIG_VALUE_BYTES, MAX_CONFIGS_PER_RESOURCE, MAX_PARTITIONS_PER_REQUEST, MAX_PARTITIONS_PER_TOPIC,
     MAX_REPLICATION_FACTOR, MAX_TOPICS_PER_REQUEST,
@@ -110,7 +110,7 @@ fn check_configs(configs: &[(String, String)]) -> Result<(), ItemError> {
         return invalid(format!("a topic bears at most {MAX_CONFIGS_PER_RESOURCE} settings"));
     }
     for (i, (name, value)) in configs.iter().enumerate() {
-        let Some(def) = topic_config(name) else { return invalid(format!("Unknown topic config name: {name}")) };
+        let Some(def) = topic_config(name) else { return invalid(unknown_topic_config(name)) };
         if configs[..i].iter().any(|(earlier, _)| earlier == name) {
             return invalid(format!("the request sets {name} more than once"));
         }
