@@ -4,7 +4,6 @@ use std::sync::atomic::Ordering;
 
 use levada_types::Offset;
 
-use super::roll::ignore_full;
 use super::{LogState, LogWriter};
 use crate::LogError;
 use crate::checkpoint::{Durability, EPOCH_CHECKPOINT_FILE, PARTITION_METADATA_FILE, epochs_text, replace_file};
@@ -97,8 +96,7 @@ impl LogWriter {
         let offsets = segment.with_index(FileKind::OffsetIndex, |at| segment.offset_index().write_out(at));
         let times = segment.with_index(FileKind::TimeIndex, |at| segment.time_index().write_out(at));
         for result in [offsets, times] {
-            // The indexes stay in memory then, and are built again if that is lost.
-            result.or_else(ignore_full).map_err(|error| self.state.failure(error))?;
+            result.map_err(|error| self.state.failure(error))?;
         }
         self.state.flush_up_to(end, &self.state.segments.load())?;
         self.unflushed_since_ms = None;

@@ -87,7 +87,9 @@ impl LogWriter {
         self.load_progress()?;
         // As in Kafka the records' time counts, and the clock only if they have none: a log that is filled with old
         // records rolls as it would have rolled then.
-        let age = match self.progress.first_timestamp.filter(|&first| first >= 0) {
+        let first =
+            self.progress.first_timestamp.or_else(|| self.staged.first().map(|first| first.header.max_timestamp));
+        let age = match first.filter(|&first| first >= 0) {
             Some(first) => max_timestamp.saturating_sub(first),
             None => now_ms.saturating_sub(self.progress.created_ms),
         };
@@ -201,6 +203,6 @@ impl LogWriter {
 }
 
 /// What is written here can be built again, so a full disk is no failure.
-pub(super) fn ignore_full(error: std::io::Error) -> std::io::Result<()> {
+fn ignore_full(error: std::io::Error) -> std::io::Result<()> {
     if is_full(&error) { Ok(()) } else { Err(error) }
 }

@@ -250,6 +250,10 @@ fn recover(
                 let segment = Segment::empty(Arc::clone(dir), lost);
                 segment.mark_deleted().map_err(|error| io_error(&dir.path, error))?;
             }
+            if index + 1 < bases.len() {
+                // The next crash must not bring them back behind the records that take their place.
+                dir.disk().sync_dir(&dir.path).map_err(|error| io_error(&dir.path, error))?;
+            }
             break;
         }
     }

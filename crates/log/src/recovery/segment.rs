@@ -84,6 +84,8 @@ pub(super) fn recover_segment(
             reason = damage.unwrap_or_default(), "cut off the torn tail of a log");
         progress.bytes_scanned(u64::from(len) - end);
         file.set_len(end)?;
+        // Old batches must not come back with the next crash, behind new ones that end where they begin.
+        file.sync()?;
     }
     segment.set_end(Position { bytes: end as u32, relative_offset: segment.relative(next_offset) });
     segment.set_max_timestamp(max);

@@ -236,34 +236,36 @@ impl Segment {
         Ok(found)
     }
 
-    /// The greatest timestamp in it, from the time index when it is not known yet. An index that does not say is
-    /// replaced by a walk over all headers.
+    /// The greatest timestamp in it. When it is not known yet, it comes from the last entry of the time index and the
+    /// batches behind that: the index may have lost its end to a full disk or a crash, and retention must not take a
+    /// segment for older than it is.
     pub(crate) fn max_timestamp(&self) -> Result<MaxTimestamp, ScanError> {
         if let Some(max) = self.times.get() {
             return Ok(max);
         }
-        let entry = self.with_index(FileKind::TimeIndex, |at| self.time_index.last(at)).map_err(ScanError::Io)?;
         let end = self.end();
-        let max = match entry {
-            Some(entry) if entry.relative_offset < end.relative_offset => {
-                MaxTimestamp { timestamp: entry.timestamp, relative_offset: entry.relative_offset }
-            }
-            _ if end.bytes == 0 => MaxTimestamp::NONE,
-            _ => {
-                let file = self.log_file().map_err(ScanError::Io)?;
-                let mut max = MaxTimestamp::NONE;
-                let mut scan = self.scan(&file, 0, end.bytes);
-                while let Some((_, header)) = scan.next()? {
-                    if header.max_timestamp > max.timestamp {
-                        max = MaxTimestamp {
-                            timestamp: header.max_timestamp,
-                            relative_offset: self.relative(header.last_offset()),
-                        };
-                    }
-                }
-                max
-            }
+        if end.bytes == 0 {
+            self.times.set(MaxTimestamp::NONE);
+            return Ok(MaxTimestamp::NONE);
+        }
+        let entry = self.with_index(FileKind::TimeIndex, |at| self.time_index.last(at)).map_err(ScanError::Io)?;
+        let entry = entry.filter(|entry| entry.relative_offset < end.relative_offset);
+        let file = self.log_file().map_err(ScanError::Io)?;
+        let mut max = entry.map_or(MaxTimestamp::NONE, |entry| MaxTimestamp {
+            timestamp: entry.timestamp,
+            relative_offset: entry.relative_offset,
+        });
+        let from = match entry {
+            Some(entry) => self.find(&file, self.base_offset + i64::from(entry.relative_offset), end)?,
+            None => None,
         };
+        let mut scan = self.scan(&file, from.map_or(0, |(position, _)| position as u32), end.bytes);
+        while let Some((_, header)) = scan.next()? {
+            if header.max_timestamp > max.timestamp {
+                let relative_offset = self.relative(header.last_offset());
+                max = MaxTimestamp { timestamp: header.max_timestamp, relative_offset };
+            }
+        }
         self.times.set(max);
         Ok(max)
     }

@@ -169,3 +169,43 @@ fn closed_segments_are_flushed_from_another_thread() {
     assert_eq!(log.writer.flush(NOW).unwrap(), 60);
     assert_eq!(log.reader.recovery_point(), 60);
 }
+
+#[test]
+fn a_segment_is_as_young_as_its_newest_record_though_the_time_index_has_lost_its_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open_store(dir.path());
+    let config = LogConfig { retention_ms: Some(1_000), ..small_segments() };
+    let mut log = open_log(&store, &config);
+    for i in 0..8 {
+        append(&mut log.writer, &batch_at(NOW - 10_000 + i, &["old"]));
+    }
+    append(&mut log.writer, &batch_at(NOW, &["new"]));
+    log.writer.roll(NOW).unwrap();
+    append(&mut log.writer, &batch_at(NOW, &["newest"]));
+    close(store, vec![log.writer]);
+    // As after a full disk, or a power loss between the roll and the next sync. An entry has 12 bytes.
+    let index = dir.path().join("t-0/00000000000000000000.timeindex");
+    let file = std::fs::OpenOptions::new().write(true).open(index).unwrap();
+    let len = file.metadata().unwrap().len();
+    assert!(len > 12);
+    file.set_len(len - 12).unwrap();
+
+    let store = open_store(dir.path());
+    let mut log = open_log(&store, &config);
+    assert!(log.writer.enforce_retention(Offset::MAX, NOW).unwrap().is_empty());
+    assert_eq!(log.reader.offset_for_timestamp(NOW, Offset::MAX).unwrap().unwrap().offset, 8);
+    assert_eq!(log.writer.enforce_retention(Offset::MAX, NOW + 1_001).unwrap().len(), 1);
+}
+
+#[test]
+fn batches_of_very_different_age_do_not_share_a_segment_though_they_come_together() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open_store(dir.path());
+    let mut log = open_log(&store, &LogConfig { segment_ms: 1_000, ..LogConfig::default() });
+    let batches = [batch_at(NOW - 1_001, &["old"]), batch_at(NOW - 1_000, &["old"]), batch_at(NOW, &["new"])];
+    for result in append_all(&mut log.writer, &batches) {
+        result.unwrap();
+    }
+    assert_eq!(log.reader.segment_count(), 2);
+    assert!(!log.reader.is_in_active_segment(1) && log.reader.is_in_active_segment(2));
+}

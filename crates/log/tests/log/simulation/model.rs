@@ -1,12 +1,16 @@
 //! What the log should hold.
 
+use std::collections::BTreeMap;
+
 use levada_types::Offset;
 
-/// A batch that was acknowledged.
+/// A batch that is in the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ModelBatch {
     pub(super) base: Offset,
     pub(super) values: Vec<String>,
+    /// The records' timestamps.
+    pub(super) times: Vec<i64>,
     pub(super) epoch: i32,
     /// Producer and first sequence.
     pub(super) producer: Option<(i64, i32)>,
@@ -16,6 +20,22 @@ impl ModelBatch {
     pub(super) fn end(&self) -> Offset {
         self.base + self.values.len() as i64
     }
+
+    /// The greatest timestamp, which its age is told by.
+    pub(super) fn time(&self) -> i64 {
+        self.times.iter().copied().max().unwrap_or(-1)
+    }
+}
+
+/// Whether the log should know a producer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Known {
+    /// It was heard of at this time, and not forgotten since.
+    Heard(i64),
+    /// It has expired.
+    Forgotten,
+    /// It had expired once when a restart, or a truncation, read the log again at this time and may have found it.
+    MaybeSince(i64),
 }
 
 /// What the log should hold.
@@ -28,6 +48,9 @@ pub(super) struct Model {
     pub(super) log_start: Offset,
     /// Everything below has been flushed.
     pub(super) flushed: Offset,
+    pub(super) producers: BTreeMap<i64, Known>,
+    /// Where the log ended when a producer was last forgotten: what it wrote before that brings it back or not.
+    pub(super) forgotten_at: BTreeMap<i64, Offset>,
 }
 
 impl Model {
@@ -67,5 +90,46 @@ impl Model {
             }
         }
         last.into_iter().collect()
+    }
+
+    /// The first record at or behind `start` that is not older than `time`.
+    pub(super) fn first_at(&self, time: i64, start: Offset) -> Option<Offset> {
+        let all = self.batches.iter().flat_map(|batch| (batch.base..).zip(batch.times.iter().copied()));
+        all.filter(|&(offset, at)| offset >= start && at >= time).map(|(offset, _)| offset).next()
+    }
+
+    /// Takes a batch that is in the log.
+    pub(super) fn push(&mut self, batch: ModelBatch, now: i64) {
+        if let Some((producer, _)) = batch.producer {
+            self.producers.insert(producer, Known::Heard(now.max(batch.time())));
+        }
+        self.batches.push(batch);
+    }
+
+    /// The log has read its producers from its files again: whom it finds there was heard of now.
+    pub(super) fn reload_producers(&mut self, now: i64) {
+        let end = self.end();
+        self.forgotten_at.values_mut().for_each(|at| *at = end.min(*at));
+        let last: BTreeMap<i64, (Offset, i64)> =
+            self.batches.iter().filter_map(|batch| Some((batch.producer?.0, (batch.base, batch.time())))).collect();
+        self.producers.clear();
+        for (id, (base, time)) in last {
+            let at = now.max(time);
+            let sure = self.forgotten_at.get(&id).is_none_or(|&forgotten| base >= forgotten);
+            self.producers.insert(id, if sure { Known::Heard(at) } else { Known::MaybeSince(at) });
+        }
+    }
+
+    /// Forgets whom the log has to forget.
+    pub(super) fn expire_producers(&mut self, now: i64, limit: i64) {
+        let end = self.end();
+        for (id, known) in &mut self.producers {
+            if let Known::Heard(at) | Known::MaybeSince(at) = *known
+                && now - at >= limit
+            {
+                *known = Known::Forgotten;
+                self.forgotten_at.insert(*id, end);
+            }
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use levada_log::sim::SimDisk;
 use levada_log::{
-    AppendBatch, AppendError, DirectoryState, Disk, LogConfig, LogError, LogReader, LogStore, LogWriter, OpenedLog,
+    AppendBatch, AppendError, AppendInfo, DirectoryState, Disk, LogError, LogReader, LogStore, LogWriter, OpenedLog,
     Origin,
 };
 use levada_records::{BatchBuilder, Compression};
@@ -15,7 +15,8 @@ use levada_types::{DirectoryId, LeaderEpoch, Offset};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use super::model::{Model, ModelBatch};
+use super::model::{Known, Model, ModelBatch};
+use super::settings::Settings;
 use crate::support::{NOW, options, read_all, records_of, request};
 
 /// What goes wrong.
@@ -29,42 +30,44 @@ pub(super) enum Stop {
     Full,
     /// One operation meets an I/O error.
     IoError,
+    /// One operation finds no space, and if it is a sync, what it was to write never gets to the device. The machine loses
+    /// power in the end.
+    DroppedSync,
 }
 
 pub(super) struct World {
-    disk: SimDisk,
+    pub(super) disk: SimDisk,
+    pub(super) settings: Settings,
     random: StdRng,
+    /// What has to do with time is chosen apart, so that it changes nothing else.
+    pub(super) ageing: StdRng,
     seed: u64,
     stop: Stop,
     store: Option<LogStore>,
     log: Option<OpenedLog>,
-    model: Model,
-    epoch: i32,
-    now: i64,
+    pub(super) model: Model,
+    pub(super) epoch: i32,
+    pub(super) now: i64,
+    /// For each segment the greatest age at which it was not rolled, and the least at which it was.
+    pub(super) ages: HashMap<Offset, (i64, i64)>,
     /// Batches whose fate is not known: their append was cut off.
     doubtful: Vec<ModelBatch>,
-}
-
-fn config() -> LogConfig {
-    LogConfig {
-        segment_bytes: 900,
-        index_interval_bytes: 150,
-        retention_ms: None,
-        retention_bytes: None,
-        file_delete_delay_ms: 10,
-        ..LogConfig::default()
-    }
+    /// Logs that a power loss may leave in place of the model's, and from where on they differ: a write that failed was
+    /// taken back, but neither is durable before the next sync.
+    alternatives: Vec<(Offset, Vec<ModelBatch>)>,
 }
 
 impl World {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64, settings: Settings) -> Self {
         let disk = SimDisk::new();
         // The directory itself outlives everything.
         disk.create_dir_all(Path::new("/data")).unwrap();
         disk.sync_all(Path::new("/data")).unwrap();
         let mut world = Self {
             disk,
+            settings,
             random: StdRng::seed_from_u64(seed),
+            ageing: StdRng::seed_from_u64(seed.rotate_left(32)),
             seed,
             stop: Stop::Kill,
             store: None,
@@ -72,7 +75,9 @@ impl World {
             model: Model::default(),
             epoch: 0,
             now: NOW,
+            ages: HashMap::new(),
             doubtful: Vec::new(),
+            alternatives: Vec::new(),
         };
         world.open();
         world
@@ -86,6 +91,7 @@ impl World {
             Stop::PowerLoss | Stop::Kill => self.disk.crash_at(operation),
             Stop::Full => self.disk.fill_at(operation),
             Stop::IoError => self.disk.fail_at(operation),
+            Stop::DroppedSync => self.disk.drop_at(operation),
         }
     }
 
@@ -102,20 +108,21 @@ impl World {
         let disk = Arc::new(self.disk.clone());
         let store =
             LogStore::open(options(&[Path::new("/data")]), disk, &mut new_id).map_err(|error| error.to_string())?;
-        let log = store.open_log(request("t", 0, &config()), self.now).map_err(|error| error.to_string())?;
+        let log =
+            store.open_log(request("t", 0, &self.settings.config()), self.now).map_err(|error| error.to_string())?;
         (self.store, self.log) = (Some(store), Some(log));
         Ok(())
     }
 
-    fn writer(&mut self) -> &mut LogWriter {
+    pub(super) fn writer(&mut self) -> &mut LogWriter {
         &mut self.log.as_mut().unwrap().writer
     }
 
-    fn reader(&self) -> &LogReader {
+    pub(super) fn reader(&self) -> &LogReader {
         &self.log.as_ref().unwrap().reader
     }
 
-    fn is_down(&self) -> bool {
+    pub(super) fn is_down(&self) -> bool {
         let crashed = self.disk.has_crashed();
         let offline = self.reader().directory_state() == DirectoryState::Offline;
         let failed = self.stop == Stop::IoError || self.disk.has_failed_sync();
@@ -126,7 +133,7 @@ impl World {
     /// Random operations, until they are done or nothing goes any more.
     pub(super) fn work(&mut self, steps: usize) {
         for step in 1..=steps {
-            self.now += 7;
+            self.pass_time();
             let choice = self.random.random_range(0..100);
             let done = match choice {
                 0..55 => self.append(),
@@ -144,6 +151,9 @@ impl World {
             };
             // What only tidies up, as a purge does, meets a stop without a word: it is not what it reports that counts.
             if !done || self.is_down() {
+                return;
+            }
+            if !self.come_of_age() || self.is_down() {
                 return;
             }
             self.check();
@@ -169,13 +179,15 @@ impl World {
                 sequences.insert(id, first + values.len() as i32 - 1);
             }
             let producer = producer.zip(first);
-            batches.push(AppendBatch { records: self.batch(&values, producer) });
-            let batch = ModelBatch { base: end, values, epoch: self.epoch, producer };
+            let times = values.iter().map(|_| self.record_time()).collect();
+            let batch = ModelBatch { base: end, values, times, epoch: self.epoch, producer };
+            batches.push(AppendBatch { records: self.batch(&batch) });
             end = batch.end();
             expected.push(batch);
         }
         let (epoch, now) = (LeaderEpoch(self.epoch), self.now);
         let results = self.writer().append(&batches, epoch, Origin::Client, now);
+        self.check_flush(&results);
         let mut refused = false;
         for (mut batch, result) in expected.into_iter().zip(results) {
             match result {
@@ -183,15 +195,21 @@ impl World {
                     assert!(!info.duplicate);
                     batch.base = self.model.end();
                     assert_eq!((info.base_offset, info.last_offset + 1), (batch.base, batch.end()));
-                    self.model.batches.push(batch);
-                    // What was refused before is not in the log: this took its place.
-                    self.doubtful.clear();
+                    // What was refused before is not in the log: this takes its place.
+                    self.replace_doubtful();
+                    self.model.push(batch, now);
+                }
+                // It is in the log all the same.
+                Err(AppendError::NotFlushed(_)) => {
+                    batch.base = self.model.end();
+                    self.replace_doubtful();
+                    self.model.push(batch, now);
                 }
                 // A predecessor of the same producer was refused.
                 Err(AppendError::OutOfOrderSequence { .. }) => assert!(refused),
                 Err(AppendError::DiskFull | AppendError::DirectoryOffline | AppendError::Closed) => {
                     refused = true;
-                    if self.is_down() {
+                    if self.is_down() || self.stop == Stop::DroppedSync {
                         batch.base = self.doubtful.last().map_or(self.model.end(), ModelBatch::end);
                         self.doubtful.push(batch);
                     }
@@ -202,15 +220,41 @@ impl World {
         !self.is_down()
     }
 
-    fn batch(&self, values: &[String], producer: Option<(i64, i32)>) -> Bytes {
+    fn replace_doubtful(&mut self) {
+        let doubtful = std::mem::take(&mut self.doubtful);
+        if self.stop == Stop::DroppedSync && !doubtful.is_empty() {
+            let batches = self.model.batches.iter().cloned().chain(doubtful).collect();
+            self.alternatives.push((self.model.end(), batches));
+        }
+    }
+
+    fn record_time(&mut self) -> i64 {
+        match self.settings.spread_ms {
+            0 => self.now,
+            spread => self.now + self.ageing.random_range(-spread..=spread / 4),
+        }
+    }
+
+    pub(super) fn batch(&self, batch: &ModelBatch) -> Bytes {
         let mut builder = BatchBuilder::new();
-        if let Some((id, sequence)) = producer {
+        if let Some((id, sequence)) = batch.producer {
             builder.set_producer(id, 0, sequence);
         }
-        for value in values {
-            builder.append(self.now, None, Some(value.as_bytes()), &[]).unwrap();
+        for (value, time) in batch.values.iter().zip(&batch.times) {
+            builder.append(*time, None, Some(value.as_bytes()), &[]).unwrap();
         }
         builder.build(Compression::None, None).unwrap()
+    }
+
+    /// Where `flush.messages` has asked for a flush, what is acknowledged is flushed.
+    pub(super) fn check_flush(&mut self, results: &[Result<AppendInfo, AppendError>]) {
+        let (recovery_point, end) = (self.reader().recovery_point(), self.reader().log_end_offset());
+        let Some(limit) = self.settings.flush_messages else { return };
+        if end - recovery_point >= limit as i64 {
+            let wrong = results.iter().flatten().find(|info| info.last_offset >= recovery_point);
+            assert!(wrong.is_none(), "{wrong:?} was acknowledged, and {recovery_point} is where the flush got");
+        }
+        self.model.flushed = self.model.flushed.max(recovery_point);
     }
 
     fn flush(&mut self) -> bool {
@@ -256,11 +300,7 @@ impl World {
             self.writer().advance_log_start(offset).unwrap();
             self.model.log_start = offset;
         }
-        let (now, all) = (self.now, Offset::MAX);
-        match self.writer().enforce_retention(all, now) {
-            Ok(_) => true,
-            Err(error) => self.survives(&error),
-        }
+        self.retain(Offset::MAX)
     }
 
     fn truncate(&mut self) -> bool {
@@ -270,8 +310,11 @@ impl World {
         let now = self.now;
         self.epoch += 1;
         match self.writer().truncate_to(offset, now) {
-            Ok(_) => {
+            Ok(cut) => {
                 self.model.truncate(offset);
+                if cut {
+                    self.model.reload_producers(now);
+                }
                 true
             }
             Err(error) => {
@@ -295,6 +338,7 @@ impl World {
         match (closed, self.try_open()) {
             (Ok(()), Ok(())) => {
                 self.model.flushed = self.model.end();
+                self.model.reload_producers(self.now);
                 true
             }
             // An error on the way down or up: the process ends, and is started again.
@@ -303,7 +347,7 @@ impl World {
     }
 
     /// Whether work goes on after an error: not if the disk is gone.
-    fn survives(&self, error: &LogError) -> bool {
+    pub(super) fn survives(&self, error: &LogError) -> bool {
         assert!(
             matches!(error, LogError::DiskFull | LogError::DirectoryOffline | LogError::Closed | LogError::Read(_)),
             "{error}"
@@ -323,7 +367,7 @@ impl World {
     }
 
     /// Reads, epochs, indexes and producers are those of the model's batches.
-    fn check_contents(&self) {
+    fn check_contents(&mut self) {
         let reader = self.reader();
         let start = reader.log_start_offset();
         let (found, expected) = (read_all(reader), self.model.records_from(start));
@@ -340,19 +384,29 @@ impl World {
             let end = epochs.get(i + 1).map_or(self.model.end(), |next| next.1);
             assert_eq!(reader.end_offset_for_epoch(LeaderEpoch(*epoch)).unwrap().end_offset, end);
         }
+        for time in self.newest_times() {
+            let found = reader.offset_for_timestamp(time, Offset::MAX).unwrap().map(|found| found.offset);
+            assert_eq!(found, self.model.first_at(time, start), "looking for {time}");
+        }
         let producers = self.log.as_ref().unwrap().writer.active_producers();
         let producers: Vec<_> = producers.iter().map(|p| (p.producer_id, p.last_sequence)).collect();
         // One whose batches are all deleted may be forgotten when a crash takes its last snapshot, never misremembered.
         let (all, kept) = (self.model.last_sequences_from(0), self.model.last_sequences_from(start));
         assert!(producers.iter().all(|producer| all.contains(producer)), "{producers:?} are not all among {all:?}");
-        assert!(kept.iter().all(|producer| producers.contains(producer)), "{kept:?} are not all among {producers:?}");
+        let heard = |id: i64| matches!(self.model.producers.get(&id), Some(Known::Heard(_)));
+        let missing = kept.iter().find(|producer| heard(producer.0) && !producers.contains(producer));
+        assert!(missing.is_none(), "{missing:?} of {kept:?} is not among {producers:?}");
+        let forgotten = |id: i64| self.model.producers.get(&id) == Some(&Known::Forgotten);
+        let remembered = producers.iter().find(|producer| forgotten(producer.0));
+        assert!(remembered.is_none(), "{remembered:?} has expired");
+        self.check_ages();
     }
 
     /// Stops as planned, starts again, and checks what is there.
     pub(super) fn stop_and_check(&mut self) {
         let stopped = self.disk.has_crashed();
         (self.log, self.store) = (None, None);
-        let lossy = self.stop == Stop::PowerLoss && stopped;
+        let lossy = (self.stop == Stop::PowerLoss && stopped) || self.stop == Stop::DroppedSync;
         if lossy {
             self.disk.restart(self.seed ^ self.disk.operations());
         } else {
@@ -363,9 +417,11 @@ impl World {
         let found = read_all(self.reader());
         let doubtful = std::mem::take(&mut self.doubtful);
         let now = std::mem::take(&mut self.model.batches);
+        let (alternatives, flushed) = (std::mem::take(&mut self.alternatives).into_iter(), self.model.flushed);
         let candidates: Vec<Vec<ModelBatch>> = [Some(now), self.model.before.take()]
             .into_iter()
             .flatten()
+            .chain(alternatives.filter(|(from, _)| *from >= flushed).map(|(_, batches)| batches))
             .filter(|batches| lossy || batches.last().map_or(0, ModelBatch::end) <= end)
             .map(|batches| batches.into_iter().chain(doubtful.iter().cloned()).collect())
             .collect();
@@ -379,12 +435,13 @@ impl World {
         let Some(batches) = matching else {
             panic!("the log [{start}, {end}) is none of those that may be found, which end at {ends:?}")
         };
-        assert!(end >= self.model.flushed, "flushed up to {}, found up to {end}", self.model.flushed);
+        assert!(end >= flushed, "flushed up to {flushed}, found up to {end}");
         self.model.batches = batches;
         if !lossy {
             self.model.flushed = self.model.flushed.min(end);
         }
         self.model.log_start = start;
+        self.model.reload_producers(self.now);
         self.epoch += 1;
         self.check_contents();
     }
