@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use levada_broker::{Broker, Face, FaceError};
 use levada_metadata::{Endpoint, EndpointProtocol};
+use levada_service::net::Acceptor;
 use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_util::sync::CancellationToken;
@@ -21,9 +22,6 @@ use crate::handlers::Handlers;
 use crate::listener::ListenerAddress;
 use crate::metrics::FaceMetrics;
 use crate::options::KafkaOptions;
-
-/// How long the accept loop waits after an error that a retry may cure, such as too many open files.
-const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 
 /// How often receive buffers that nobody uses are given back to the system, memory is measured, and complaints are
 /// summed up.
@@ -116,8 +114,7 @@ pub(crate) async fn serve<S: Service>(
     options: KafkaOptions,
     shutdown: CancellationToken,
 ) {
-    // The largest request must fit into the memory for all of them.
-    let memory = options.queued_max_request_bytes.max(options.socket_request_max_bytes + (1 << 20));
+    let memory = options.queued_bytes();
     let shared = Arc::new(Shared {
         service,
         buffers: Arc::new(BufferPool::new(memory)),
@@ -129,6 +126,7 @@ pub(crate) async fn serve<S: Service>(
     let complaints = Arc::new(Complaints::new());
     let open = Arc::new(OpenConnections::default());
     let tasks = TaskTracker::new();
+    let mut listener = Acceptor::new(listener);
     let mut trim = tokio::time::interval(TRIM_INTERVAL);
     loop {
         let accepted = tokio::select! {
@@ -144,10 +142,7 @@ pub(crate) async fn serve<S: Service>(
         };
         match accepted {
             Ok((stream, peer)) => admit(&shared, &complaints, &open, &tasks, stream, peer),
-            Err(error) => {
-                complaints.not_accepted(&error);
-                tokio::time::sleep(ACCEPT_BACKOFF).await;
-            }
+            Err(error) => complaints.not_accepted(&error),
         }
     }
     drop(listener);
@@ -169,9 +164,6 @@ fn admit<S: Service>(
         complaints.refused(peer);
         return;
     };
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%peer, %error, "TCP_NODELAY could not be set");
-    }
     let (shared, complaints) = (Arc::clone(shared), Arc::clone(complaints));
     tasks.spawn(async move {
         shared.metrics.connections.increment(1.0);

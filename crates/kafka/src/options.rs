@@ -36,10 +36,10 @@ pub struct KafkaOptions {
     /// may exceed it alone. Not a setting of Kafka's.
     #[serde(rename = "connection.queued.max.request.bytes")]
     pub connection_queued_max_request_bytes: usize,
-    /// How many bytes of requests, arriving or unanswered, all connections may hold together. Kafka's setting is
-    /// unbounded by default; here it is at least the size of one request.
+    /// How many bytes of requests, arriving or unanswered, all connections may hold together; at least the size of one
+    /// request. -1, Kafka's default and no bound there, means [`DEFAULT_QUEUED_BYTES`] here.
     #[serde(rename = "queued.max.request.bytes")]
-    pub queued_max_request_bytes: usize,
+    pub queued_max_request_bytes: i64,
     /// How long a connection waits for its share of `queued.max.request.bytes` before it is closed, in milliseconds.
     /// Not a setting of Kafka's.
     #[serde(rename = "queued.max.wait.ms")]
@@ -65,6 +65,9 @@ pub struct KafkaOptions {
     pub connection_shutdown_wait_ms: u64,
 }
 
+/// The bytes of requests that a face holds unless it is told otherwise: two of the largest and some room.
+pub const DEFAULT_QUEUED_BYTES: usize = 256 << 20;
+
 impl Default for KafkaOptions {
     fn default() -> Self {
         Self {
@@ -82,8 +85,7 @@ impl Default for KafkaOptions {
             // Five requests in flight (the Java producer's most) of 1 MiB (its largest) and some room. A client that
             // bounds nothing itself, as librdkafka does, fills whatever is allowed here.
             connection_queued_max_request_bytes: 8 << 20,
-            // Two of the largest requests and some room.
-            queued_max_request_bytes: 256 << 20,
+            queued_max_request_bytes: -1,
             queued_max_wait_ms: 30_000,
             // Kafka's default is 50; a storm of reconnecting clients is larger.
             socket_listen_backlog_size: 1_024,
@@ -103,6 +105,12 @@ impl KafkaOptions {
         Duration::from_millis(self.connections_max_idle_ms)
     }
 
+    /// The memory for requests: `queued.max.request.bytes`, in which the largest request must fit.
+    pub(crate) fn queued_bytes(&self) -> usize {
+        let wanted = usize::try_from(self.queued_max_request_bytes).unwrap_or(DEFAULT_QUEUED_BYTES);
+        wanted.max(self.socket_request_max_bytes.saturating_add(1 << 20))
+    }
+
     /// `queued.max.wait.ms`.
     pub(crate) fn queued_max_wait(&self) -> Duration {
         Duration::from_millis(self.queued_max_wait_ms)
@@ -111,5 +119,20 @@ impl KafkaOptions {
     /// `connection.shutdown.wait.ms`.
     pub(crate) fn shutdown_wait(&self) -> Duration {
         Duration::from_millis(self.connection_shutdown_wait_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kafkas_default_is_a_bound_and_the_largest_request_fits_any() {
+        let bytes = |queued_max_request_bytes| {
+            KafkaOptions { queued_max_request_bytes, socket_request_max_bytes: 100, ..KafkaOptions::default() }
+                .queued_bytes()
+        };
+        assert_eq!((bytes(-1), KafkaOptions::default().queued_bytes()), (DEFAULT_QUEUED_BYTES, DEFAULT_QUEUED_BYTES));
+        assert_eq!((bytes(2 << 20), bytes(0)), (2 << 20, (1 << 20) + 100));
     }
 }

@@ -69,7 +69,7 @@ impl Harness {
         let shared = Arc::new(Shared {
             service: Fake { started: sender, gates: Arc::clone(&gates) },
             buffers: Arc::new(BufferPool::new(16 << 20)),
-            budget: Budget::new(options.queued_max_request_bytes),
+            budget: Budget::new(usize::try_from(options.queued_max_request_bytes).unwrap_or(usize::MAX >> 4)),
             metrics: FaceMetrics::new(),
             shutdown: shutdown.clone(),
             options,

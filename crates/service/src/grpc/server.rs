@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::{Request, Response};
 use tokio::sync::Semaphore;
@@ -28,6 +28,7 @@ use super::standing::Standing;
 use super::trace::request_span;
 use super::{GrpcOptions, Profile};
 use crate::net::Listener;
+use crate::telemetry::LineLimit;
 
 /// Connections closed at once because there were too many.
 const REFUSED: &str = "levada_grpc_server_refused_connections_total";
@@ -142,8 +143,14 @@ impl GrpcServer {
         let owed = Owed::default();
         let sending = owed.clone();
         let room = Arc::new(Semaphore::new(self.options.max_connections.min(Semaphore::MAX_PERMITS)));
+        let lines = LineLimit::of_clients_faults();
         let incoming = listener.incoming().filter_map(move |connection| {
-            let io = connection.inspect_err(|error| tracing::warn!(%error, "could not accept a connection")).ok()?;
+            let failed = |error: &std::io::Error| {
+                if let Some(left_out) = lines.admit(Instant::now()) {
+                    tracing::warn!(%error, left_out, "could not accept a connection");
+                }
+            };
+            let io = connection.inspect_err(failed).ok()?;
             let Ok(place) = room.clone().try_acquire_owned() else {
                 metrics::counter!(REFUSED).increment(1);
                 tracing::debug!("closed a connection: grpc.max.connections are open");

@@ -2,23 +2,19 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_stream::Stream;
 
-use super::{Address, Connection};
-
-/// How long to wait after the system could not accept a connection for want of descriptors or memory.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+use super::{Acceptor, Address, Connection};
 
 /// A bound listener. Binding comes before everything else in a role's start, so that the address it announces is one
 /// that it really has.
 #[derive(Debug)]
 pub enum Listener {
     /// A TCP socket.
-    Tcp(TcpListener),
+    Tcp(Acceptor),
     /// A name in this process's [`super::Network`], which is free again when this is dropped.
     Memory {
         /// The name.
@@ -31,7 +27,7 @@ pub enum Listener {
 impl Listener {
     /// Binds a TCP socket; port 0 takes a free one.
     pub async fn bind_tcp(address: &str) -> io::Result<Self> {
-        TcpListener::bind(address).await.map(Self::Tcp)
+        TcpListener::bind(address).await.map(Acceptor::new).map(Self::Tcp)
     }
 
     /// The address that was really bound.
@@ -54,30 +50,16 @@ impl Listener {
     /// Waits for the next connection. `None` when no more can come. TCP connections have Nagle's algorithm off.
     pub async fn accept(&mut self) -> Option<io::Result<Connection>> {
         match self {
-            Self::Tcp(socket) => Some(match socket.accept().await {
-                Ok((stream, _)) => stream.set_nodelay(true).map(|()| Connection::Tcp(stream)),
-                Err(error) => Err(error),
-            }),
+            Self::Tcp(socket) => Some(socket.accept().await.map(|(stream, _)| Connection::Tcp(stream))),
             Self::Memory { incoming, .. } => incoming.recv().await.map(Connection::Memory).map(Ok),
         }
     }
 
-    /// The connections as a stream. An error of one `accept` is an item, never the end; after one that will not pass
-    /// by itself, such as too many open descriptors, the next attempt waits a little.
+    /// The connections as a stream. An error of one `accept` is an item, never the end.
     pub fn incoming(self) -> impl Stream<Item = io::Result<Connection>> + Send {
-        futures::stream::unfold((self, false), |(mut listener, pause)| async move {
-            if pause {
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
+        futures::stream::unfold(self, |mut listener| async move {
             let connection = listener.accept().await?;
-            let pause = connection.as_ref().is_err_and(|error| !is_of_one_connection(error));
-            Some((connection, (listener, pause)))
+            Some((connection, listener))
         })
     }
-}
-
-/// Whether `error` is that of the connection that would have been accepted, so that the next one may do better at once.
-fn is_of_one_connection(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted, NotConnected};
-    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted | NotConnected)
 }

@@ -4,12 +4,14 @@
 //! [`Dialer`]s from addresses in text. So the roles of `levada dev` run the very code of separate processes, and two
 //! such processes in one test do not see each other's memory addresses.
 
+mod acceptor;
 mod address;
 mod connection;
 mod dialer;
 mod listener;
 mod memory;
 
+pub use acceptor::Acceptor;
 pub use address::{Address, AddressError};
 pub use connection::{Connection, Peer};
 pub use dialer::Dialer;
