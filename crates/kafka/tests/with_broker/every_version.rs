@@ -375,3 +375,33 @@ async fn configs(offered: &mut Offered) {
         )
         .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn defaults_are_told_as_they_are_here() {
+    let node = Node::start().await;
+    let mut client = node.client().await;
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(4).to_string();
+    let expected = [
+        ("log.flush.scheduler.interval.ms", "1000"),
+        ("max.connections", "10000"),
+        ("max.connections.per.ip", "10000"),
+        ("num.io.threads", threads.as_str()),
+        ("queued.max.request.bytes", "134217728"),
+        ("socket.listen.backlog.size", "1024"),
+    ];
+    let broker = describe_configs_request::DescribeConfigsResource::default()
+        .with_resource_type(4)
+        .with_resource_name(text("1"))
+        .with_configuration_keys(Some(expected.iter().map(|(name, _)| text(name)).collect()));
+    let request = DescribeConfigsRequest::default().with_resources(vec![broker]).with_include_synonyms(true);
+    let response = client.call(4, &request).await;
+    let told: Vec<(&str, Option<&str>)> =
+        response.results[0].configs.iter().map(|config| (&*config.name, config.value.as_deref())).collect();
+    assert_eq!(told, expected.map(|(name, value)| (name, Some(value))));
+    for config in &response.results[0].configs {
+        assert_eq!(config.config_source, 5, "{}: DEFAULT_CONFIG", &*config.name);
+        let last = config.synonyms.last().map(|synonym| (synonym.value.as_deref(), synonym.source));
+        assert_eq!(last, Some((config.value.as_deref(), 5)), "{}", &*config.name);
+    }
+    node.stop().await;
+}

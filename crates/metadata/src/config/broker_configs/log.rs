@@ -73,7 +73,7 @@ pub(super) static CONFIGS: &[ConfigDef] = &[
         .at_least(0)
         .read_only()
         .doc("How often it is written down up to where each log is flushed, which is where recovery begins."),
-    ConfigDef::long("log.flush.scheduler.interval.ms", NEVER)
+    ConfigDef::long("log.flush.scheduler.interval.ms", "1000")
         .at_least(0)
         .read_only()
         .doc("How often logs are checked for records that must be flushed."),

@@ -2,7 +2,8 @@
 
 use super::{Check, ConfigDef};
 
-const NO_LIMIT: &str = "2147483647";
+/// How many connections a broker has open unless it is told otherwise. Kafka sets no limit.
+const CONNECTIONS: &str = "10000";
 
 /// Settings of the server, the network and replication.
 pub(super) static CONFIGS: &[ConfigDef] = &[
@@ -42,8 +43,11 @@ pub(super) static CONFIGS: &[ConfigDef] = &[
         .read_only()
         .doc("How often the controller checks whether leaderships should return to the preferred replicas."),
     ConfigDef::list("listeners", "PLAINTEXT://:9092").per_broker().doc("Where the broker listens for clients."),
-    ConfigDef::int("max.connections", NO_LIMIT).at_least(0).per_broker().doc("How many connections the broker accepts."),
-    ConfigDef::int("max.connections.per.ip", NO_LIMIT)
+    ConfigDef::int("max.connections", CONNECTIONS)
+        .at_least(0)
+        .per_broker()
+        .doc("How many connections the broker accepts."),
+    ConfigDef::int("max.connections.per.ip", CONNECTIONS)
         .at_least(0)
         .per_broker()
         .doc("How many connections the broker accepts from one address."),
@@ -62,7 +66,10 @@ pub(super) static CONFIGS: &[ConfigDef] = &[
         .at_least(1)
         .doc("How many replicas must be in sync for acks=all, in topics that set nothing."),
     ConfigDef::int("node.id", "-1").read_only().doc("The number of the node, unique in the cluster."),
-    ConfigDef::int("num.io.threads", "8").at_least(1).read_only().doc("How many threads append to the logs."),
+    ConfigDef::int("num.io.threads", "4")
+        .at_least(1)
+        .read_only()
+        .doc("How many threads append to the logs; by default one for each core, up to four."),
     ConfigDef::int("num.partitions", "1").at_least(1).read_only().doc("How many partitions a topic has that does not say."),
     ConfigDef::int("num.recovery.threads.per.data.dir", "2")
         .at_least(1)
@@ -77,7 +84,7 @@ pub(super) static CONFIGS: &[ConfigDef] = &[
         .doc("How long a partition remembers an idempotent producer that has fallen silent."),
     ConfigDef::long("queued.max.request.bytes", "-1")
         .read_only()
-        .doc("How many bytes of requests may wait before the broker stops reading further ones."),
+        .doc("How many bytes of records may wait to be written before the broker stops reading further ones."),
     ConfigDef::int("replica.fetch.backoff.ms", "1000")
         .at_least(0)
         .read_only()
@@ -122,6 +129,10 @@ pub(super) static CONFIGS: &[ConfigDef] = &[
         .at_least(1)
         .read_only()
         .doc("How long a request to another node may take."),
+    ConfigDef::int("socket.listen.backlog.size", "1024")
+        .at_least(1)
+        .read_only()
+        .doc("How many connections the system holds before they are accepted."),
     ConfigDef::int("socket.receive.buffer.bytes", "102400")
         .at_least(-1)
         .read_only()
