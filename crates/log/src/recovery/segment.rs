@@ -39,6 +39,20 @@ pub(super) fn recover_segment(
     let durable = u32::try_from(recovery_point.saturating_sub(base_offset).max(0)).unwrap_or(u32::MAX);
     let start = trust_index(&segment, &file, durable, len)?;
     let mut max = trust_time_index(&segment, start, durable)?;
+    if max.relative_offset < start.relative_offset {
+        // The time index may have lost entries that the offset index has kept: what lies between is looked at.
+        let from = match segment.find(&file, base_offset + i64::from(max.relative_offset), segment.end()) {
+            Ok(Some((position, _))) if max.timestamp >= 0 => position as u32,
+            _ => 0,
+        };
+        let mut scan = segment.scan(&file, from, start.position);
+        while let Ok(Some((_, header))) = scan.next() {
+            if header.max_timestamp > max.timestamp {
+                let relative_offset = segment.relative(header.last_offset());
+                max = MaxTimestamp { timestamp: header.max_timestamp, relative_offset };
+            }
+        }
+    }
 
     progress.add_bytes(u64::from(len - start.position));
     let mut scan = BatchScan::new(&file, u64::from(start.position), u64::from(len));

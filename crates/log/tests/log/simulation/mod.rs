@@ -16,7 +16,8 @@ use settings::Settings;
 use world::{Stop, World};
 
 /// Seeds that the gate runs: the first ones, and those that have found a defect.
-const FIXED: [u64; 3] = [2, 9_476_683_012_817_106_800, 12_168_027_361_632_417_381];
+const FIXED: [u64; 5] =
+    [2, 374_651_890_470_174_583, 9_476_683_012_817_106_800, 12_168_027_361_632_417_381, 17_550_715_841_130_607_713];
 
 /// Those that are older than the settings that a seed draws, and run with plain ones: with others they would not find
 /// again what they have found.
