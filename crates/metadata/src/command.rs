@@ -2,10 +2,16 @@
 //!
 //! A command comes from another process and is not trusted: names are plain text until `decide` has checked them.
 
-use levada_types::{BrokerEpoch, BrokerId, DirectoryId, PartitionIndex, TopicId};
+mod features;
+mod partitions;
+
+use levada_types::{BrokerEpoch, BrokerId, ClusterId, DirectoryId, PartitionIndex, TopicId};
 use uuid::Uuid;
 
-use crate::{ControllerRegistration, Endpoint, LevelRange};
+use crate::{ControllerId, ControllerRegistration, Endpoint, LevelRange, Voter};
+
+pub use features::{FeatureChange, FeatureUpdate};
+pub use partitions::{Election, IsrProposal, LogElection, NamedPartition, Reassignment, ReplicaEnd, Waiver};
 
 /// A request to change the cluster's metadata.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +39,19 @@ pub enum Command {
         /// Under which registration; any other is STALE_BROKER_EPOCH.
         epoch: BrokerEpoch,
     },
+    /// A broker is to be emptied, or is not after all (`levada cluster decommission`): it gets no new replicas and no
+    /// leadership that another can take. Its replicas are moved by [`Command::AlterPartitionReassignments`].
+    DrainBroker {
+        /// Which broker.
+        id: BrokerId,
+        /// Begin, or cancel. Cancelling also cancels the reassignments that move replicas off it.
+        drain: bool,
+    },
+    /// Forget a broker that is not live (KIP-500): its registration goes, its replicas stay assigned until they are moved.
+    UnregisterBroker {
+        /// Which broker.
+        id: BrokerId,
+    },
     /// A broker says which of its data directories are online now, after one has failed or has come back.
     ReportDirectories {
         /// Which broker.
@@ -47,6 +66,57 @@ pub enum Command {
     },
     /// A controller says where it is reached.
     RegisterController(ControllerRegistration),
+    /// Forget a controller that is no voter any more.
+    UnregisterController {
+        /// Which controller.
+        id: ControllerId,
+    },
+    /// Who votes has changed in Raft; the metadata shows it to everybody.
+    SetVoters {
+        /// All voters.
+        voters: Vec<Voter>,
+    },
+    /// The leaders of partitions propose who is in sync, each partition on its own.
+    AlterPartition {
+        /// Which broker leads them.
+        broker: BrokerId,
+        /// Under which registration.
+        epoch: BrokerEpoch,
+        /// The proposals.
+        partitions: Vec<IsrProposal>,
+    },
+    /// Elect leaders by hand, each partition on its own.
+    ElectLeaders {
+        /// Which election.
+        election: Election,
+        /// The partitions; `None` means all, and only those that were elected or should have been are answered.
+        partitions: Option<Vec<NamedPartition>>,
+    },
+    /// Bring leaderships back to the preferred leaders where too many are elsewhere.
+    BalanceLeaders {
+        /// Which part of the partitions that a broker is the preferred leader of may be led by others, in percent
+        /// (`leader.imbalance.per.broker.percentage`).
+        allowed_percentage: u8,
+    },
+    /// Elect leaders by what the logs hold, where nobody who is known to be complete is left, each partition on its own.
+    ElectFromLogs {
+        /// The partitions with the ends of their logs.
+        elections: Vec<LogElection>,
+    },
+    /// Move partitions to other brokers, or stop moving them, each partition on its own (KIP-455).
+    AlterPartitionReassignments {
+        /// The partitions.
+        reassignments: Vec<Reassignment>,
+        /// Whether a partition may get another number of replicas than it has (KIP-860).
+        allow_factor_change: bool,
+    },
+    /// Change the levels of the cluster's features, all of them or none (KIP-584).
+    UpdateFeatures {
+        /// The features.
+        updates: Vec<FeatureUpdate>,
+        /// Check and answer, but change nothing.
+        validate_only: bool,
+    },
     /// Create topics, each on its own: one that is refused does not hinder the others.
     CreateTopics {
         /// The topics.
@@ -98,6 +168,8 @@ pub enum Command {
 pub struct NewBroker {
     /// Its number.
     pub id: BrokerId,
+    /// The cluster that its directories belong to, if they belong to one; another is INCONSISTENT_CLUSTER_ID.
+    pub cluster_id: Option<ClusterId>,
     /// This process, drawn at its start: the same registration sent twice gets the same epoch.
     pub incarnation: Uuid,
     /// Which boot of its machine, if known.

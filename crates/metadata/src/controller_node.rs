@@ -29,3 +29,12 @@ pub struct ControllerRegistration {
     /// The metadata levels it can run at.
     pub levels: LevelRange,
 }
+
+/// A controller that votes, as Raft has it (KIP-853).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Voter {
+    /// Its number.
+    pub id: ControllerId,
+    /// The directory under which it votes: the same node with another directory is another voter.
+    pub directory: DirectoryId,
+}

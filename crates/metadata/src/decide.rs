@@ -1,14 +1,20 @@
 //! Decisions: a command against a state gives an answer and what changed. Only the active controller decides.
 
 mod alter_configs;
+mod alter_partition;
 mod assign_directories;
 mod brokers;
 mod create_partitions;
 mod create_topics;
 mod delete_topics;
 mod draft;
+mod elect_from_logs;
+mod elect_leaders;
 mod elections;
+mod features;
+mod membership;
 mod producer_ids;
+mod reassign;
 mod report_directories;
 #[cfg(test)]
 mod tests;
@@ -50,11 +56,33 @@ pub fn decide(state: &State, command: &Command, context: &Context<'_>) -> (Respo
         Command::UnfenceBroker { id, epoch } => Response::UnfenceBroker(brokers::unfence(&mut draft, *id, *epoch)),
         Command::FenceBroker { id, epoch } => Response::FenceBroker(brokers::fence(&mut draft, *id, *epoch)),
         Command::StopBroker { id, epoch } => Response::StopBroker(brokers::stop(&mut draft, *id, *epoch)),
+        Command::DrainBroker { id, drain } => Response::DrainBroker(membership::drain(&mut draft, *id, *drain)),
+        Command::UnregisterBroker { id } => Response::UnregisterBroker(membership::unregister(&mut draft, *id)),
+        Command::UnregisterController { id } => {
+            Response::UnregisterController(membership::unregister_controller(&mut draft, *id))
+        }
+        Command::SetVoters { voters } => Response::SetVoters(membership::set_voters(&mut draft, voters)),
+        Command::AlterPartition { broker, epoch, partitions } => {
+            Response::AlterPartition(alter_partition::decide(&mut draft, *broker, *epoch, partitions))
+        }
+        Command::ElectLeaders { election, partitions } => {
+            Response::ElectLeaders(elect_leaders::decide(&mut draft, *election, partitions.as_deref()))
+        }
+        Command::BalanceLeaders { allowed_percentage } => {
+            Response::BalanceLeaders(elect_leaders::balance(&mut draft, *allowed_percentage))
+        }
+        Command::ElectFromLogs { elections } => Response::ElectFromLogs(elect_from_logs::decide(&mut draft, elections)),
+        Command::AlterPartitionReassignments { reassignments, allow_factor_change } => {
+            Response::AlterPartitionReassignments(reassign::decide(&mut draft, reassignments, *allow_factor_change))
+        }
+        Command::UpdateFeatures { updates, validate_only } => {
+            Response::UpdateFeatures(features::update(&mut draft, updates, *validate_only))
+        }
         Command::ReportDirectories { id, epoch, online, has_offline_directory } => Response::ReportDirectories(
             report_directories::decide(&mut draft, *id, *epoch, online, *has_offline_directory),
         ),
         Command::RegisterController(registration) => {
-            Response::RegisterController(brokers::register_controller(&mut draft, registration))
+            Response::RegisterController(membership::register_controller(&mut draft, registration))
         }
         Command::CreateTopics { topics, validate_only } => {
             Response::CreateTopics(create_topics::decide(&mut draft, topics, *validate_only, context))

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use levada_types::{BrokerEpoch, BrokerId, ClusterId, DirectoryId, PartitionIndex, ProducerId, TopicId, TopicName};
 
-use crate::{BrokerRegistration, ControllerRegistration, LeaderRecovery, MetadataLevel, Partition};
+use crate::{
+    BrokerRegistration, ControllerId, ControllerRegistration, LeaderRecovery, MetadataLevel, Partition, Voter,
+};
 
 /// What settings belong to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -57,6 +59,35 @@ pub enum Delta {
         /// Every directory that is online now.
         online: Vec<DirectoryId>,
     },
+    /// A registered broker began or ceased to be emptied.
+    BrokerDraining {
+        /// Which broker.
+        id: BrokerId,
+        /// Its new state, see [`BrokerRegistration::draining`].
+        draining: bool,
+    },
+    /// Broker epochs up to this one were given, to whomever. Only in snapshots: registrations tell it otherwise.
+    BrokerEpochsGiven {
+        /// The greatest.
+        last: BrokerEpoch,
+    },
+    /// A broker was forgotten.
+    BrokerUnregistered {
+        /// Which broker.
+        id: BrokerId,
+        /// Under which registration.
+        epoch: BrokerEpoch,
+    },
+    /// A controller was forgotten.
+    ControllerUnregistered {
+        /// Which controller.
+        id: ControllerId,
+    },
+    /// Other controllers vote.
+    VotersChanged {
+        /// All voters.
+        voters: Vec<Voter>,
+    },
     /// A controller announced itself. Replaces what was known about it.
     ControllerRegistered {
         /// All of it.
@@ -105,7 +136,12 @@ impl Delta {
     #[must_use]
     pub fn level(&self) -> MetadataLevel {
         let is_second = match self {
-            Self::BrokerDirectoriesChanged { .. } => true,
+            Self::BrokerDirectoriesChanged { .. }
+            | Self::BrokerDraining { .. }
+            | Self::BrokerEpochsGiven { .. }
+            | Self::BrokerUnregistered { .. }
+            | Self::ControllerUnregistered { .. }
+            | Self::VotersChanged { .. } => true,
             Self::BrokerRegistered { broker } => broker.draining,
             Self::PartitionSet { partition, .. } => {
                 partition.recovery != LeaderRecovery::Recovered

@@ -8,6 +8,9 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MetadataLevel(pub u16);
 
+/// The name of the feature whose level this is, as ApiVersions and UpdateFeatures show it.
+pub const METADATA_FEATURE: &str = "metadata.level";
+
 impl MetadataLevel {
     /// The first level: brokers, topics, partitions, settings, producer ids.
     pub const FIRST: Self = Self(1);

@@ -27,21 +27,22 @@ mod topic;
 
 pub use broker::{BrokerRegistration, Endpoint, EndpointProtocol};
 pub use command::{
-    AlterConfigsMode, Command, ConfigAlteration, ConfigChange, ConfigTarget, ManualAssignment, MorePartitions,
-    NewBroker, NewTopic, ReplicaDirectory, TopicRef,
+    AlterConfigsMode, Command, ConfigAlteration, ConfigChange, ConfigTarget, Election, FeatureChange, FeatureUpdate,
+    IsrProposal, LogElection, ManualAssignment, MorePartitions, NamedPartition, NewBroker, NewTopic, Reassignment,
+    ReplicaDirectory, ReplicaEnd, TopicRef, Waiver,
 };
-pub use controller_node::{ControllerId, ControllerRegistration};
+pub use controller_node::{ControllerId, ControllerRegistration, Voter};
 pub use decide::{Context, decide};
 pub use delta::{ConfigResource, Delta};
 pub use entry::{Entry, RunPosition};
 pub use image::{Applied, Image};
 pub use item_error::ItemError;
-pub use level::{LevelRange, MetadataLevel};
+pub use level::{LevelRange, METADATA_FEATURE, MetadataLevel};
 pub use partition::{IsrMember, LeaderRecovery, Partition, Replica};
 pub use proposer::{Effect, Event, Genesis, Outcome, Proposer, SubmitError, Ticket, WriteId};
 pub use response::{
-    AlteredConfig, CreatedPartitions, CreatedTopic, DeletedTopic, PRODUCER_ID_BLOCK_LEN, ProducerIdBlock, Response,
-    TopicCreation,
+    AlteredConfig, AlteredPartition, BalancedLeaders, CreatedPartitions, CreatedTopic, DeletedTopic, ElectedLeader,
+    PRODUCER_ID_BLOCK_LEN, ProducerIdBlock, Reassigned, Response, TopicCreation, UpdatedFeature,
 };
-pub use state::{ApplyError, ConfigOverrides, State};
+pub use state::{ApplyError, ConfigOverrides, State, Waiting, WaitingFor};
 pub use topic::Topic;

@@ -39,3 +39,9 @@ pub const MAX_WAITING_COMMANDS: usize = 10_000;
 
 /// Entries that are proposed and not yet committed; further commands wait.
 pub const MAX_OPEN_WRITES: usize = 1_024;
+
+/// Leaderships that one round of balancing moves, so that its entry and the clients' refreshes stay bounded. Kafka's number.
+pub const MAX_ELECTIONS_PER_BALANCE: usize = 1_000;
+
+/// Controllers that may be registered, and that may vote. Raft clusters have 3 to 7 voters; observers may come on top.
+pub const MAX_CONTROLLERS: usize = 64;

@@ -88,6 +88,23 @@ impl Partition {
         self.replicas.iter().any(|r| r.broker == broker)
     }
 
+    /// Whether a reassignment is in progress.
+    #[must_use]
+    pub fn is_reassigning(&self) -> bool {
+        !self.adding.is_empty() || !self.removing.is_empty()
+    }
+
+    /// How many replicas it is meant to have: those that a reassignment brings in count once they have come.
+    #[must_use]
+    pub fn replication_factor(&self) -> usize {
+        self.replicas.len().saturating_sub(self.adding.len()).max(1)
+    }
+
+    /// The brokers that hold it once the reassignment in progress is done, preferred leader first.
+    pub fn targets(&self) -> impl Iterator<Item = BrokerId> + '_ {
+        self.replicas.iter().map(|r| r.broker).filter(|id| !self.removing.contains(id))
+    }
+
     /// The directory of `broker`'s replica, if it holds one.
     #[must_use]
     pub fn directory_of(&self, broker: BrokerId) -> Option<DirectoryId> {

@@ -121,7 +121,7 @@ pub(crate) fn new_partition(state: &State, brokers: &[BrokerId]) -> Result<Parti
 
 /// Whether a new replica can live there now.
 fn can_hold(broker: &BrokerRegistration) -> bool {
-    broker.is_live() && !broker.directories.is_empty()
+    broker.is_live() && !broker.draining && !broker.directories.is_empty()
 }
 
 /// Where a broker with one data directory will put a replica is known beforehand (KIP-858).

@@ -1,8 +1,14 @@
 //! Responses: what a command came to, item by item, in the order of the command.
 
-use levada_types::{BrokerEpoch, ProducerId, TopicId, TopicName};
+mod features;
+mod partitions;
+
+use levada_types::{BrokerEpoch, BrokerId, ProducerId, TopicId, TopicName};
 
 use crate::{ConfigTarget, ItemError};
+
+pub use features::UpdatedFeature;
+pub use partitions::{AlteredPartition, BalancedLeaders, ElectedLeader, Reassigned};
 
 /// How many producer ids a block holds. Kafka's number: one round trip to the controller per thousand producers.
 pub const PRODUCER_ID_BLOCK_LEN: i64 = 1_000;
@@ -18,10 +24,30 @@ pub enum Response {
     FenceBroker(Result<(), ItemError>),
     /// The broker's leaderships were moved, or why not.
     StopBroker(Result<(), ItemError>),
+    /// The broker is being emptied or is not any more, or why not.
+    DrainBroker(Result<(), ItemError>),
+    /// The broker is forgotten, or why not.
+    UnregisterBroker(Result<(), ItemError>),
     /// Leaderships have moved as the directories ask, or why not.
     ReportDirectories(Result<(), ItemError>),
     /// The controller is known, or why not.
     RegisterController(Result<(), ItemError>),
+    /// The controller is forgotten, or why not.
+    UnregisterController(Result<(), ItemError>),
+    /// The voters are told, or why not.
+    SetVoters(Result<(), ItemError>),
+    /// The outer result is that of the broker, the inner ones those of the partitions.
+    AlterPartition(Result<Vec<Result<AlteredPartition, ItemError>>, ItemError>),
+    /// One result per partition asked for.
+    ElectLeaders(Vec<ElectedLeader>),
+    /// How many leaderships moved.
+    BalanceLeaders(BalancedLeaders),
+    /// Who leads now, per partition asked for.
+    ElectFromLogs(Vec<Result<BrokerId, ItemError>>),
+    /// One result per partition asked for.
+    AlterPartitionReassignments(Vec<Reassigned>),
+    /// One result per feature asked for; one that was refused refuses all.
+    UpdateFeatures(Vec<UpdatedFeature>),
     /// One result per topic asked for.
     CreateTopics(Vec<TopicCreation>),
     /// One result per topic asked for.

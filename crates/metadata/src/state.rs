@@ -2,19 +2,22 @@
 
 mod apply;
 mod to_deltas;
+mod waiting;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use imbl::OrdMap;
 use imbl::ordmap::DiffItem;
+use imbl::{OrdMap, OrdSet};
 use levada_types::{BrokerId, ClusterId, PartitionIndex, ProducerId, TopicId, TopicIdPartition, TopicName};
 
 use crate::{
     BrokerRegistration, ConfigResource, ControllerId, ControllerRegistration, MetadataLevel, Partition, Replica, Topic,
+    Voter,
 };
 
 pub use apply::ApplyError;
+pub use waiting::{Waiting, WaitingFor};
 
 /// The settings that one resource bears itself: name to value.
 pub type ConfigOverrides = BTreeMap<String, String>;
@@ -30,6 +33,7 @@ pub struct State {
     /// The greatest broker epoch given so far; kept apart so that no epoch is given twice.
     last_broker_epoch: i64,
     controllers: OrdMap<ControllerId, Arc<ControllerRegistration>>,
+    voters: OrdSet<Voter>,
     topics: OrdMap<TopicId, Topic>,
     /// Derived from `topics`.
     names: OrdMap<TopicName, TopicId>,
@@ -37,6 +41,10 @@ pub struct State {
     collisions: OrdMap<String, TopicName>,
     /// Derived from `topics`: replicas held by each broker.
     replica_counts: OrdMap<BrokerId, u32>,
+    /// Derived from `topics`: partitions without a leader.
+    leaderless: OrdSet<TopicIdPartition>,
+    /// Derived from `topics`: partitions with a reassignment in progress.
+    reassigning: OrdSet<TopicIdPartition>,
     configs: OrdMap<ConfigResource, Arc<ConfigOverrides>>,
     next_producer_id: ProducerId,
 }
@@ -93,6 +101,11 @@ impl State {
         self.controllers.get(&id)
     }
 
+    /// The controllers that vote, by number; empty before the active one has told.
+    pub fn voters(&self) -> impl Iterator<Item = Voter> {
+        self.voters.iter().copied()
+    }
+
     /// Every topic, ordered by name.
     pub fn topics(&self) -> impl Iterator<Item = &Topic> {
         self.names.values().filter_map(|id| self.topics.get(id))
@@ -141,6 +154,16 @@ impl State {
                 .filter(move |(_, p)| p.has_replica(broker))
                 .map(|(partition, p)| (TopicIdPartition { topic_id: topic.id(), partition }, p))
         })
+    }
+
+    /// Every partition without a leader.
+    pub fn leaderless(&self) -> impl ExactSizeIterator<Item = TopicIdPartition> {
+        self.leaderless.iter().copied()
+    }
+
+    /// Every partition with a reassignment in progress.
+    pub fn reassigning(&self) -> impl ExactSizeIterator<Item = TopicIdPartition> {
+        self.reassigning.iter().copied()
     }
 
     /// Whether `replica` can be reached: its broker is not fenced, and its directory is online.

@@ -61,7 +61,8 @@ impl ControllerClient {
                     last: "none is configured".to_owned(),
                 });
             };
-            let mut request = Request::new(internal::SubmitRequest { command: Some(message.clone()) });
+            let mut request =
+                Request::new(internal::SubmitRequest { command: Some(message.clone()), forwarded: false });
             request.set_timeout(left);
             let mut stub = self.controllers.stub(&address);
             let answer = match tokio::time::timeout(left, stub.submit(request)).await {
@@ -116,11 +117,25 @@ fn is_repeatable(command: &Command) -> bool {
         | Command::StopBroker { .. }
         | Command::RegisterController(_)
         | Command::AssignReplicasToDirs { .. }
-        // A block that was handed out and never arrived is only lost.
         | Command::ReportDirectories { .. }
+        | Command::DrainBroker { .. }
+        | Command::SetVoters { .. }
+        | Command::BalanceLeaders { .. }
+        | Command::UpdateFeatures { .. }
+        // A block that was handed out and never arrived is only lost.
         | Command::AllocateProducerIds { .. } => true,
         Command::CreateTopics { validate_only, .. } | Command::CreatePartitions { validate_only, .. } => *validate_only,
-        Command::DeleteTopics { .. } => false,
+        // Done twice, they would answer that the second time was refused.
+        Command::AlterPartition { .. }
+        | Command::ElectLeaders { .. }
+        | Command::ElectFromLogs { .. }
+        | Command::UnregisterBroker { .. }
+        | Command::UnregisterController { .. }
+        | Command::DeleteTopics { .. } => false,
+        // A reassignment that was cancelled is not there to be cancelled again.
+        Command::AlterPartitionReassignments { reassignments, .. } => {
+            reassignments.iter().all(|reassignment| reassignment.replicas.is_some())
+        }
         Command::AlterConfigs { resources, validate_only, .. } => {
             let is_absolute = |change: &ConfigChange| matches!(change, ConfigChange::Set(_) | ConfigChange::Delete);
             *validate_only || resources.iter().all(|one| one.changes.iter().all(|(_, change)| is_absolute(change)))

@@ -8,6 +8,8 @@ mod conversion_error;
 mod field;
 mod metadata_conversion;
 mod nodes;
+mod partition_commands;
+mod partition_responses;
 mod response_conversion;
 #[cfg(test)]
 mod tests;

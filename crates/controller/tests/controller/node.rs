@@ -100,6 +100,7 @@ pub(crate) fn broker(id: i32) -> NewBroker {
         endpoints: Vec::new(),
         internal_address: format!("memory:b-{id}"),
         rack: None,
+        cluster_id: None,
         has_offline_directory: false,
         levels: LevelRange::SUPPORTED,
     }

@@ -143,6 +143,13 @@ impl<'a> Resolver<'a> {
         parse_bool(&self.broker_text(name)?)
     }
 
+    /// Whether a replica of `topic` that may lack acknowledged records may lead when nobody else can, as the metadata has it
+    /// (`unclean.leader.election.enable`).
+    #[must_use]
+    pub fn unclean_election(&self, topic: TopicId) -> bool {
+        parse_bool(&self.topic_text(topic, "unclean.leader.election.enable")).unwrap_or(false)
+    }
+
     fn effective<'c>(
         &self,
         def: &'static ConfigDef,

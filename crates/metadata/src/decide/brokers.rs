@@ -1,4 +1,4 @@
-//! Brokers and controllers: registration, fencing, clean shutdown.
+//! Brokers that come and go: registration, fencing, clean shutdown.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use super::draft::Draft;
 use super::elections::{depart, return_to_duty, settle_directories};
 use super::transition::Withdrawal;
 use crate::limits::{MAX_BROKERS, MAX_DIRECTORIES, MAX_ENDPOINTS, MAX_REGISTRATION_STRING_BYTES};
-use crate::{BrokerRegistration, ControllerRegistration, Delta, ItemError, LevelRange, NewBroker, State};
+use crate::{BrokerRegistration, Delta, ItemError, LevelRange, NewBroker, State};
 
 pub(super) fn register(draft: &mut Draft, new: &NewBroker) -> Result<BrokerEpoch, ItemError> {
     check(draft.state(), new)?;
@@ -38,8 +38,10 @@ pub(super) fn register(draft: &mut Draft, new: &NewBroker) -> Result<BrokerEpoch
         draining: known.as_ref().is_some_and(|known| known.draining),
     };
     draft.add(vec![Delta::BrokerRegistered { broker: Arc::new(broker.clone()) }])?;
-    if let Some(known) = known {
-        depart(draft, new.id, end_of(&known, new))?;
+    if draft.state().replica_count(new.id) > 0 {
+        // Of a broker that was forgotten in between, nothing is known.
+        let end = known.map_or(Withdrawal::Damaged, |known| end_of(&known, new));
+        depart(draft, new.id, end)?;
         settle_directories(draft, &broker, new.has_offline_directory)?;
     }
     Ok(epoch)
@@ -59,6 +61,12 @@ fn check(state: &State, new: &NewBroker) -> Result<(), ItemError> {
         return invalid(format!("{} is no broker id; it must not be negative", new.id));
     }
     check_level(state, new.levels)?;
+    if let (Some(cluster), Some(own)) = (state.cluster_id(), new.cluster_id)
+        && cluster != own
+    {
+        let message = format!("broker {} belongs to cluster {own}, and this is cluster {cluster}", new.id);
+        return Err(ItemError::new(ErrorCode::InconsistentClusterId, message));
+    }
     let texts = [Some(&new.internal_address), new.boot_id.as_ref(), new.rack.as_ref()];
     let names = new.endpoints.iter().flat_map(|e| [&e.listener, &e.host]);
     if texts.into_iter().flatten().chain(names).any(|text| text.len() > MAX_REGISTRATION_STRING_BYTES) {
@@ -97,7 +105,7 @@ pub(super) fn check_directories(state: &State, id: BrokerId, online: &[Directory
     Ok(())
 }
 
-fn check_level(state: &State, levels: LevelRange) -> Result<(), ItemError> {
+pub(super) fn check_level(state: &State, levels: LevelRange) -> Result<(), ItemError> {
     match state.level() {
         Some(level) if !levels.contains(level) => Err(ItemError::new(
             ErrorCode::UnsupportedVersion,
@@ -136,16 +144,4 @@ pub(super) fn stop(draft: &mut Draft, id: BrokerId, epoch: BrokerEpoch) -> Resul
     }
     draft.add(vec![Delta::BrokerChanged { id, epoch, fenced: true, stopping: true }])?;
     depart(draft, id, Withdrawal::Intact)
-}
-
-pub(super) fn register_controller(draft: &mut Draft, new: &ControllerRegistration) -> Result<(), ItemError> {
-    check_level(draft.state(), new.levels)?;
-    if new.internal_address.len() > MAX_REGISTRATION_STRING_BYTES {
-        let message = format!("the address is longer than {MAX_REGISTRATION_STRING_BYTES} bytes");
-        return Err(ItemError::new(ErrorCode::InvalidRegistration, message));
-    }
-    if draft.state().controller(new.id).is_some_and(|known| **known == *new) {
-        return Ok(());
-    }
-    draft.add(vec![Delta::ControllerRegistered { controller: Arc::new(new.clone()) }])
 }

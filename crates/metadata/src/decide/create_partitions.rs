@@ -74,7 +74,7 @@ fn add(draft: &mut Draft, more: &MorePartitions, room: &mut usize) -> Result<(),
 }
 
 fn place(state: &State, topic: &Topic, more: &MorePartitions, adding: usize) -> Result<Vec<Partition>, ItemError> {
-    let factor = topic.partition(0).map_or(1, |p| p.replicas.len());
+    let factor = topic.partition(0).map_or(1, |p| p.replication_factor());
     if more.assignments.is_empty() {
         let mut placement = Placement::new(state);
         topic.partitions().for_each(|(_, partition)| placement.count(partition));

@@ -1,8 +1,10 @@
 //! A decision in the making: the deltas so far, and the state as they leave it.
 
-use levada_types::{BrokerEpoch, BrokerId, ErrorCode};
+use std::sync::Arc;
 
-use crate::{BrokerRegistration, Delta, ItemError, MetadataLevel, State};
+use levada_types::{BrokerEpoch, BrokerId, ErrorCode, PartitionIndex, TopicId};
+
+use crate::{BrokerRegistration, Delta, ItemError, MetadataLevel, Partition, State};
 
 /// Deltas and the state that they make, so that the second item of a command sees what the first one did.
 pub(super) struct Draft {
@@ -39,6 +41,17 @@ impl Draft {
 
     pub(super) fn into_deltas(self) -> Vec<Delta> {
         self.deltas
+    }
+
+    /// The partition, which must be there.
+    pub(super) fn partition(&self, topic: TopicId, index: PartitionIndex) -> Result<&Arc<Partition>, ItemError> {
+        let found = self.state.topic(topic).ok_or_else(|| {
+            ItemError::new(ErrorCode::UnknownTopicId, format!("there is no topic with the id {topic}"))
+        })?;
+        found.partition(index).ok_or_else(|| {
+            let message = format!("topic {} has no partition {index}", found.name());
+            ItemError::new(ErrorCode::UnknownTopicOrPartition, message)
+        })
     }
 
     /// The broker's registration, if it is the current one.

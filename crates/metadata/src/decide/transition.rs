@@ -6,7 +6,7 @@
 
 use levada_types::{BrokerId, TopicId};
 
-use crate::{IsrMember, MetadataLevel, Partition, State};
+use crate::{IsrMember, LeaderRecovery, MetadataLevel, Partition, State};
 
 /// How a replica leaves the in-sync and the eligible ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,15 +23,17 @@ pub(super) enum Withdrawal {
 /// A partition between two states. The brokers are as `state` has them; call [`Transition::settle`] last.
 pub(super) struct Transition<'a> {
     state: &'a State,
+    topic: TopicId,
     before: &'a Partition,
-    minimum: usize,
+    /// A replica has left the assignment, so that the others must hear of it even if the leader stays.
+    dropped: bool,
     /// The next state so far.
     pub(super) after: Partition,
 }
 
 impl<'a> Transition<'a> {
     pub(super) fn new(state: &'a State, topic: TopicId, before: &'a Partition) -> Self {
-        Self { state, before, minimum: state.min_isr(topic, before), after: before.clone() }
+        Self { state, topic, before, dropped: false, after: before.clone() }
     }
 
     /// Takes `broker` out of those that are in sync or eligible, as far as `withdrawal` says.
@@ -51,21 +53,47 @@ impl<'a> Transition<'a> {
         }
     }
 
-    /// Finds a leader if there is none that can go on, and puts the sets in order. `None` if nothing has changed.
+    /// Takes these replicas out of the assignment.
+    pub(super) fn drop_replicas(&mut self, brokers: &[BrokerId]) {
+        let stays = |id: BrokerId| !brokers.contains(&id);
+        let after = &mut self.after;
+        let replicas = after.replicas.len();
+        after.replicas.retain(|replica| stays(replica.broker));
+        after.isr.retain(|member| stays(member.broker));
+        for list in [&mut after.elr, &mut after.last_complete, &mut after.adding, &mut after.removing] {
+            list.retain(|id| stays(*id));
+        }
+        self.dropped |= after.replicas.len() < replicas;
+    }
+
+    /// Makes `leader` the leader of a partition that has none, although it is not known to be complete: what it has is from
+    /// now on what was acknowledged.
+    pub(super) fn lead_incomplete(&mut self, leader: BrokerId) {
+        let epoch = self.state.broker(leader).map(|b| b.epoch);
+        self.after.isr = epoch.map(|epoch| IsrMember { broker: leader, epoch }).into_iter().collect();
+        self.after.elr.clear();
+        self.after.leader = Some(leader);
+        self.after.recovery = LeaderRecovery::Recovering;
+        self.count_loss();
+    }
+
+    /// Finds a leader if there is none that can go on, finishes a reassignment that has got where it was to get, and puts
+    /// the sets in order. `None` if nothing has changed.
     pub(super) fn settle(mut self) -> Option<Partition> {
         let is_fit = |id: BrokerId| self.after.is_in_sync(id) && self.state.can_lead(&self.after, id);
         if !self.after.leader.is_some_and(is_fit) {
             self.elect();
         }
+        self.finish_reassignment();
         if self.after.leader.is_some() {
             self.after.last_complete.clear();
-            if self.after.isr.len() >= self.minimum {
+            if self.after.isr.len() >= self.state.min_isr(self.topic, &self.after) {
                 self.after.elr.clear();
             }
         } else {
             self.remember();
         }
-        if self.after.leader != self.before.leader {
+        if self.after.leader != self.before.leader || self.dropped {
             self.after.leader_epoch = self.before.leader_epoch.next();
         }
         if self.after == *self.before {
@@ -75,12 +103,34 @@ impl<'a> Transition<'a> {
         Some(self.after)
     }
 
+    /// Takes out whom a reassignment replaces, once everybody it brings in is in sync and, without those who go, the
+    /// minimum is.
+    fn finish_reassignment(&mut self) {
+        let after = &self.after;
+        if !after.is_reassigning() || after.leader.is_none() {
+            return;
+        }
+        let staying = after.isr.iter().filter(|member| !after.removing.contains(&member.broker)).count();
+        let enough = self.state.min_isr_of(self.topic, after.targets().count());
+        if staying < enough || !after.adding.iter().all(|id| after.is_in_sync(*id)) {
+            return;
+        }
+        let removing = std::mem::take(&mut self.after.removing);
+        self.after.adding.clear();
+        self.drop_replicas(&removing);
+        if self.after.leader.is_some_and(|leader| !self.after.has_replica(leader)) {
+            self.elect();
+        }
+    }
+
     /// The first replica in sync leads, or else the first eligible one; a single replica starts with what it has.
     fn elect(&mut self) {
         let fit: Vec<BrokerId> =
             self.after.replicas.iter().map(|r| r.broker).filter(|id| self.state.can_lead(&self.after, *id)).collect();
-        let in_sync = fit.iter().find(|id| self.after.is_in_sync(**id));
-        let complete = in_sync.or_else(|| fit.iter().find(|id| self.after.elr.contains(id)));
+        // One that is being emptied leads only if nobody else can; of equals the first.
+        let draining = |id: &&BrokerId| self.state.broker(**id).is_some_and(|b| b.draining);
+        let in_sync = fit.iter().filter(|id| self.after.is_in_sync(**id)).min_by_key(draining);
+        let complete = in_sync.or_else(|| fit.iter().filter(|id| self.after.elr.contains(id)).min_by_key(draining));
         let alone = || fit.first().filter(|_| self.after.replicas.len() == 1);
         let Some(leader) = complete.or_else(alone).copied() else {
             self.after.leader = None;
@@ -121,7 +171,8 @@ impl<'a> Transition<'a> {
         }
         if self.before.leader.is_some() {
             let in_sync = self.before.isr.iter().map(|member| member.broker);
-            self.after.last_complete = in_sync.chain(self.before.elr.iter().copied()).collect();
+            let complete = in_sync.chain(self.before.elr.iter().copied());
+            self.after.last_complete = complete.filter(|id| self.after.has_replica(*id)).collect();
         }
     }
 }

@@ -116,6 +116,7 @@ impl Model {
             0 | 1 => Command::RegisterBroker(NewBroker {
                 id: BrokerId(1),
                 incarnation,
+                cluster_id: None,
                 boot_id: None,
                 clean_shutdown_epoch: None,
                 directories: vec![DirectoryId(Uuid::from_u128(7))],

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use levada_types::{BrokerEpoch, BrokerId, PartitionIndex, TopicId};
+use imbl::OrdSet;
+use levada_types::{BrokerEpoch, BrokerId, PartitionIndex, TopicId, TopicIdPartition};
 use thiserror::Error;
 
 use super::State;
-use crate::{BrokerRegistration, ConfigResource, Delta, Topic};
+use crate::{BrokerRegistration, ConfigResource, ControllerId, Delta, Partition, Topic};
 
 /// A delta that does not fit the state. It was not decided on this state, so this image is not the cluster's: the node
 /// must stop and not go on with a state that nobody else has.
@@ -27,6 +28,11 @@ pub enum ApplyError {
         "a metadata delta changes broker {0} of epoch {1}, which is not the registration in this image; the metadata log and this image do not belong together"
     )]
     UnknownBroker(BrokerId, BrokerEpoch),
+    /// The delta names a controller that is not there.
+    #[error(
+        "a metadata delta removes controller {0}, which is not in this image; the metadata log and this image do not belong together"
+    )]
+    UnknownController(ControllerId),
     /// The partition neither exists nor is the next one.
     #[error(
         "a metadata delta sets partition {1} of topic {0}, which would leave a gap; the metadata log and this image do not belong together"
@@ -56,6 +62,19 @@ impl State {
             Delta::BrokerDirectoriesChanged { id, epoch, online } => {
                 self.change_broker(*id, *epoch, |broker| broker.directories.clone_from(online))?;
             }
+            Delta::BrokerDraining { id, draining } => {
+                let epoch = self.brokers.get(id).map_or(BrokerEpoch(-1), |broker| broker.epoch);
+                self.change_broker(*id, epoch, |broker| broker.draining = *draining)?;
+            }
+            Delta::BrokerEpochsGiven { last } => self.last_broker_epoch = self.last_broker_epoch.max(last.0),
+            Delta::BrokerUnregistered { id, epoch } => {
+                self.brokers.get(id).filter(|b| b.epoch == *epoch).ok_or(ApplyError::UnknownBroker(*id, *epoch))?;
+                self.brokers.remove(id);
+            }
+            Delta::ControllerUnregistered { id } => {
+                self.controllers.remove(id).ok_or(ApplyError::UnknownController(*id))?;
+            }
+            Delta::VotersChanged { voters } => self.voters = voters.iter().copied().collect(),
             Delta::ControllerRegistered { controller } => {
                 self.controllers.insert(controller.id, Arc::clone(controller));
             }
@@ -72,8 +91,8 @@ impl State {
                 self.names.remove(topic.name());
                 self.collisions.remove(&topic.name().collision_key());
                 self.configs.remove(&ConfigResource::Topic(*id));
-                for (_, partition) in topic.partitions() {
-                    partition.replicas.iter().for_each(|r| self.count_replica(r.broker, false));
+                for (index, partition) in topic.partitions() {
+                    self.index_partition(TopicIdPartition { topic_id: *id, partition: index }, Some(partition), None);
                 }
             }
             Delta::PartitionSet { topic, index, partition } => {
@@ -82,10 +101,8 @@ impl State {
                 if !entry.set_partition(*index, Arc::clone(partition)) {
                     return Err(ApplyError::PartitionGap(*topic, *index));
                 }
-                partition.replicas.iter().for_each(|r| self.count_replica(r.broker, true));
-                for replica in before.iter().flat_map(|p| &p.replicas) {
-                    self.count_replica(replica.broker, false);
-                }
+                let at = TopicIdPartition { topic_id: *topic, partition: *index };
+                self.index_partition(at, before.as_deref(), Some(partition));
             }
             Delta::ConfigSet { resource, name, value } => self.set_config(*resource, name, value.as_deref()),
             Delta::ProducerIdsAllocated { next } => self.next_producer_id = *next,
@@ -102,6 +119,14 @@ impl State {
         let known = self.brokers.get_mut(&id).filter(|b| b.epoch == epoch);
         change(Arc::make_mut(known.ok_or(ApplyError::UnknownBroker(id, epoch))?));
         Ok(())
+    }
+
+    /// Keeps what is derived from partitions when one of them changes.
+    fn index_partition(&mut self, at: TopicIdPartition, before: Option<&Partition>, after: Option<&Partition>) {
+        after.iter().flat_map(|p| &p.replicas).for_each(|r| self.count_replica(r.broker, true));
+        before.iter().flat_map(|p| &p.replicas).for_each(|r| self.count_replica(r.broker, false));
+        keep(&mut self.leaderless, at, after.is_some_and(|p| p.leader.is_none()));
+        keep(&mut self.reassigning, at, after.is_some_and(Partition::is_reassigning));
     }
 
     fn count_replica(&mut self, broker: BrokerId, more: bool) {
@@ -124,6 +149,17 @@ impl State {
             self.configs.remove(&resource);
         } else {
             self.configs.insert(resource, Arc::new(overrides));
+        }
+    }
+}
+
+/// Makes `at` a member of `set`, or not. A set that need not change is not touched, so that it stays shared.
+fn keep(set: &mut OrdSet<TopicIdPartition>, at: TopicIdPartition, member: bool) {
+    if set.contains(&at) != member {
+        if member {
+            set.insert(at);
+        } else {
+            set.remove(&at);
         }
     }
 }

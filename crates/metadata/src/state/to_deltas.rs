@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use levada_types::TopicId;
+use levada_types::{BrokerEpoch, TopicId};
 
 use super::State;
 use crate::{Delta, Topic};
@@ -13,7 +13,13 @@ impl State {
         let cluster = self.cluster_id.map(|cluster_id| Delta::ClusterCreated { cluster_id });
         let level = self.level.map(|level| Delta::LevelFinalized { level });
         let controllers = self.controllers.values().map(|c| Delta::ControllerRegistered { controller: Arc::clone(c) });
+        let voters =
+            (!self.voters.is_empty()).then(|| Delta::VotersChanged { voters: self.voters.iter().copied().collect() });
         let brokers = self.brokers.values().map(|b| Delta::BrokerRegistered { broker: Arc::clone(b) });
+        let known = self.brokers.values().map(|broker| broker.epoch.0).max().unwrap_or(0);
+        // The one who got the last epoch may have been forgotten.
+        let epochs = (self.last_broker_epoch > known)
+            .then_some(Delta::BrokerEpochsGiven { last: BrokerEpoch(self.last_broker_epoch) });
         let topics = self.topics.iter().flat_map(|(id, topic)| topic_deltas(*id, topic));
         let configs = self.configs.iter().flat_map(|(resource, overrides)| {
             overrides.iter().map(|(name, value)| Delta::ConfigSet {
@@ -28,7 +34,9 @@ impl State {
             .into_iter()
             .chain(level)
             .chain(controllers)
+            .chain(voters)
             .chain(brokers)
+            .chain(epochs)
             .chain(topics)
             .chain(configs)
             .chain(producer_ids)

@@ -30,6 +30,7 @@ fn broker() -> NewBroker {
         }],
         internal_address: "memory:broker-1".to_owned(),
         rack: None,
+        cluster_id: None,
         has_offline_directory: false,
         levels: LevelRange::SUPPORTED,
     }
@@ -102,7 +103,7 @@ async fn each_step_towards_leading_is_told_without_waiting_for_an_interval() {
     stream.heartbeat(40, false).await;
     scene.session.set_ready();
     stream.heartbeat(40, true).await;
-    stream.answer(Told::HeartbeatAck(HeartbeatAck { committed_offset: 41, fenced: false }));
+    stream.answer(Told::HeartbeatAck(HeartbeatAck { committed_offset: 41, fenced: false, number: 1 }));
     scene.session.unfenced().await;
 }
 

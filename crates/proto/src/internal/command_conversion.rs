@@ -1,8 +1,8 @@
 //! Conversions of commands.
 
 use levada_metadata::{
-    AlterConfigsMode, Command, ConfigAlteration, ConfigChange, ConfigTarget, ManualAssignment, MorePartitions,
-    NewTopic, ReplicaDirectory, TopicRef,
+    AlterConfigsMode, Command, ConfigAlteration, ConfigChange, ConfigTarget, ControllerId, ManualAssignment,
+    MorePartitions, NewTopic, ReplicaDirectory, TopicRef,
 };
 use levada_types::{BrokerEpoch, BrokerId};
 
@@ -21,6 +21,38 @@ impl From<&Command> for pb::Command {
             Command::UnfenceBroker { id, epoch } => Kind::UnfenceBroker(broker(*id, *epoch)),
             Command::FenceBroker { id, epoch } => Kind::FenceBroker(broker(*id, *epoch)),
             Command::StopBroker { id, epoch } => Kind::StopBroker(broker(*id, *epoch)),
+            Command::DrainBroker { id, drain } => Kind::DrainBroker(pb::DrainBroker { id: id.0, drain: *drain }),
+            Command::UnregisterBroker { id } => Kind::UnregisterBroker(pb::UnregisterBroker { id: id.0 }),
+            Command::UnregisterController { id } => Kind::UnregisterController(pb::UnregisterController { id: id.0 }),
+            Command::SetVoters { voters } => {
+                Kind::SetVoters(pb::SetVoters { voters: voters.iter().copied().map(Into::into).collect() })
+            }
+            Command::AlterPartition { broker: id, epoch, partitions } => Kind::AlterPartition(pb::AlterPartition {
+                broker: Some(broker(*id, *epoch)),
+                partitions: partitions.iter().map(Into::into).collect(),
+            }),
+            Command::ElectLeaders { election, partitions } => Kind::ElectLeaders(pb::ElectLeaders {
+                election: pb::Election::from(*election).into(),
+                partitions: partitions
+                    .as_ref()
+                    .map(|named| pb::NamedPartitions { partitions: named.iter().map(Into::into).collect() }),
+            }),
+            Command::BalanceLeaders { allowed_percentage } => {
+                Kind::BalanceLeaders(pb::BalanceLeaders { allowed_percentage: (*allowed_percentage).into() })
+            }
+            Command::ElectFromLogs { elections } => {
+                Kind::ElectFromLogs(pb::ElectFromLogs { elections: elections.iter().map(Into::into).collect() })
+            }
+            Command::AlterPartitionReassignments { reassignments, allow_factor_change } => {
+                Kind::AlterPartitionReassignments(pb::AlterPartitionReassignments {
+                    reassignments: reassignments.iter().map(Into::into).collect(),
+                    allow_factor_change: *allow_factor_change,
+                })
+            }
+            Command::UpdateFeatures { updates, validate_only } => Kind::UpdateFeatures(pb::UpdateFeatures {
+                updates: updates.iter().map(Into::into).collect(),
+                validate_only: *validate_only,
+            }),
             Command::ReportDirectories { id, epoch, online, has_offline_directory } => {
                 Kind::ReportDirectories(pb::ReportDirectories {
                     broker: Some(broker(*id, *epoch)),
@@ -76,6 +108,29 @@ impl TryFrom<pb::Command> for Command {
             Kind::StopBroker(b) => {
                 let (id, epoch) = broker(&b)?;
                 Self::StopBroker { id, epoch }
+            }
+            Kind::DrainBroker(c) => Self::DrainBroker { id: broker_id(c.id)?, drain: c.drain },
+            Kind::UnregisterBroker(c) => Self::UnregisterBroker { id: broker_id(c.id)? },
+            Kind::UnregisterController(c) => Self::UnregisterController { id: ControllerId(c.id) },
+            Kind::SetVoters(c) => Self::SetVoters { voters: convert(c.voters)? },
+            Kind::AlterPartition(c) => {
+                let (id, epoch) = broker(&required(c.broker, "a broker")?)?;
+                Self::AlterPartition { broker: id, epoch, partitions: convert(c.partitions)? }
+            }
+            Kind::ElectLeaders(c) => Self::ElectLeaders {
+                election: c.election().try_into()?,
+                partitions: c.partitions.map(|named| named.partitions.into_iter().map(Into::into).collect()),
+            },
+            Kind::BalanceLeaders(c) => {
+                Self::BalanceLeaders { allowed_percentage: narrow(c.allowed_percentage, "a percentage")? }
+            }
+            Kind::ElectFromLogs(c) => Self::ElectFromLogs { elections: convert(c.elections)? },
+            Kind::AlterPartitionReassignments(c) => Self::AlterPartitionReassignments {
+                reassignments: convert(c.reassignments)?,
+                allow_factor_change: c.allow_factor_change,
+            },
+            Kind::UpdateFeatures(c) => {
+                Self::UpdateFeatures { updates: convert(c.updates)?, validate_only: c.validate_only }
             }
             Kind::ReportDirectories(c) => {
                 let (id, epoch) = broker(&required(c.broker, "a broker")?)?;

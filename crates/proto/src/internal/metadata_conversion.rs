@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use levada_metadata::{
-    ConfigResource, Delta, Entry, IsrMember, LeaderRecovery, MetadataLevel, Partition, Replica, RunPosition,
+    ConfigResource, ControllerId, Delta, Entry, LeaderRecovery, MetadataLevel, Partition, Replica, RunPosition,
 };
 use levada_types::{BrokerEpoch, BrokerId, ClusterId, DirectoryId, LeaderEpoch, PartitionEpoch, TopicName};
 use prost::Message;
@@ -14,6 +14,7 @@ use super::field::{
     broker_id, broker_numbers, brokers, directory_id, directory_ids, id_bytes, known, narrow, not_negative, required,
     topic_id, uuid,
 };
+use super::partition_commands::recovery;
 
 /// The newest version of the entry's envelope that this build reads, and the one that it writes.
 pub const ENTRY_VERSION: u32 = 1;
@@ -104,6 +105,19 @@ impl From<&Delta> for pb::Delta {
                 fenced: *fenced,
                 stopping: *stopping,
             }),
+            Delta::BrokerDraining { id, draining } => {
+                Kind::BrokerDraining(pb::BrokerDraining { id: id.0, draining: *draining })
+            }
+            Delta::BrokerUnregistered { id, epoch } => {
+                Kind::BrokerUnregistered(pb::BrokerUnregistered { id: id.0, epoch: epoch.0 })
+            }
+            Delta::BrokerEpochsGiven { last } => Kind::BrokerEpochsGiven(pb::BrokerEpochsGiven { last: last.0 }),
+            Delta::ControllerUnregistered { id } => {
+                Kind::ControllerUnregistered(pb::ControllerUnregistered { id: id.0 })
+            }
+            Delta::VotersChanged { voters } => {
+                Kind::VotersChanged(pb::VotersChanged { voters: voters.iter().copied().map(Into::into).collect() })
+            }
             Delta::BrokerDirectoriesChanged { id, epoch, online } => {
                 Kind::BrokerDirectoriesChanged(pb::BrokerDirectoriesChanged {
                     id: id.0,
@@ -153,6 +167,15 @@ impl TryFrom<pb::Delta> for Delta {
                 fenced: d.fenced,
                 stopping: d.stopping,
             },
+            Kind::BrokerDraining(d) => Self::BrokerDraining { id: broker_id(d.id)?, draining: d.draining },
+            Kind::BrokerUnregistered(d) => {
+                Self::BrokerUnregistered { id: broker_id(d.id)?, epoch: BrokerEpoch(d.epoch) }
+            }
+            Kind::BrokerEpochsGiven(d) => Self::BrokerEpochsGiven { last: BrokerEpoch(d.last) },
+            Kind::ControllerUnregistered(d) => Self::ControllerUnregistered { id: ControllerId(d.id) },
+            Kind::VotersChanged(d) => {
+                Self::VotersChanged { voters: d.voters.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()? }
+            }
             Kind::BrokerDirectoriesChanged(d) => Self::BrokerDirectoriesChanged {
                 id: broker_id(d.id)?,
                 epoch: BrokerEpoch(d.epoch),
@@ -186,10 +209,9 @@ impl From<&Partition> for pb::Partition {
                 id_bytes(r.directory.0)
             },
         };
-        let member = |m: &IsrMember| pb::IsrMember { broker: m.broker.0, epoch: m.epoch.0 };
         Self {
             replicas: partition.replicas.iter().map(replica).collect(),
-            isr: partition.isr.iter().map(member).collect(),
+            isr: partition.isr.iter().map(Into::into).collect(),
             elr: broker_numbers(&partition.elr),
             last_complete: broker_numbers(&partition.last_complete),
             leader: partition.leader.map(|l| l.0),
@@ -211,19 +233,18 @@ impl TryFrom<pb::Partition> for Partition {
             let directory = if r.directory.is_empty() { DirectoryId::UNASSIGNED } else { directory_id(&r.directory)? };
             Ok(Replica { broker: broker_id(r.broker)?, directory })
         };
-        let member = |m: &pb::IsrMember| Ok(IsrMember { broker: broker_id(m.broker)?, epoch: BrokerEpoch(m.epoch) });
         if partition.replicas.is_empty() {
             return Err(ConversionError::Missing("a partition's replicas"));
         }
         Ok(Self {
             replicas: partition.replicas.iter().map(replica).collect::<Result<_, ConversionError>>()?,
-            isr: partition.isr.iter().map(member).collect::<Result<_, ConversionError>>()?,
+            isr: partition.isr.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?,
             elr: brokers(&partition.elr)?,
             last_complete: brokers(&partition.last_complete)?,
             leader: partition.leader.map(broker_id).transpose()?,
             leader_epoch: LeaderEpoch(partition.leader_epoch),
             partition_epoch: PartitionEpoch(partition.partition_epoch),
-            recovery: if partition.recovering { LeaderRecovery::Recovering } else { LeaderRecovery::Recovered },
+            recovery: recovery(partition.recovering),
             adding: brokers(&partition.adding)?,
             removing: brokers(&partition.removing)?,
             possible_losses: partition.possible_losses,

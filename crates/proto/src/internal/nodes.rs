@@ -2,9 +2,9 @@
 
 use levada_metadata::{
     BrokerRegistration, ControllerId, ControllerRegistration, Endpoint, EndpointProtocol, LevelRange, MetadataLevel,
-    NewBroker,
+    NewBroker, Voter,
 };
-use levada_types::BrokerEpoch;
+use levada_types::{BrokerEpoch, ClusterId};
 
 use super as pb;
 use super::ConversionError;
@@ -122,6 +122,7 @@ impl From<&NewBroker> for pb::RegisterBroker {
             clean_shutdown_epoch: broker.clean_shutdown_epoch.map(|e| e.0),
             directories: broker.directories.iter().map(|d| id_bytes(d.0)).collect(),
             has_offline_directory: broker.has_offline_directory,
+            cluster_id: broker.cluster_id.map(|id| id_bytes(id.0)),
             endpoints: broker.endpoints.iter().map(Into::into).collect(),
             internal_address: broker.internal_address.clone(),
             rack: broker.rack.clone(),
@@ -141,11 +142,26 @@ impl TryFrom<pb::RegisterBroker> for NewBroker {
             clean_shutdown_epoch: broker.clean_shutdown_epoch.map(BrokerEpoch),
             directories: directory_ids(&broker.directories)?,
             has_offline_directory: broker.has_offline_directory,
+            cluster_id: broker.cluster_id.map(|id| uuid(&id, "a cluster id").map(ClusterId)).transpose()?,
             endpoints: endpoints(broker.endpoints)?,
             internal_address: broker.internal_address,
             rack: broker.rack,
             levels: required(broker.levels, "a broker's levels")?.try_into()?,
         })
+    }
+}
+
+impl From<Voter> for pb::Voter {
+    fn from(voter: Voter) -> Self {
+        Self { id: voter.id.0, directory: id_bytes(voter.directory.0) }
+    }
+}
+
+impl TryFrom<pb::Voter> for Voter {
+    type Error = ConversionError;
+
+    fn try_from(voter: pb::Voter) -> Result<Self, ConversionError> {
+        Ok(Self { id: ControllerId(voter.id), directory: directory_id(&voter.directory)? })
     }
 }
 

@@ -1,13 +1,15 @@
 //! Conversions of responses.
 
 use levada_metadata::{
-    AlteredConfig, CreatedPartitions, CreatedTopic, DeletedTopic, ItemError, ProducerIdBlock, Response, TopicCreation,
+    AlteredConfig, BalancedLeaders, CreatedPartitions, CreatedTopic, DeletedTopic, ItemError, ProducerIdBlock,
+    Response, TopicCreation,
 };
 use levada_types::{BrokerEpoch, ErrorCode, TopicId};
 
 use super as pb;
 use super::ConversionError;
 use super::field::{id_bytes, known, narrow, required, topic_id};
+use super::partition_responses::{altered, leader};
 
 impl From<&ItemError> for pb::ItemError {
     fn from(error: &ItemError) -> Self {
@@ -24,11 +26,11 @@ impl From<pb::ItemError> for ItemError {
     }
 }
 
-fn error_of<T>(result: &Result<T, ItemError>) -> Option<pb::ItemError> {
+pub(super) fn error_of<T>(result: &Result<T, ItemError>) -> Option<pb::ItemError> {
     result.as_ref().err().map(Into::into)
 }
 
-fn done(error: Option<pb::ItemError>) -> Result<(), ItemError> {
+pub(super) fn done(error: Option<pb::ItemError>) -> Result<(), ItemError> {
     error.map_or(Ok(()), |e| Err(e.into()))
 }
 
@@ -49,6 +51,31 @@ impl From<&Response> for pb::Response {
             Response::UnfenceBroker(result) => Kind::UnfenceBroker(result.into()),
             Response::FenceBroker(result) => Kind::FenceBroker(result.into()),
             Response::StopBroker(result) => Kind::StopBroker(result.into()),
+            Response::DrainBroker(result) => Kind::DrainBroker(result.into()),
+            Response::UnregisterBroker(result) => Kind::UnregisterBroker(result.into()),
+            Response::UnregisterController(result) => Kind::UnregisterController(result.into()),
+            Response::SetVoters(result) => Kind::SetVoters(result.into()),
+            Response::AlterPartition(result) => Kind::AlterPartition(pb::AlterPartitionResult {
+                partitions: result.iter().flatten().map(Into::into).collect(),
+                error: error_of(result),
+            }),
+            Response::ElectLeaders(partitions) => {
+                Kind::ElectLeaders(pb::ElectLeadersResult { partitions: partitions.iter().map(Into::into).collect() })
+            }
+            Response::BalanceLeaders(BalancedLeaders { moved, left }) => {
+                Kind::BalanceLeaders(pb::BalanceLeadersResult { moved: *moved, left: *left })
+            }
+            Response::ElectFromLogs(partitions) => {
+                Kind::ElectFromLogs(pb::ElectFromLogsResult { partitions: partitions.iter().map(Into::into).collect() })
+            }
+            Response::AlterPartitionReassignments(partitions) => {
+                Kind::AlterPartitionReassignments(pb::AlterPartitionReassignmentsResult {
+                    partitions: partitions.iter().map(Into::into).collect(),
+                })
+            }
+            Response::UpdateFeatures(features) => {
+                Kind::UpdateFeatures(pb::UpdateFeaturesResult { features: features.iter().map(Into::into).collect() })
+            }
             Response::ReportDirectories(result) => Kind::ReportDirectories(result.into()),
             Response::RegisterController(result) => Kind::RegisterController(result.into()),
             Response::CreateTopics(topics) => {
@@ -93,6 +120,26 @@ impl TryFrom<pb::Response> for Response {
             Kind::UnfenceBroker(r) => Self::UnfenceBroker(done(r.error)),
             Kind::FenceBroker(r) => Self::FenceBroker(done(r.error)),
             Kind::StopBroker(r) => Self::StopBroker(done(r.error)),
+            Kind::DrainBroker(r) => Self::DrainBroker(done(r.error)),
+            Kind::UnregisterBroker(r) => Self::UnregisterBroker(done(r.error)),
+            Kind::UnregisterController(r) => Self::UnregisterController(done(r.error)),
+            Kind::SetVoters(r) => Self::SetVoters(done(r.error)),
+            Kind::AlterPartition(r) => Self::AlterPartition(match done(r.error) {
+                Err(error) => Err(error),
+                Ok(()) => Ok(r.partitions.into_iter().map(altered).collect::<Result<_, _>>()?),
+            }),
+            Kind::ElectLeaders(r) => {
+                Self::ElectLeaders(r.partitions.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?)
+            }
+            Kind::BalanceLeaders(r) => Self::BalanceLeaders(BalancedLeaders { moved: r.moved, left: r.left }),
+            Kind::ElectFromLogs(r) => {
+                let elected = r.partitions.into_iter().map(|p| leader(p.leader, p.error));
+                Self::ElectFromLogs(elected.collect::<Result<_, _>>()?)
+            }
+            Kind::AlterPartitionReassignments(r) => Self::AlterPartitionReassignments(
+                r.partitions.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?,
+            ),
+            Kind::UpdateFeatures(r) => Self::UpdateFeatures(r.features.into_iter().map(Into::into).collect()),
             Kind::ReportDirectories(r) => Self::ReportDirectories(done(r.error)),
             Kind::RegisterController(r) => Self::RegisterController(done(r.error)),
             Kind::CreateTopics(r) => {

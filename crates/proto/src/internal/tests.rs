@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use levada_metadata::{
-    AlterConfigsMode, AlteredConfig, BrokerRegistration, Command, ConfigAlteration, ConfigChange, ConfigResource,
-    ConfigTarget, ControllerId, ControllerRegistration, CreatedPartitions, CreatedTopic, DeletedTopic, Delta, Endpoint,
-    EndpointProtocol, Entry, IsrMember, ItemError, LeaderRecovery, LevelRange, ManualAssignment, MetadataLevel,
-    MorePartitions, NewBroker, NewTopic, Partition, ProducerIdBlock, Replica, ReplicaDirectory, Response, RunPosition,
-    TopicCreation, TopicRef,
+    AlterConfigsMode, AlteredConfig, AlteredPartition, BalancedLeaders, BrokerRegistration, Command, ConfigAlteration,
+    ConfigChange, ConfigResource, ConfigTarget, ControllerId, ControllerRegistration, CreatedPartitions, CreatedTopic,
+    DeletedTopic, Delta, ElectedLeader, Election, Endpoint, EndpointProtocol, Entry, FeatureChange, FeatureUpdate,
+    IsrMember, IsrProposal, ItemError, LeaderRecovery, LevelRange, LogElection, ManualAssignment, MetadataLevel,
+    MorePartitions, NamedPartition, NewBroker, NewTopic, Partition, ProducerIdBlock, Reassigned, Reassignment, Replica,
+    ReplicaDirectory, ReplicaEnd, Response, RunPosition, TopicCreation, TopicRef, UpdatedFeature, Voter, Waiver,
 };
 use levada_types::{
     BrokerEpoch, BrokerId, ClusterId, DirectoryId, ErrorCode, LeaderEpoch, PartitionEpoch, TopicId, TopicName,
@@ -41,6 +42,7 @@ fn new_broker() -> NewBroker {
         incarnation: id(1),
         boot_id: Some("boot".to_owned()),
         clean_shutdown_epoch: Some(BrokerEpoch(4)),
+        cluster_id: Some(ClusterId(id(11))),
         directories: vec![DirectoryId(id(2)), DirectoryId(id(3))],
         has_offline_directory: true,
         endpoints: endpoints(),
@@ -110,6 +112,11 @@ fn deltas() -> Vec<Delta> {
         Delta::LevelFinalized { level: MetadataLevel(1) },
         Delta::BrokerRegistered { broker: Arc::new(registration()) },
         Delta::BrokerChanged { id: BrokerId(7), epoch: BrokerEpoch(5), fenced: false, stopping: true },
+        Delta::BrokerDraining { id: BrokerId(7), draining: true },
+        Delta::BrokerUnregistered { id: BrokerId(7), epoch: BrokerEpoch(5) },
+        Delta::BrokerEpochsGiven { last: BrokerEpoch(9) },
+        Delta::ControllerUnregistered { id: ControllerId(3) },
+        Delta::VotersChanged { voters: vec![Voter { id: ControllerId(3), directory: DirectoryId(id(4)) }] },
         Delta::BrokerDirectoriesChanged { id: BrokerId(7), epoch: BrokerEpoch(5), online: vec![DirectoryId(id(3))] },
         Delta::ControllerRegistered { controller: Arc::new(controller()) },
         Delta::TopicCreated { id: topic, name: TopicName::new("orders").unwrap() },
@@ -125,6 +132,43 @@ fn deltas() -> Vec<Delta> {
         }
     }
     deltas
+}
+
+fn proposal() -> IsrProposal {
+    IsrProposal {
+        topic: TopicId(id(10)),
+        partition: 2,
+        leader_epoch: LeaderEpoch(3),
+        partition_epoch: PartitionEpoch(9),
+        isr: vec![IsrMember { broker: BrokerId(7), epoch: BrokerEpoch(5) }],
+        incomplete: vec![BrokerId(8)],
+        recovery: LeaderRecovery::Recovering,
+    }
+}
+
+fn altered_partition() -> AlteredPartition {
+    let proposal = proposal();
+    AlteredPartition {
+        leader: Some(BrokerId(7)),
+        leader_epoch: proposal.leader_epoch,
+        isr: proposal.isr,
+        recovery: proposal.recovery,
+        partition_epoch: PartitionEpoch(10),
+    }
+}
+
+fn named() -> NamedPartition {
+    NamedPartition { topic: "orders".to_owned(), partition: 2 }
+}
+
+fn log_election(waiver: Waiver) -> LogElection {
+    let end =
+        ReplicaEnd { broker: BrokerId(7), broker_epoch: BrokerEpoch(5), last_epoch: LeaderEpoch(-1), log_end: 12 };
+    LogElection { topic: TopicId(id(10)), partition: 2, leader_epoch: LeaderEpoch(3), ends: vec![end], waiver }
+}
+
+fn reassignment(replicas: Option<Vec<BrokerId>>) -> Reassignment {
+    Reassignment { topic: TopicRef::Id(TopicId(id(10))), partition: 2, replicas }
 }
 
 fn commands() -> Vec<Command> {
@@ -150,6 +194,27 @@ fn commands() -> Vec<Command> {
         Command::UnfenceBroker { id: broker, epoch },
         Command::FenceBroker { id: broker, epoch },
         Command::StopBroker { id: broker, epoch },
+        Command::DrainBroker { id: broker, drain: true },
+        Command::UnregisterBroker { id: broker },
+        Command::UnregisterController { id: ControllerId(3) },
+        Command::SetVoters { voters: vec![Voter { id: ControllerId(3), directory: DirectoryId(id(4)) }] },
+        Command::AlterPartition { broker, epoch, partitions: vec![proposal()] },
+        Command::ElectLeaders { election: Election::Preferred, partitions: None },
+        Command::ElectLeaders { election: Election::Unclean, partitions: Some(vec![named()]) },
+        Command::BalanceLeaders { allowed_percentage: 10 },
+        Command::ElectFromLogs {
+            elections: [Waiver::AllReturned, Waiver::UncleanByConfig, Waiver::UncleanByHand].map(log_election).to_vec(),
+        },
+        Command::AlterPartitionReassignments {
+            reassignments: [None, Some(vec![BrokerId(-1), broker])].map(reassignment).to_vec(),
+            allow_factor_change: true,
+        },
+        Command::UpdateFeatures {
+            updates: [FeatureChange::Upgrade, FeatureChange::SafeDowngrade, FeatureChange::UnsafeDowngrade]
+                .map(|change| FeatureUpdate { name: "metadata.level".to_owned(), level: -1, change })
+                .to_vec(),
+            validate_only: true,
+        },
         Command::ReportDirectories { id: broker, epoch, online: vec![DirectoryId(id(2))], has_offline_directory: true },
         Command::RegisterController(controller()),
         Command::CreateTopics { topics: vec![new_topic], validate_only: true },
@@ -185,6 +250,25 @@ fn responses() -> Vec<Response> {
         Response::UnfenceBroker(Ok(())),
         Response::FenceBroker(Err(error())),
         Response::StopBroker(Ok(())),
+        Response::DrainBroker(Ok(())),
+        Response::UnregisterBroker(Err(error())),
+        Response::UnregisterController(Ok(())),
+        Response::SetVoters(Err(error())),
+        Response::AlterPartition(Err(error())),
+        Response::AlterPartition(Ok(vec![Ok(altered_partition()), Err(error())])),
+        Response::ElectLeaders(
+            [Ok(BrokerId(7)), Err(error())].map(|result| ElectedLeader { partition: named(), result }).to_vec(),
+        ),
+        Response::BalanceLeaders(BalancedLeaders { moved: 3, left: 4 }),
+        Response::ElectFromLogs(vec![Ok(BrokerId(7)), Err(error())]),
+        Response::AlterPartitionReassignments(
+            [Ok(()), Err(error())]
+                .map(|result| Reassigned { topic: TopicRef::Name("t".to_owned()), partition: 2, result })
+                .to_vec(),
+        ),
+        Response::UpdateFeatures(
+            [Ok(()), Err(error())].map(|result| UpdatedFeature { name: "f".to_owned(), result }).to_vec(),
+        ),
         Response::ReportDirectories(Err(error())),
         Response::RegisterController(Err(error())),
         Response::CreateTopics(creations.to_vec()),

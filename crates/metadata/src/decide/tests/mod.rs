@@ -62,6 +62,7 @@ impl Cluster {
         let mut new = NewBroker {
             id: BrokerId(id),
             incarnation: self.fresh(),
+            cluster_id: None,
             boot_id: Some("boot".to_owned()),
             clean_shutdown_epoch: None,
             directories: vec![directory(id)],

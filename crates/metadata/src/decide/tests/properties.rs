@@ -1,15 +1,16 @@
 //! What holds whatever is asked, in whatever order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use levada_types::{BrokerEpoch, BrokerId, DirectoryId, TopicId};
+use levada_types::{BrokerEpoch, BrokerId, DirectoryId, LeaderEpoch, PartitionEpoch, PartitionIndex, TopicId};
 use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::{Cluster, directory};
 use crate::{
-    AlterConfigsMode, Command, ConfigAlteration, ConfigChange, ConfigTarget, Delta, LevelRange, ManualAssignment,
-    MorePartitions, NewBroker, NewTopic, ReplicaDirectory, State, TopicRef,
+    AlterConfigsMode, Command, ConfigAlteration, ConfigChange, ConfigTarget, ControllerId, Delta, Election, IsrMember,
+    IsrProposal, LeaderRecovery, LevelRange, LogElection, ManualAssignment, MorePartitions, NamedPartition, NewBroker,
+    NewTopic, Reassignment, ReplicaDirectory, ReplicaEnd, State, TopicRef, Voter, Waiver,
 };
 
 /// A command in the making: epochs and topic ids are filled in from the state at its turn, so that most of them are
@@ -21,6 +22,14 @@ enum Step {
     Fence { id: i32, stale: bool },
     Stop { id: i32 },
     Report { id: i32, online: u8, offline: bool },
+    Drain { id: i32, drain: bool },
+    Unregister { id: i32 },
+    Propose { name: u8, in_sync: u8, incomplete: u8, recovered: bool, stale: bool },
+    Elect { name: Option<u8>, unclean: bool },
+    Balance,
+    ElectFromLogs { name: u8, answers: u8, ends: [i64; 3], waiver: u8 },
+    Reassign { name: u8, brokers: Option<Vec<i32>>, any_factor: bool },
+    Voters { first: u64, second: u64 },
     Create { names: Vec<u8>, partitions: Option<i32>, factor: Option<i16>, validate_only: bool },
     CreateByHand { name: u8, brokers: Vec<i32> },
     Delete { names: Vec<u8>, by_id: bool },
@@ -31,8 +40,9 @@ enum Step {
 }
 
 const NAMES: [&str; 6] = ["a", "b", "c.d", "c_d", "__consumer_offsets", "bad/name"];
-const SETTINGS: [&str; 4] = ["min.insync.replicas", "retention.ms", "cleanup.policy", "no.such.setting"];
-const VALUES: [Option<&str>; 5] = [Some("1"), Some("2"), Some("3"), Some("compact"), None];
+const SETTINGS: [&str; 5] =
+    ["min.insync.replicas", "retention.ms", "cleanup.policy", "no.such.setting", "unclean.leader.election.enable"];
+const VALUES: [Option<&str>; 6] = [Some("1"), Some("2"), Some("3"), Some("compact"), Some("true"), None];
 
 fn step() -> impl Strategy<Value = Step> {
     let id = 1..4i32;
@@ -45,6 +55,17 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (id.clone(), prop::bool::weighted(0.1)).prop_map(|(id, stale)| Step::Unfence { id, stale }),
         3 => (id.clone(), prop::bool::weighted(0.1)).prop_map(|(id, stale)| Step::Fence { id, stale }),
         1 => id.clone().prop_map(|id| Step::Stop { id }),
+        1 => (id.clone(), any::<bool>()).prop_map(|(id, drain)| Step::Drain { id, drain }),
+        1 => id.clone().prop_map(|id| Step::Unregister { id }),
+        8 => (name.clone(), 0..16u8, prop_oneof![4 => Just(0u8), 1 => 0..16u8], prop::bool::weighted(0.9), prop::bool::weighted(0.1))
+            .prop_map(|(name, in_sync, incomplete, recovered, stale)| Step::Propose { name, in_sync, incomplete, recovered, stale }),
+        2 => (prop::option::of(name.clone()), any::<bool>()).prop_map(|(name, unclean)| Step::Elect { name, unclean }),
+        1 => Just(Step::Balance),
+        3 => (name.clone(), 0..16u8, [0..4i64, 0..4i64, 0..4i64], 0..3u8)
+            .prop_map(|(name, answers, ends, waiver)| Step::ElectFromLogs { name, answers, ends, waiver }),
+        3 => (name.clone(), prop::option::of(prop::collection::vec(1..4i32, 1..4)), any::<bool>())
+            .prop_map(|(name, brokers, any_factor)| Step::Reassign { name, brokers, any_factor }),
+        1 => (0..3u64, 0..3u64).prop_map(|(first, second)| Step::Voters { first, second }),
         4 => (prop::collection::vec(name.clone(), 1..3), prop::option::of(-1..4i32), prop::option::of(0..4i16), prop::bool::weighted(0.2))
             .prop_map(|(names, partitions, factor, validate_only)| Step::Create { names, partitions, factor, validate_only }),
         1 => (name.clone(), prop::collection::vec(0..5i32, 0..4)).prop_map(|(name, brokers)| Step::CreateByHand { name, brokers }),
@@ -76,6 +97,7 @@ fn command(state: &State, step: &Step) -> Command {
         Step::Register { id, incarnation, boot, clean, online, offline } => Command::RegisterBroker(NewBroker {
             id: BrokerId(id),
             incarnation: Uuid::from_u128(u128::from(incarnation) + 1),
+            cluster_id: None,
             boot_id: (boot > 0).then(|| format!("boot-{boot}")),
             clean_shutdown_epoch: clean.then(|| known(id)),
             directories: directories(id, online),
@@ -94,6 +116,63 @@ fn command(state: &State, step: &Step) -> Command {
             online: directories(id, online),
             has_offline_directory: offline,
         },
+        Step::Drain { id, drain } => Command::DrainBroker { id: BrokerId(id), drain },
+        Step::Unregister { id } => Command::UnregisterBroker { id: BrokerId(id) },
+        Step::Propose { name: index, in_sync, incomplete, recovered, stale } => {
+            let topic = state.topic_id(&name(index)).unwrap_or(TopicId::ZERO);
+            let partition = state.partition(topic, 0).cloned();
+            let leader = partition.as_ref().and_then(|p| p.leader).unwrap_or(BrokerId(1));
+            let chosen = |bits: u8| (1..4).filter(move |id| bits & (1 << id) != 0).map(BrokerId);
+            let member = |id: BrokerId| IsrMember { broker: id, epoch: known(id.0) };
+            let proposal = IsrProposal {
+                topic,
+                partition: 0,
+                leader_epoch: partition.as_ref().map_or(LeaderEpoch(0), |p| p.leader_epoch),
+                partition_epoch: PartitionEpoch(
+                    partition.as_ref().map_or(0, |p| p.partition_epoch.0) - i32::from(stale),
+                ),
+                isr: std::iter::once(leader).chain(chosen(in_sync).filter(|id| *id != leader)).map(member).collect(),
+                incomplete: chosen(incomplete & !in_sync).filter(|id| *id != leader).collect(),
+                recovery: if recovered { LeaderRecovery::Recovered } else { LeaderRecovery::Recovering },
+            };
+            Command::AlterPartition { broker: leader, epoch: known(leader.0), partitions: vec![proposal] }
+        }
+        Step::Elect { name: index, unclean } => {
+            let partitions = index.map(|index| vec![NamedPartition { topic: name(index), partition: 0 }]);
+            let election = if unclean { Election::Unclean } else { Election::Preferred };
+            Command::ElectLeaders { election, partitions }
+        }
+        Step::Balance => Command::BalanceLeaders { allowed_percentage: 10 },
+        Step::ElectFromLogs { name: index, answers, ends, waiver } => {
+            let topic = state.topic_id(&name(index)).unwrap_or(TopicId::ZERO);
+            let end = |id: i32, log_end: i64| ReplicaEnd {
+                broker: BrokerId(id),
+                broker_epoch: known(id),
+                last_epoch: LeaderEpoch(0),
+                log_end,
+            };
+            let answered = (1..4).zip(ends).filter(|(id, _)| answers & (1 << id) != 0);
+            let election = LogElection {
+                topic,
+                partition: 0,
+                leader_epoch: state.partition(topic, 0).map_or(LeaderEpoch(0), |p| p.leader_epoch),
+                ends: answered.map(|(id, log_end)| end(id, log_end)).collect(),
+                waiver: [Waiver::AllReturned, Waiver::UncleanByConfig, Waiver::UncleanByHand][usize::from(waiver)],
+            };
+            Command::ElectFromLogs { elections: vec![election] }
+        }
+        Step::Reassign { name: index, brokers, any_factor } => Command::AlterPartitionReassignments {
+            reassignments: vec![Reassignment {
+                topic: TopicRef::Name(name(index)),
+                partition: 0,
+                replicas: brokers.map(|brokers| brokers.into_iter().map(BrokerId).collect()),
+            }],
+            allow_factor_change: any_factor,
+        },
+        Step::Voters { first, second } => {
+            let voter = |id| Voter { id: ControllerId(id), directory: directory(300) };
+            Command::SetVoters { voters: vec![voter(first), voter(second)] }
+        }
         Step::Create { names, partitions, factor, validate_only } => {
             let topics = names.iter().map(|index| new_topic(index, partitions, factor)).collect();
             Command::CreateTopics { topics, validate_only }
@@ -139,11 +218,13 @@ fn directories(id: i32, online: u8) -> Vec<DirectoryId> {
 /// The invariants of [`crate::Partition`], of the derived maps and of uniqueness.
 fn check(state: &State) {
     let mut counts: BTreeMap<BrokerId, u32> = BTreeMap::new();
+    let leaderless: BTreeSet<_> = state.leaderless().map(|at| (at.topic_id, at.partition)).collect();
+    let reassigning: BTreeSet<_> = state.reassigning().map(|at| (at.topic_id, at.partition)).collect();
     for topic in state.topics() {
         assert_eq!(state.topic_id(topic.name().as_str()), Some(topic.id()));
         assert_eq!(state.colliding_topic(topic.name()), Some(topic.name()));
         assert!(topic.partition_count() > 0);
-        for (_, p) in topic.partitions() {
+        for (index, p) in topic.partitions() {
             assert!(!p.replicas.is_empty());
             for (i, replica) in p.replicas.iter().enumerate() {
                 *counts.entry(replica.broker).or_default() += 1;
@@ -154,6 +235,9 @@ fn check(state: &State) {
                 assert!(p.isr[..i].iter().all(|m| m.broker != member.broker), "{p:?}");
             }
             assert!(p.elr.iter().all(|id| p.has_replica(*id)), "{p:?}");
+            assert!(p.adding.iter().chain(&p.removing).all(|id| p.has_replica(*id)), "{p:?}");
+            assert!(p.adding.iter().all(|id| !p.removing.contains(id)), "{p:?}");
+            assert!(p.replicas.len() > p.removing.len() && p.replicas.len() > p.adding.len(), "{p:?}");
             assert_eq!(p.leader.is_some(), p.last_complete.is_empty(), "{p:?}");
             if let Some(leader) = p.leader {
                 assert!(p.is_in_sync(leader), "{p:?}");
@@ -164,6 +248,7 @@ fn check(state: &State) {
                 }
                 assert!(p.isr.len() < state.min_isr(topic.id(), p) || p.elr.is_empty(), "{p:?}");
             } else {
+                assert!(p.last_complete.iter().all(|id| p.has_replica(*id)), "{p:?}");
                 let complete = p.isr.iter().map(|m| m.broker).chain(p.elr.iter().copied());
                 for id in complete {
                     assert!(p.last_complete.contains(&id), "{p:?}");
@@ -172,6 +257,8 @@ fn check(state: &State) {
                 let alone = p.replicas.len() == 1 && state.can_lead(p, p.replicas[0].broker);
                 assert!(!alone, "a single replica starts with what it has: {p:?}");
             }
+            assert_eq!(p.leader.is_none(), leaderless.contains(&(topic.id(), index)));
+            assert_eq!(p.is_reassigning(), reassigning.contains(&(topic.id(), index)));
         }
     }
     assert_eq!(state.topics().count(), state.topic_count());
@@ -192,6 +279,8 @@ fn check_step(before: &State, after: &State) {
             assert!(new.partition_epoch >= old.partition_epoch);
             assert!(new == old || new.partition_epoch > old.partition_epoch, "a change counts: {old:?} {new:?}");
             assert!(new.possible_losses >= old.possible_losses);
+            let dropped = old.replicas.iter().any(|r| !new.has_replica(r.broker));
+            assert!(!dropped || new.leader_epoch > old.leader_epoch, "who is dropped is fenced");
             assert!(new.leader == old.leader || new.leader_epoch > old.leader_epoch, "{old:?} {new:?}");
         }
     }
@@ -224,5 +313,107 @@ proptest! {
             restored.apply(&delta).unwrap();
         }
         prop_assert_eq!(&restored, &cluster.state);
+    }
+}
+
+/// Which replicas hold everything that was committed, as the worst case has it: whenever the in-sync set has the minimum,
+/// a record is committed that nobody else has.
+#[derive(Default)]
+struct Holders {
+    of: BTreeMap<(TopicId, PartitionIndex), BTreeSet<BrokerId>>,
+}
+
+impl Holders {
+    /// Takes away who has lost bytes by what `command` tells.
+    fn lose(&mut self, before: &State, command: &Command) {
+        let (id, online, offline, damaged) = match command {
+            Command::RegisterBroker(new) => {
+                let known = before.broker(new.id);
+                if known.is_some_and(|known| known.incarnation == new.incarnation) {
+                    return;
+                }
+                let is_safe = known.is_some_and(|known| {
+                    new.clean_shutdown_epoch == Some(known.epoch)
+                        || (new.boot_id.is_some() && new.boot_id == known.boot_id)
+                });
+                (new.id, &new.directories, new.has_offline_directory, !is_safe)
+            }
+            Command::ReportDirectories { id, online, has_offline_directory, .. } => {
+                (*id, online, *has_offline_directory, false)
+            }
+            Command::AlterPartition { partitions, .. } => {
+                for proposal in partitions {
+                    let holders = self.of.entry((proposal.topic, proposal.partition)).or_default();
+                    holders.retain(|id| !proposal.incomplete.contains(id));
+                }
+                return;
+            }
+            _ => return,
+        };
+        for (at, partition) in before.replicas_of(id) {
+            let directory = partition.directory_of(id).unwrap_or(DirectoryId::UNASSIGNED);
+            let is_lost = directory != DirectoryId::UNASSIGNED && !online.contains(&directory) && !offline;
+            if damaged || is_lost {
+                self.of.entry((at.topic_id, at.partition)).or_default().remove(&id);
+            }
+        }
+    }
+
+    /// Checks who leads and who counts as complete, and commits.
+    fn follow(&mut self, before: &State, after: &State, may_join: bool) {
+        self.of.retain(|(topic, _), _| after.topic(*topic).is_some());
+        for topic in after.topics() {
+            for (index, p) in topic.partitions() {
+                let known = before.partition(topic.id(), index);
+                let holders = self.of.entry((topic.id(), index)).or_default();
+                let members: BTreeSet<BrokerId> = p.isr.iter().map(|member| member.broker).collect();
+                let counted = known.is_none_or(|known| p.possible_losses > known.possible_losses);
+                if counted {
+                    holders.clone_from(&members);
+                }
+                if may_join && known.is_some_and(|known| known.leader == p.leader) {
+                    // The leader has seen that they have caught up.
+                    holders.extend(&members);
+                }
+                let complete = p.isr.iter().map(|member| member.broker).chain(p.elr.iter().copied());
+                for id in complete {
+                    assert!(
+                        holders.contains(&id),
+                        "broker {id} may lack committed records: {known:?} {p:?} {holders:?}"
+                    );
+                }
+                if p.leader.is_some() && p.isr.len() >= after.min_isr(topic.id(), p) {
+                    *holders = members;
+                }
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+
+    #[test]
+    fn nobody_leads_who_may_lack_committed_records_unless_it_is_counted(
+        minimum in 1..4i64,
+        steps in prop::collection::vec(step(), 1..80),
+    ) {
+        let mut cluster = Cluster::with_brokers([1, 2, 3]);
+        let configs = vec![("min.insync.replicas".to_owned(), minimum.to_string())];
+        cluster.create(NewTopic { configs, ..super::topic("a", 1, 3) }).unwrap();
+        cluster.create(super::topic("b", 1, 2)).unwrap();
+        let mut holders = Holders::default();
+        holders.follow(&State::new(), &cluster.state, false);
+        for step in &steps {
+            let before = cluster.state.clone();
+            let command = command(&before, step);
+            let (_, deltas) = cluster.run_with_deltas(&command);
+            if !deltas.is_empty() {
+                holders.lose(&before, &command);
+            }
+            check(&cluster.state);
+            check_step(&before, &cluster.state);
+            holders.follow(&before, &cluster.state, matches!(command, Command::AlterPartition { .. }));
+        }
     }
 }

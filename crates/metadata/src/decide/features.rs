@@ -1,0 +1,62 @@
+//! The cluster's finalised features (KIP-584): there is one, the metadata level.
+
+use levada_types::ErrorCode;
+
+use super::draft::Draft;
+use crate::{Delta, FeatureChange, FeatureUpdate, ItemError, METADATA_FEATURE, MetadataLevel, State, UpdatedFeature};
+
+pub(super) fn update(draft: &mut Draft, updates: &[FeatureUpdate], validate_only: bool) -> Vec<UpdatedFeature> {
+    let mut results: Vec<UpdatedFeature> = Vec::with_capacity(updates.len());
+    let mut level = None;
+    for update in updates {
+        let result = if results.iter().any(|earlier| earlier.name == update.name) {
+            Err(ItemError::new(ErrorCode::InvalidRequest, "the request names this feature more than once"))
+        } else {
+            check(draft.state(), update)
+        };
+        level = level.or(result.as_ref().ok().copied());
+        results.push(UpdatedFeature { name: update.name.clone(), result: result.map(|_| ()) });
+    }
+    let level = level.filter(|level| Some(*level) != draft.state().level());
+    if results.iter().any(|updated| updated.result.is_err()) {
+        let error = ItemError::new(ErrorCode::FeatureUpdateFailed, "another feature of the request was refused");
+        results.iter_mut().filter(|updated| updated.result.is_ok()).for_each(|u| u.result = Err(error.clone()));
+    } else if let (Some(level), false) = (level, validate_only)
+        && let Err(error) = draft.add(vec![Delta::LevelFinalized { level }])
+    {
+        results.iter_mut().for_each(|updated| updated.result = Err(error.clone()));
+    }
+    results
+}
+
+fn check(state: &State, update: &FeatureUpdate) -> Result<MetadataLevel, ItemError> {
+    let invalid = |message: String| Err(ItemError::new(ErrorCode::InvalidUpdateVersion, message));
+    if update.name != METADATA_FEATURE {
+        return invalid(format!("there is no feature {:?}; there is {METADATA_FEATURE}", update.name));
+    }
+    let current = state.level().unwrap_or(MetadataLevel::FIRST);
+    let Ok(level) = u16::try_from(update.level).map(MetadataLevel) else {
+        return invalid(format!("{} is no level of {METADATA_FEATURE}", update.level));
+    };
+    if level < current {
+        let how = match update.change {
+            FeatureChange::Upgrade => "the request asks for an upgrade",
+            FeatureChange::SafeDowngrade | FeatureChange::UnsafeDowngrade => "it never goes back",
+        };
+        return invalid(format!("{METADATA_FEATURE} is at {current} and cannot go to {level}: {how}"));
+    }
+    if level > MetadataLevel::LATEST {
+        return invalid(format!("the active controller supports {METADATA_FEATURE} up to {}", MetadataLevel::LATEST));
+    }
+    if let Some(broker) = state.brokers().find(|broker| !broker.levels.contains(level)) {
+        return invalid(format!(
+            "broker {} supports {METADATA_FEATURE} {}; upgrade it first",
+            broker.id, broker.levels
+        ));
+    }
+    if let Some(controller) = state.controllers().find(|controller| !controller.levels.contains(level)) {
+        let (id, levels) = (controller.id, controller.levels);
+        return invalid(format!("controller {id} supports {METADATA_FEATURE} {levels}; upgrade it first"));
+    }
+    Ok(level)
+}
