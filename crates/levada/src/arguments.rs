@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::sandbox::SandboxArguments;
+
 /// A distributed event streaming platform with the semantics of Apache Kafka.
 #[derive(Debug, Parser)]
 #[command(name = "levada", version, arg_required_else_help = true)]
@@ -21,6 +23,8 @@ pub(crate) enum Command {
     Controller(OptionArguments),
     /// Run a broker: partition logs and the faces that clients see.
     Broker(OptionArguments),
+    /// Run a whole cluster on this machine, every role in a process of its own.
+    Sandbox(SandboxArguments),
     /// A command of an operator, or of the load generator.
     #[command(flatten)]
     Tool(levada_cli::Command),

@@ -39,6 +39,9 @@ pub(crate) enum Failure {
     /// The broker gave up.
     #[error("the broker: {0}")]
     BrokerRun(#[from] levada_broker::RunError),
+    /// The sandbox does not come up.
+    #[error(transparent)]
+    Sandbox(#[from] crate::sandbox::SandboxFailure),
     /// The system refused something that every process needs.
     #[error("{what}: {source}")]
     System {

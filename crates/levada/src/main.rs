@@ -1,7 +1,8 @@
 //! The `levada` binary: composes roles, faces and commands.
 //!
-//! `levada dev` runs every role in one process; `levada controller` and `levada broker` run one; everything else is a
-//! command of an operator or of a benchmark. Roles are started by the same functions in every mode.
+//! `levada dev` runs every role in one process; `levada controller` and `levada broker` run one; `levada sandbox` starts a
+//! process for each; everything else is a command of an operator or of a benchmark. Roles are started by the same functions
+//! in every mode.
 
 mod arguments;
 mod broker_role;
@@ -11,12 +12,14 @@ mod failure;
 mod listeners;
 mod process;
 mod role;
+mod sandbox;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
 use arguments::{Arguments, Command};
+use failure::Failure;
 
 /// Small and fast under many threads; at the frame sizes of record batches it is worth a third of the throughput.
 #[global_allocator]
@@ -27,6 +30,7 @@ fn main() -> ExitCode {
         Command::Dev(arguments) => dev::run(&arguments),
         Command::Controller(arguments) => role::run_controller(&arguments),
         Command::Broker(arguments) => role::run_broker(&arguments),
+        Command::Sandbox(arguments) => sandbox::run(&arguments).map_err(Failure::from),
         Command::Tool(command) => return levada_cli::run(command),
     };
     match outcome {

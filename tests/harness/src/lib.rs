@@ -2,18 +2,24 @@
 //!
 //! A [`Node`] is one `levada dev` process with a data directory of its own and ports that the kernel chose. It can be
 //! stopped, killed, frozen and started again on the same directory and ports, and it is gone when the value is dropped,
-//! after a panic too. [`Corpus`] is the real text that tests produce and consume.
+//! after a panic too. A [`Sandbox`] is a whole cluster, every role in a process of its own.
+//! [`Corpus`] is the real text that tests produce and consume.
 //!
 //! Nothing here waits for time: a node is ready when it says so, and gone when the kernel has reaped it.
 
 mod binary;
 mod corpus;
+mod log_tail;
 mod node;
 mod node_error;
 mod node_options;
 mod process;
 mod process_facts;
 mod ready_line;
+mod sandbox;
+mod sandbox_options;
+mod sandbox_process;
+mod stdout_lines;
 
 pub use binary::levada_binary;
 pub use corpus::{Corpus, CorpusFile};
@@ -23,3 +29,6 @@ pub use node_options::NodeOptions;
 pub use process::ask_to_stop;
 pub use process_facts::ProcessFacts;
 pub use ready_line::{ReadyLine, ReadyLineError};
+pub use sandbox::Sandbox;
+pub use sandbox_options::SandboxOptions;
+pub use sandbox_process::{Role, SandboxProcess};

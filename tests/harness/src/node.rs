@@ -1,12 +1,12 @@
 //! One `levada dev` process.
 
 use std::{
-    fs::{self, File},
-    io::{self, BufRead, BufReader},
+    fs::File,
+    io,
     net::SocketAddr,
     path::{Path, PathBuf},
-    process::{Child, ChildStdout, Command, ExitStatus, Stdio},
-    sync::mpsc::{self, RecvTimeoutError},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::mpsc::{Receiver, RecvTimeoutError},
     thread,
     time::Duration,
 };
@@ -14,13 +14,13 @@ use std::{
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
-use crate::{NodeError, NodeOptions, ProcessFacts, ReadyLine, levada_binary, process::signal_process};
+use crate::{
+    NodeError, NodeOptions, ProcessFacts, ReadyLine, binary::without_options, levada_binary, log_tail::log_tail,
+    process::signal_process, stdout_lines::stdout_lines,
+};
 
 /// How long a node may take to get ready before a test gives up; a hang becomes a failure that shows the log.
 const READY_LIMIT: Duration = Duration::from_secs(60);
-
-/// How much of the log a failure shows.
-const SHOWN_LOG_BYTES: usize = 16 * 1024;
 
 /// One `levada dev` process, with its data directory and its addresses.
 ///
@@ -33,7 +33,7 @@ pub struct Node {
     addresses: Option<ReadyLine>,
     process: Option<Child>,
     /// Where the first line of a process that was launched and not awaited yet will come.
-    launched: Option<mpsc::Receiver<String>>,
+    launched: Option<Receiver<String>>,
 }
 
 impl Node {
@@ -70,7 +70,7 @@ impl Node {
             .stderr(log)
             .spawn()
             .map_err(|source| NodeError::Start { path: binary, source })?;
-        self.launched = Some(lines(child.stdout.take()));
+        self.launched = Some(stdout_lines(child.stdout.take()));
         self.process = Some(child);
         Ok(())
     }
@@ -95,11 +95,7 @@ impl Node {
 
     fn command(&self, binary: &Path) -> Command {
         let mut command = Command::new(binary);
-        for (name, _) in std::env::vars_os() {
-            if name.as_encoded_bytes().starts_with(b"LEVADA_") {
-                command.env_remove(name); // options of the developer's shell are not options of the test
-            }
-        }
+        without_options(&mut command);
         command.arg("dev").arg("--data-dir").arg(self.data_dir());
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let addresses = self.addresses.unwrap_or(ReadyLine { kafka: any, grpc: any, http: any });
@@ -188,9 +184,7 @@ impl Node {
 
     /// The end of what the node wrote to stderr since it was first started.
     pub fn log(&self) -> String {
-        let log = fs::read(self.log_path()).unwrap_or_default();
-        let end = log.get(log.len().saturating_sub(SHOWN_LOG_BYTES)..).unwrap_or_default();
-        String::from_utf8_lossy(end).into_owned()
+        log_tail(&self.log_path())
     }
 
     fn log_path(&self) -> PathBuf {
@@ -211,18 +205,4 @@ impl Drop for Node {
             }
         }
     }
-}
-
-/// The lines that a process writes to stdout. All of them are read, so that the process can never block on a full pipe,
-/// whether somebody waits for them or not.
-fn lines(stdout: Option<ChildStdout>) -> mpsc::Receiver<String> {
-    let (sender, lines) = mpsc::channel();
-    thread::spawn(move || {
-        for line in stdout.map(BufReader::new).into_iter().flat_map(BufRead::lines) {
-            let Ok(line) = line else { return };
-            // Nobody waits for the second line.
-            let _ = sender.send(line);
-        }
-    });
-    lines
 }

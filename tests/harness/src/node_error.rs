@@ -37,6 +37,12 @@ pub enum NodeError {
     /// What the process wrote to stdout is not the line that is promised.
     #[error(transparent)]
     ReadyLine(#[from] ReadyLineError),
+    /// `sandbox.json` is not what was expected.
+    #[error("sandbox.json: {0}")]
+    Description(#[from] serde_json::Error),
+    /// The sandbox has no such process.
+    #[error("the sandbox has no {0}")]
+    NoSuchProcess(String),
     /// The node is not running, or is running already.
     #[error("the node is {0}")]
     WrongState(&'static str),

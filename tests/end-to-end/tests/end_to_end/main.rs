@@ -8,4 +8,5 @@ mod crash;
 mod metrics;
 mod overload;
 mod round_trip;
+mod sandbox;
 mod wire;

@@ -1,0 +1,46 @@
+//! The configuration file of a process of a sandbox.
+
+use std::fs;
+use std::path::Path;
+
+use super::failure::SandboxFailure;
+use super::layout::Layout;
+use super::member::{Member, Role, local};
+use crate::listeners::listeners_at;
+
+/// Writes it anew, so that it says what this start was told.
+pub(crate) fn write(dir: &Path, layout: &Layout, member: &Member) -> Result<(), SandboxFailure> {
+    let path = member.config_file(dir);
+    fs::create_dir_all(member.dir(dir)).map_err(SandboxFailure::file(&path))?;
+    fs::write(&path, text(dir, layout, member)).map_err(SandboxFailure::file(&path))
+}
+
+fn text(dir: &Path, layout: &Layout, member: &Member) -> String {
+    let list = |items: Vec<String>| items.join(",");
+    let mut options = vec![
+        ("node.id", member.id.to_string()),
+        ("http.listener", local(member.ports.http)),
+        ("internal.listener", local(member.ports.internal)),
+    ];
+    let data = member.data_dir(dir).display().to_string();
+    match member.role {
+        Role::Controller => {
+            let voter = |member: &Member| format!("{}@{}", member.id, local(member.ports.internal));
+            options.push(("metadata.log.dir", data));
+            options.push(("controller.quorum.voters", list(layout.controllers().map(voter).collect())));
+        }
+        Role::Broker => {
+            let servers = layout.controllers().map(|member| local(member.ports.internal)).collect();
+            options.push(("log.dirs", data));
+            options.push(("controller.quorum.bootstrap.servers", list(servers)));
+            if let (Some(kafka), Some(grpc)) = (member.ports.kafka, member.ports.grpc) {
+                options.push(("listeners", listeners_at(&local(kafka), &local(grpc))));
+            }
+        }
+    }
+    let mut text = format!("# {member} of a sandbox; written anew at each start.\n");
+    for (name, value) in options {
+        text.push_str(&format!("{name} = {}\n", toml::Value::String(value)));
+    }
+    text
+}

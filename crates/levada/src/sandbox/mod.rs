@@ -1,0 +1,115 @@
+//! `levada sandbox`: a whole cluster on this machine, every role in a process of its own.
+//!
+//! Everything is kept below one directory: for each process a configuration file, its data and its log file. Once all of
+//! them serve, `sandbox.json` tells what runs and where. The sandbox restarts nothing: whoever kills a process sees what
+//! the others make of it, and starts it again with the `argv` of that file. When the sandbox is stopped, it stops what it
+//! started, the brokers first.
+
+mod arguments;
+mod config_file;
+mod description;
+mod failure;
+mod layout;
+mod member;
+mod ports;
+mod running;
+mod tied;
+
+use std::fs;
+use std::future::pending;
+use std::path::Path;
+
+use levada_service::shutdown::asked_to_stop;
+
+pub(crate) use arguments::SandboxArguments;
+pub(crate) use failure::SandboxFailure;
+
+use description::Description;
+use layout::Layout;
+use member::Role;
+use running::Running;
+
+/// The file that tells what runs.
+const DESCRIPTION: &str = "sandbox.json";
+
+/// Runs until the process is asked to stop.
+pub(crate) fn run(arguments: &SandboxArguments) -> Result<(), SandboxFailure> {
+    // One thread, which lives as long as the process: what it starts is tied to it.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(SandboxFailure::system("cannot start the runtime"))?.block_on(serve(arguments))
+}
+
+async fn serve(arguments: &SandboxArguments) -> Result<(), SandboxFailure> {
+    // First of all, so that a signal during the start is not lost.
+    let asked = asked_to_stop().map_err(SandboxFailure::system("cannot listen for signals"))?;
+    fs::create_dir_all(&arguments.dir).map_err(SandboxFailure::file(&arguments.dir))?;
+    let dir = arguments.dir.canonicalize().map_err(SandboxFailure::file(&arguments.dir))?;
+    let description = dir.join(DESCRIPTION);
+    forget(&description)?;
+    let layout = Layout::open(&dir, arguments)?;
+
+    let mut processes = Vec::new();
+    let serving = async {
+        bring_up(&dir, &layout, arguments, &mut processes).await?;
+        tell(&description, &dir, &layout, &processes)?;
+        println!("ready sandbox={}", description.display());
+        pending().await
+    };
+    let outcome = tokio::select! {
+        failed = serving => failed,
+        _ = asked => Ok(()),
+    };
+    stop(processes).await;
+    forget(&description)?;
+    outcome
+}
+
+/// Starts every process and waits until all of them serve. Brokers wait for the controllers by themselves, and these for
+/// each other.
+async fn bring_up(
+    dir: &Path,
+    layout: &Layout,
+    arguments: &SandboxArguments,
+    processes: &mut Vec<Running>,
+) -> Result<(), SandboxFailure> {
+    for member in layout.members() {
+        let settings = match member.role {
+            Role::Controller => &arguments.controller_set,
+            Role::Broker => &arguments.broker_set,
+        };
+        config_file::write(dir, layout, member)?;
+        processes.push(Running::start(dir, member, settings)?);
+    }
+    for process in processes {
+        process.ready().await?;
+    }
+    Ok(())
+}
+
+/// Writes the description as a whole or not at all.
+fn tell(path: &Path, dir: &Path, layout: &Layout, processes: &[Running]) -> Result<(), SandboxFailure> {
+    let text = Description::new(dir, layout, processes)?.to_json()?;
+    let unfinished = path.with_extension("json.new");
+    fs::write(&unfinished, text).map_err(SandboxFailure::file(&unfinished))?;
+    fs::rename(&unfinished, path).map_err(SandboxFailure::file(path))
+}
+
+/// Removes a description that is not true, or not any more.
+fn forget(path: &Path) -> Result<(), SandboxFailure> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(SandboxFailure::file(path)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Stops the brokers, which take leave of the controllers, and then these.
+async fn stop(processes: Vec<Running>) {
+    let (brokers, controllers): (Vec<_>, Vec<_>) =
+        processes.into_iter().partition(|process| process.role() == Role::Broker);
+    for group in [brokers, controllers] {
+        group.iter().for_each(Running::ask_to_stop);
+        for process in group {
+            process.stopped().await;
+        }
+    }
+}
