@@ -20,7 +20,28 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 
-{{/* The host that clients are told to connect to. */}}
+{{/* The host that clients of a `dev` node are told to connect to. */}}
 {{- define "levada.advertisedHost" -}}
-{{- .Values.advertisedHost | default (printf "%s.%s.svc" (include "levada.fullname" .) .Release.Namespace) -}}
+{{- .Values.dev.advertisedHost | default (printf "%s.%s.svc" (include "levada.fullname" .) .Release.Namespace) -}}
+{{- end -}}
+
+{{/* Options as arguments, one a line: of a table of settings. */}}
+{{- define "levada.settings" -}}
+{{- range $name, $value := . }}
+{{- /* Helm reads whole numbers as floats, and would print large ones with an exponent. */}}
+- {{ printf "--set=%s=%v" $name (kindIs "float64" $value | ternary (int64 $value) $value) | quote }}
+{{- end }}
+{{- end -}}
+
+{{/* The controllers with their ids ("form" "voter") or as others reach them ("form" "address"): (dict "root" $ "form" …). */}}
+{{- define "levada.controllers" -}}
+{{- $root := .root -}}
+{{- $form := .form -}}
+{{- $list := list -}}
+{{- range $ordinal := until (int $root.Values.controllers.replicas) -}}
+{{- $name := include "levada.fullname" $root -}}
+{{- $host := printf "%s-controller-%d.%s-controller.%s.svc.%s:%d" $name $ordinal $name $root.Release.Namespace $root.Values.clusterDomain (int $root.Values.ports.internal) -}}
+{{- $list = append $list (ternary (printf "%d@%s" (add 1001 $ordinal) $host) $host (eq $form "voter")) -}}
+{{- end -}}
+{{- join "," $list -}}
 {{- end -}}
