@@ -4,21 +4,24 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use levada_metadata::{ControllerId, ControllerRegistration, Genesis, Image, LevelRange, MetadataLevel, Proposer};
+use levada_peers::{ControllerClient, Controllers};
 use levada_proto::internal::controller_server::ControllerServer;
 use levada_service::grpc::{GrpcServer, GrpcServerError, MessageLimit, Profile};
 use levada_service::http::ReadyFlag;
-use levada_service::net::{Address, Network};
-use levada_types::{ClusterId, DirectoryId};
+use levada_service::net::{Address, Network, advertised};
+use levada_types::ClusterId;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::active::{Active, drive};
+use crate::announce::{Announcer, show_voters};
 use crate::feed::Feed;
+use crate::forward::Forwarder;
 use crate::options::{ControllerOptions, StartError};
-use crate::raft::{MAX_MESSAGE_BYTES, RaftNode, RaftOptions};
+use crate::raft::{Founders, Founding, MAX_MESSAGE_BYTES, RaftNode, RaftOptions};
 use crate::service::{Context, Service};
-use crate::session::SessionKeeper;
+use crate::session::{SessionKeeper, SessionLimits};
 
 /// A controller that serves.
 pub struct RunningController {
@@ -79,11 +82,14 @@ pub async fn start(
     // First of all, so that the address it announces is one that it has.
     let bound = network.bind(&wanted).await;
     let listener = bound.map_err(|source| StartError::Bind { address: wanted.clone(), source })?;
-    let address =
-        reachable(&wanted, listener.address().map_err(|source| StartError::Bind { address: wanted.clone(), source })?);
+    let bound = listener.address().map_err(|source| StartError::Bind { address: wanted.clone(), source })?;
+    let address = advertised(&wanted, bound, options.advertised_address()?.as_ref())?;
+    let founders = options.founders(id, &address)?.unwrap_or_default();
+    let controllers = Controllers::new(network.clone(), options.known_controllers(&founders)?);
 
     let feed = Feed::new();
-    let raft = RaftNode::open(&raft_options(id, &options, &address)?, network, feed.clone()).await?;
+    let raft_options = raft_options(id, &options, &address, (&founders, cluster_id));
+    let raft = RaftNode::open(&raft_options, network.clone(), feed.clone()).await?;
     let genesis =
         Genesis { cluster_id: cluster_id.unwrap_or_else(|| ClusterId(Uuid::new_v4())), level: MetadataLevel::LATEST };
     // Ends the parts of this role: when the process says so, and when one of them has ended by itself.
@@ -91,26 +97,36 @@ pub async fn start(
     let (active, driving) =
         drive(raft.clone(), feed.clone(), Proposer::new(genesis, options.statics.clone()), stop.clone());
     let driving = tokio::spawn(driving);
-    let sessions = SessionKeeper::new(
-        active.clone(),
-        feed.clone(),
-        Duration::from_millis(options.broker_session_timeout_ms),
-        Duration::from_millis(options.broker_session_grace_ms),
-    );
+    let limits = SessionLimits {
+        timeout: Duration::from_millis(options.broker_session_timeout_ms),
+        grace: Duration::from_millis(options.broker_session_grace_ms),
+        reconnect: Duration::from_millis(options.broker_reconnect_timeout_ms),
+    };
+    let sessions = SessionKeeper::new(active.clone(), feed.clone(), limits);
     let registration = ControllerRegistration {
         id: ControllerId(id),
-        directory: DirectoryId::UNASSIGNED,
+        directory: raft.key().directory,
         internal_address: address.to_string(),
         levels: LevelRange::SUPPORTED,
     };
-    let telling = tokio::spawn(tell_ready(active.clone(), ready, stop.clone()));
-    let keeping = tokio::spawn(sessions.clone().run(registration, stop.clone()));
+    let announcing = Announcer::new(registration, active.clone(), ControllerClient::new(controllers), feed.clone());
+    let mut tasks = vec![
+        ("telling readiness", tokio::spawn(tell_ready(active.clone(), ready, stop.clone()))),
+        ("keeping sessions", tokio::spawn(sessions.clone().run(stop.clone()))),
+        ("announcing this controller", tokio::spawn(announcing.run(stop.clone()))),
+        ("showing the voters", tokio::spawn(show_voters(raft.clone(), active.clone(), feed.clone(), stop.clone()))),
+    ];
+    if founders.len() > 1 {
+        let founding = Founding { voters: founders, cluster_id, network: network.clone() };
+        tasks.push(("founding the quorum", tokio::spawn(found(founding, raft.clone(), stop.clone()))));
+    }
     let millis = |ms: u64| u32::try_from(ms).unwrap_or(u32::MAX);
     let service = Service::new(Context {
         active: active.clone(),
         feed: feed.clone(),
         raft: raft.clone(),
         sessions,
+        forwarder: Forwarder::new(network),
         heartbeat_interval_ms: millis(options.broker_heartbeat_ms),
         session_timeout_ms: millis(options.broker_session_timeout_ms),
         shutdown: stop.clone(),
@@ -124,7 +140,7 @@ pub async fn start(
         .add_service_within(raft.service(), raft_limit);
     let serving = server.serve(listener, stop.clone());
     let serving = tokio::spawn(async move {
-        let parts = Parts { driving, keeping, telling, raft, stop };
+        let parts = Parts { driving, tasks, raft, stop };
         parts.run(serving, &shutdown).await
     });
     Ok(RunningController { address, feed, active, serving })
@@ -132,8 +148,8 @@ pub async fn start(
 
 struct Parts {
     driving: JoinHandle<()>,
-    keeping: JoinHandle<()>,
-    telling: JoinHandle<()>,
+    /// What ends with `stop`, and what it is called.
+    tasks: Vec<(&'static str, JoinHandle<()>)>,
     raft: RaftNode,
     stop: CancellationToken,
 }
@@ -161,8 +177,9 @@ impl Parts {
         if !driver_ended {
             end("proposing", self.driving).await;
         }
-        end("keeping sessions", self.keeping).await;
-        end("telling readiness", self.telling).await;
+        for (what, task) in self.tasks {
+            end(what, task).await;
+        }
         let failure = self.raft.failure();
         self.raft.close().await;
         match failure {
@@ -172,14 +189,13 @@ impl Parts {
     }
 }
 
-/// What others are told to dial: the bound port, which the configuration may have left open, at the configured host.
-fn reachable(wanted: &Address, bound: Address) -> Address {
-    match (wanted, &bound) {
-        (Address::Tcp(wanted), Address::Tcp(bound)) => match (wanted.rsplit_once(':'), bound.rsplit_once(':')) {
-            (Some((host, _)), Some((_, port))) => Address::Tcp(format!("{host}:{port}")),
-            _ => Address::Tcp(bound.clone()),
-        },
-        _ => bound,
+async fn found(founding: Founding, raft: RaftNode, stop: CancellationToken) {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        founded = founding.run(raft) => if let Err(error) = founded {
+            // Raft has stopped, and with it the task that drives it, which ends the role.
+            tracing::error!(%error, "the quorum was not founded");
+        }
     }
 }
 
@@ -204,27 +220,20 @@ async fn end(what: &str, task: JoinHandle<()>) {
     }
 }
 
-fn raft_options(id: u64, options: &ControllerOptions, address: &Address) -> Result<RaftOptions, StartError> {
-    let mut voters = BTreeMap::new();
-    for voter in options.voters.iter() {
-        let wrong = || StartError::Options(format!("controller.quorum.voters: {voter:?} is not ID@ADDRESS"));
-        let (number, at) = voter.split_once('@').ok_or_else(wrong)?;
-        let at: Address = at.parse().map_err(|_| wrong())?;
-        voters.insert(number.parse().map_err(|_| wrong())?, at.to_string());
-    }
-    if voters.is_empty() {
-        voters.insert(id, address.to_string());
-    }
-    if !voters.contains_key(&id) {
-        return Err(StartError::Options(format!("controller.quorum.voters does not name this controller, {id}")));
-    }
-    Ok(RaftOptions {
+fn raft_options(
+    id: u64,
+    options: &ControllerOptions,
+    address: &Address,
+    (founders, cluster_id): (&BTreeMap<u64, String>, Option<ClusterId>),
+) -> RaftOptions {
+    RaftOptions {
         id,
         dir: options.dir.clone(),
-        voters,
+        address: address.to_string(),
+        founders: Founders { voters: founders.keys().copied().collect(), cluster_id },
         heartbeat: Duration::from_millis(options.quorum_heartbeat_ms),
         election_timeout: Duration::from_millis(options.election_timeout_ms),
         snapshot_entries: options.snapshot_entries,
         snapshot_bytes: options.snapshot_bytes,
-    })
+    }
 }

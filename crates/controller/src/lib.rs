@@ -1,13 +1,17 @@
 //! The controller role: cluster metadata on Raft.
 //!
 //! Everything that is decided lives in `levada-metadata`; here it is driven. `raft` writes and restores the log of
-//! decisions, `active` drives the proposer while this node leads, `session` keeps the brokers' sessions, `feed` and
-//! `watch` give everybody the metadata, `service` is the gRPC face of it all, and `controller` puts it together.
+//! decisions and knows who votes, `active` drives the proposer while this node leads, `session` keeps the brokers'
+//! sessions, `announce` makes controllers known, `feed` and `watch` give everybody the metadata, `service` is the gRPC face
+//! of it all with `quorum` and `forward` behind it, and `controller` puts it together.
 
 mod active;
+mod announce;
 mod controller;
 mod feed;
+mod forward;
 mod options;
+mod quorum;
 mod raft;
 mod refusal;
 mod service;

@@ -1,5 +1,6 @@
 //! What an operator may say about a controller process, and why one does not start.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use levada_metadata::config::{BROKER_CONFIGS, StaticConfigs};
@@ -24,9 +25,17 @@ pub struct ControllerOptions {
     /// The address that the internal services bind, `HOST:PORT` or `memory:NAME`.
     #[serde(rename = "internal.listener")]
     pub listener: String,
-    /// The voters that found the cluster, `ID@ADDRESS` each; empty founds it alone.
+    /// Where other roles are told to reach the internal services, if not at `internal.listener`.
+    #[serde(rename = "internal.advertised.listener")]
+    pub advertised: Option<String>,
+    /// The voters that found the cluster, `ID@ADDRESS` each, this one included. Empty founds it alone, or joins one if
+    /// there are bootstrap servers. Once the quorum is founded, its own log says who votes.
     #[serde(rename = "controller.quorum.voters")]
     pub voters: CommaList,
+    /// Controllers of the cluster that this one joins, `HOST:PORT` each (KIP-853's option). It follows the metadata and
+    /// votes once it was added with `levada cluster controllers add`.
+    #[serde(rename = "controller.quorum.bootstrap.servers")]
+    pub bootstrap_servers: CommaList,
     /// How often the leader of the quorum shows that it lives, in milliseconds.
     #[serde(rename = "controller.quorum.heartbeat.interval.ms")]
     pub quorum_heartbeat_ms: u64,
@@ -42,13 +51,16 @@ pub struct ControllerOptions {
     /// How often brokers show that they live, in milliseconds.
     #[serde(rename = "broker.heartbeat.interval.ms")]
     pub broker_heartbeat_ms: u64,
-    /// After how long a silence a broker is fenced, in milliseconds. A new active controller gives every broker this long
-    /// to reconnect.
+    /// After how long a silence a broker is fenced, in milliseconds.
     #[serde(rename = "broker.session.timeout.ms")]
     pub broker_session_timeout_ms: u64,
     /// How long a broker whose session stream broke has to come back before it is fenced, in milliseconds.
     #[serde(rename = "broker.session.grace.ms")]
     pub broker_session_grace_ms: u64,
+    /// How long a new active controller, which has never seen the brokers' sessions, waits for them to come to it before
+    /// it fences them, in milliseconds.
+    #[serde(rename = "broker.session.reconnect.timeout.ms")]
+    pub broker_reconnect_timeout_ms: u64,
     /// The identity that the cluster gets when this controller founds it, in Kafka's form of 22 characters; by default
     /// it is drawn.
     #[serde(rename = "cluster.id")]
@@ -67,7 +79,9 @@ impl Default for ControllerOptions {
             node_id: -1,
             dir: PathBuf::new(),
             listener: String::new(),
+            advertised: None,
             voters: CommaList::default(),
+            bootstrap_servers: CommaList::default(),
             // A leader is missed after 300 to 600 ms, so the quorum has a new one within about a second, well under the
             // 3 s that a failover may take, and a disk that syncs in 50 ms does not cost a leader its place.
             quorum_heartbeat_ms: 100,
@@ -80,6 +94,9 @@ impl Default for ControllerOptions {
             broker_session_timeout_ms: 9_000,
             // Long enough for a dropped connection to be dialled again, short enough for a failover under 500 ms.
             broker_session_grace_ms: 200,
+            // A broker finds a new active controller within about 300 ms. Together with the election it must stay well below
+            // the 3 s that a failover may take when a broker dies with the active controller.
+            broker_reconnect_timeout_ms: 1_500,
             cluster_id: None,
             statics: StaticConfigs::default(),
             grpc: GrpcOptions::default(),
@@ -112,6 +129,45 @@ impl ControllerOptions {
         self.listener.parse().map_err(|error| StartError::Options(format!("internal.listener: {error}")))
     }
 
+    /// The address that others are told, if one is given.
+    pub(crate) fn advertised_address(&self) -> Result<Option<Address>, StartError> {
+        let wrong = |error| StartError::Options(format!("internal.advertised.listener: {error}"));
+        self.advertised.as_ref().map(|text| text.parse().map_err(wrong)).transpose()
+    }
+
+    /// The voters that this node founds a quorum with, itself included: number and address. `None` for one that joins.
+    pub(crate) fn founders(&self, id: u64, address: &Address) -> Result<Option<BTreeMap<u64, String>>, StartError> {
+        if self.voters.is_empty() {
+            return Ok(self.bootstrap_servers.is_empty().then(|| [(id, address.to_string())].into()));
+        }
+        let mut voters = BTreeMap::new();
+        for voter in self.voters.iter() {
+            let wrong = || StartError::Options(format!("controller.quorum.voters: {voter:?} is not ID@ADDRESS"));
+            let (number, at) = voter.split_once('@').ok_or_else(wrong)?;
+            let at: Address = at.parse().map_err(|_| wrong())?;
+            if voters.insert(number.parse().map_err(|_| wrong())?, at.to_string()).is_some() {
+                return Err(StartError::Options(format!("controller.quorum.voters names controller {number} twice")));
+            }
+        }
+        if !voters.contains_key(&id) {
+            return Err(StartError::Options(format!(
+                "controller.quorum.voters does not name this controller, {id}; name it, or leave the option out and set \
+                 controller.quorum.bootstrap.servers to join a cluster that there is already"
+            )));
+        }
+        Ok(Some(voters))
+    }
+
+    /// Every controller that this one was told of.
+    pub(crate) fn known_controllers(&self, founders: &BTreeMap<u64, String>) -> Result<Vec<Address>, StartError> {
+        let told = founders.values().map(String::as_str).chain(self.bootstrap_servers.iter());
+        let read = |text: &str| {
+            let wrong = |error| StartError::Options(format!("controller.quorum.bootstrap.servers: {error}"));
+            text.parse().map_err(wrong)
+        };
+        told.map(read).collect()
+    }
+
     /// The identity for a new cluster, if one is given.
     pub(crate) fn genesis_id(&self) -> Result<Option<ClusterId>, StartError> {
         let wrong = |text: &String| StartError::Options(format!("cluster.id: {text:?} is not a cluster id"));
@@ -131,6 +187,9 @@ pub enum StartError {
     /// Raft does not start or has stopped.
     #[error("the metadata quorum failed: {0}")]
     Raft(String),
+    /// Nobody could be told where this controller is.
+    #[error(transparent)]
+    Advertised(#[from] levada_service::net::NoAdvertisedAddress),
     /// The internal services cannot be bound.
     #[error("the controller cannot listen at {address}: {source}")]
     Bind {

@@ -11,9 +11,10 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::active::Active;
 use crate::feed::Feed;
+use crate::forward::Forwarder;
 use crate::raft::RaftNode;
 use crate::session::SessionKeeper;
-use crate::{refusal, session, watch};
+use crate::{quorum, refusal, session, watch};
 
 /// Messages of a metadata stream that wait for a slow watcher; beyond it the stream waits.
 const WATCH_OUTBOX: usize = 16;
@@ -28,6 +29,7 @@ pub(crate) struct Context {
     pub(crate) feed: Feed,
     pub(crate) raft: RaftNode,
     pub(crate) sessions: SessionKeeper,
+    pub(crate) forwarder: Forwarder,
     pub(crate) heartbeat_interval_ms: u32,
     pub(crate) session_timeout_ms: u32,
     pub(crate) shutdown: CancellationToken,
@@ -51,7 +53,12 @@ impl ControllerService for Service {
     type SessionStream = ReceiverStream<Result<pb::SessionResponse, Status>>;
 
     async fn submit(&self, request: Request<pb::SubmitRequest>) -> Result<Response<pb::SubmitResponse>, Status> {
-        let command = request.into_inner().command.ok_or_else(|| Status::invalid_argument("no command"))?;
+        let (headers, _, message) = request.into_parts();
+        let command = message.command.ok_or_else(|| Status::invalid_argument("no command"))?;
+        if !message.forwarded && self.context.active.state().borrow().other_leads() {
+            let timeout = headers.get("grpc-timeout");
+            return self.context.forwarder.submit(command, timeout, &self.context.active).await.map(Response::new);
+        }
         let command = Command::try_from(command).map_err(|error| refusal::malformed(&error))?;
         if creates(&command) && !self.context.raft.has_room() {
             return Err(refusal::no_room());
@@ -67,7 +74,7 @@ impl ControllerService for Service {
     ) -> Result<Response<Self::WatchMetadataStream>, Status> {
         let from = MetadataOffset(request.into_inner().from_offset);
         let (outbox, stream) = mpsc::channel(WATCH_OUTBOX);
-        tokio::spawn(watch::serve(self.context.feed.clone(), from, outbox, self.context.shutdown.clone()));
+        tokio::spawn(watch::serve(self.context.clone(), from, outbox));
         Ok(Response::new(ReceiverStream::new(stream)))
     }
 
@@ -79,6 +86,26 @@ impl ControllerService for Service {
         let shutdown = self.context.shutdown.clone();
         tokio::spawn(session::serve(self.context.clone(), request.into_inner(), outbox, shutdown));
         Ok(Response::new(ReceiverStream::new(stream)))
+    }
+
+    async fn describe_quorum(
+        &self,
+        _: Request<pb::DescribeQuorumRequest>,
+    ) -> Result<Response<pb::DescribeQuorumResponse>, Status> {
+        quorum::describe(&self.context).map(Response::new)
+    }
+
+    async fn add_voter(&self, request: Request<pb::AddVoterRequest>) -> Result<Response<pb::AddVoterResponse>, Status> {
+        quorum::add_voter(&self.context, request.into_inner()).await?;
+        Ok(Response::new(pb::AddVoterResponse {}))
+    }
+
+    async fn remove_voter(
+        &self,
+        request: Request<pb::RemoveVoterRequest>,
+    ) -> Result<Response<pb::RemoveVoterResponse>, Status> {
+        quorum::remove_voter(&self.context, request.into_inner()).await?;
+        Ok(Response::new(pb::RemoveVoterResponse {}))
     }
 }
 

@@ -8,26 +8,33 @@ use levada_proto::internal as pb;
 use levada_proto::internal::watch_metadata_response::Kind;
 use levada_types::MetadataOffset;
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
-use crate::feed::{Feed, Next};
+use crate::feed::Next;
 use crate::raft::{CHUNK_BYTES, chunks, header};
+use crate::service::Context;
 
 /// How long a watcher that is ahead of this controller is kept waiting: a controller that has just started may have yet
 /// to apply what it has in its log.
 const AHEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long a stream may be quiet before the watcher is told that all is well.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// How often a controller may be found cut off from the quorum before it sends its watchers elsewhere: long enough for an
+/// election.
+const CUT_OFF_LIMIT: u32 = 3;
+
 /// The other end of the stream.
 pub(crate) type Outbox = mpsc::Sender<Result<pb::WatchMetadataResponse, Status>>;
 
 /// Serves one watcher that has applied everything up to `from`, until it goes or this controller stops.
-pub(crate) async fn serve(feed: Feed, from: MetadataOffset, outbox: Outbox, shutdown: CancellationToken) {
-    let watcher = Watcher { feed, at: from, outbox: &outbox };
+pub(crate) async fn serve(context: Context, from: MetadataOffset, outbox: Outbox) {
+    let watcher = Watcher { context: &context, at: from, outbox: &outbox };
     let result = tokio::select! {
         result = watcher.run() => result,
         () = outbox.closed() => return,
-        () = shutdown.cancelled() => Err(Status::unavailable("this controller is shutting down")),
+        () = context.shutdown.cancelled() => Err(Status::unavailable("this controller is shutting down")),
     };
     if let Err(status) = result {
         // The watcher may be the one that has gone.
@@ -36,14 +43,14 @@ pub(crate) async fn serve(feed: Feed, from: MetadataOffset, outbox: Outbox, shut
 }
 
 struct Watcher<'a> {
-    feed: Feed,
+    context: &'a Context,
     at: MetadataOffset,
     outbox: &'a Outbox,
 }
 
 impl Watcher<'_> {
     async fn run(mut self) -> Result<(), Status> {
-        let mut offset = self.feed.offset();
+        let mut offset = self.context.feed.offset();
         let from = self.at;
         let reached = tokio::time::timeout(AHEAD_TIMEOUT, offset.wait_for(|offset| *offset >= from)).await.is_ok();
         if !reached {
@@ -53,18 +60,38 @@ impl Watcher<'_> {
             )));
         }
         self.send(Kind::Progress(pb::Progress { offset: from.0 })).await?;
+        let mut cut_off = 0;
         loop {
-            while let Some(next) = self.feed.next(self.at) {
+            while let Some(next) = self.context.feed.next(self.at) {
                 match next {
                     Next::Snapshot(image) => self.snapshot(&image).await?,
                     Next::Entries { entries, upto } => self.entries(entries, upto).await?,
                 }
             }
             let at = self.at;
-            if offset.wait_for(|offset| *offset > at).await.is_err() {
-                return Err(Status::unavailable("this controller has stopped"));
+            let waited = tokio::time::timeout(IDLE, offset.wait_for(|offset| *offset > at)).await;
+            match waited.map(|reached| reached.is_ok()) {
+                Ok(true) => cut_off = 0,
+                Ok(false) => return Err(Status::unavailable("this controller has stopped")),
+                Err(_) => {
+                    cut_off = if self.is_cut_off().await { cut_off + 1 } else { 0 };
+                    if cut_off >= CUT_OFF_LIMIT {
+                        return Err(Status::unavailable("this controller has lost the quorum"));
+                    }
+                    self.send(Kind::Progress(pb::Progress { offset: at.0 })).await?;
+                }
             }
         }
+    }
+
+    /// Whether this controller may miss what is committed: it knows no leader, or leads and nobody confirms it.
+    async fn is_cut_off(&self) -> bool {
+        let (leads, knows_leader) = {
+            let state = self.context.active.state();
+            let state = state.borrow();
+            (state.leads, state.leader.is_some())
+        };
+        if leads { !self.context.raft.is_confirmed_leader().await } else { !knows_leader }
     }
 
     async fn snapshot(&mut self, image: &Image) -> Result<(), Status> {

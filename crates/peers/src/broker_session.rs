@@ -1,5 +1,7 @@
 //! A broker's session with the active controller: registration, heartbeats, notice of a clean shutdown.
 
+use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use levada_metadata::NewBroker;
@@ -20,10 +22,13 @@ use tonic::{Status, Streaming};
 
 use crate::backoff::Backoff;
 use crate::outcome::Outcome;
-use crate::{Controllers, MetadataWatch, RegistrationError, SessionState};
+use crate::{Controllers, Lease, MetadataWatch, RegistrationError, SessionState};
 
 /// Messages that may wait to be sent. Heartbeats carry state, not history, so one that finds no room is left out.
 const OUTBOX: usize = 4;
+
+/// Heartbeats without an answer that are remembered. An answer to an older one would come too late anyway.
+const UNANSWERED: usize = 64;
 
 /// How long the controller may take to answer a registration before another one is tried.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -33,6 +38,7 @@ const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct BrokerSession {
     wishes: watch::Sender<Wishes>,
     state: watch::Receiver<SessionState>,
+    lease: Arc<Lease>,
     stopped: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -52,21 +58,29 @@ impl BrokerSession {
         let (wishes, heard) = watch::channel(Wishes::default());
         let (told, state) = watch::channel(SessionState { fenced: true, ..SessionState::default() });
         let stopped = CancellationToken::new();
+        let lease = Arc::new(Lease::new());
         let keeper = Keeper {
             controllers,
             register: RegisterBroker::from(broker),
             metadata,
             wishes: heard,
             state: told,
+            lease: Arc::clone(&lease),
             stopped: stopped.clone(),
         };
-        Self { wishes, state, stopped, task: tokio::spawn(keeper.keep()) }
+        Self { wishes, state, lease, stopped, task: tokio::spawn(keeper.keep()) }
     }
 
     /// The state of the session and its changes.
     #[must_use]
     pub fn state(&self) -> watch::Receiver<SessionState> {
         self.state.clone()
+    }
+
+    /// How long the broker may act on what it leads.
+    #[must_use]
+    pub fn lease(&self) -> Arc<Lease> {
+        Arc::clone(&self.lease)
     }
 
     /// The broker epoch of the registration, once there is one.
@@ -122,6 +136,7 @@ struct Keeper {
     metadata: MetadataWatch,
     wishes: watch::Receiver<Wishes>,
     state: watch::Sender<SessionState>,
+    lease: Arc<Lease>,
     stopped: CancellationToken,
 }
 
@@ -205,6 +220,7 @@ impl Keeper {
 
         let silence = Duration::from_millis(u64::from(opened.session_timeout_ms));
         let mut fence_at = Instant::now() + silence;
+        let mut sent = SentHeartbeats::default();
         let mut heartbeats =
             tokio::time::interval(Duration::from_millis(u64::from(opened.heartbeat_interval_ms.max(1))));
         heartbeats.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -217,7 +233,10 @@ impl Keeper {
             tokio::select! {
                 told = inbox.message() => match told {
                     Ok(Some(SessionResponse { kind: Some(Told::HeartbeatAck(ack)) })) => {
-                        fence_at = Instant::now() + silence;
+                        if let Some(sent_at) = sent.answered(ack.number) {
+                            fence_at = sent_at + silence;
+                            self.lease.renew(fence_at.into_std());
+                        }
                         self.set_fenced(ack.fenced);
                         continue;
                     }
@@ -243,12 +262,47 @@ impl Keeper {
                 notice_given = send(Ask::ShutdownNotice(ShutdownNotice {}));
             }
             let applied_offset = self.metadata.image().offset().0;
-            send(Ask::Heartbeat(Heartbeat { applied_offset, ready: wishes.ready }));
+            let number = sent.next(Instant::now());
+            send(Ask::Heartbeat(Heartbeat { applied_offset, ready: wishes.ready, number }));
         }
     }
 
     fn set_fenced(&self, fenced: bool) {
+        if fenced {
+            self.lease.end();
+        }
         self.state.send_if_modified(|state| std::mem::replace(&mut state.fenced, fenced) != fenced);
+    }
+}
+
+/// When the heartbeats of a stream were sent that have not been answered yet.
+#[derive(Debug, Default)]
+struct SentHeartbeats {
+    last: u64,
+    sent: VecDeque<(u64, Instant)>,
+}
+
+impl SentHeartbeats {
+    /// A heartbeat is being sent; gives its number, from 1 on.
+    fn next(&mut self, now: Instant) -> u64 {
+        self.last += 1;
+        if self.sent.len() == UNANSWERED {
+            self.sent.pop_front();
+        }
+        self.sent.push_back((self.last, now));
+        self.last
+    }
+
+    /// The heartbeat `number` has renewed the session: when it was sent, if it was not answered before.
+    fn answered(&mut self, number: u64) -> Option<Instant> {
+        let mut found = None;
+        while let Some((first, at)) = self.sent.front().copied()
+            && first <= number
+        {
+            self.sent.pop_front();
+            found = (first == number).then_some(at);
+        }
+        found
     }
 }
 

@@ -55,8 +55,9 @@ fn address_in(detail: &NotActiveController) -> Option<Address> {
     detail.internal_address.as_deref().and_then(|address| address.parse().ok())
 }
 
-/// Whether the call failed before there was a connection to send it on.
-fn never_connected(status: &Status) -> bool {
+/// Whether the call failed before there was a connection to send it on, so that nothing can have been done.
+#[must_use]
+pub fn never_connected(status: &Status) -> bool {
     let mut cause = status.source();
     while let Some(error) = cause {
         if error.is::<ConnectError>() {

@@ -9,8 +9,10 @@ use std::ops::{Bound, RangeBounds};
 use std::path::{Path, PathBuf};
 
 use levada_proto::internal as pb;
+use levada_types::DirectoryId;
 use prost::Message;
 use sled::{Batch, Db, IVec, Tree};
+use uuid::Uuid;
 
 use super::reserve::{DB_FILE, Reserve};
 use super::types::{RaftEntry, RaftLogId, RaftVote, StorageError, is_full, is_locked};
@@ -32,6 +34,7 @@ const VOTE: &[u8] = b"vote";
 const COMMITTED: &[u8] = b"committed";
 const PURGED: &[u8] = b"purged";
 const NODE: &[u8] = b"node";
+const DIRECTORY: &[u8] = b"directory";
 
 /// The stored log. Clones share it. Writes are in memory until [`super::log_sync::LogSync`] has made them durable.
 #[derive(Clone)]
@@ -40,6 +43,7 @@ pub(super) struct LogTree {
     db: Db,
     log: Tree,
     markers: Tree,
+    directory: DirectoryId,
 }
 
 impl LogTree {
@@ -49,21 +53,39 @@ impl LogTree {
         let db = open_patiently(path).map_err(failed)?;
         let log = db.open_tree("log").map_err(failed)?;
         let markers = db.open_tree("markers").map_err(failed)?;
-        let tree = Self { path: path.to_owned(), db, log, markers };
+        let damaged = |what: &str| StorageError::Damaged { path: path.to_owned(), what: what.to_owned() };
+        let directory = match markers.get(DIRECTORY).map_err(failed)? {
+            Some(bytes) => Uuid::from_slice(&bytes).map_err(|_| damaged("the directory id is not 16 bytes long"))?,
+            None => {
+                let drawn = Uuid::new_v4();
+                markers.insert(DIRECTORY, drawn.as_bytes()).map_err(failed)?;
+                // Told to others before anything is appended, so it must not change any more; and sled does not sync.
+                db.flush().map_err(failed)?;
+                let synced = File::open(path.join(DB_FILE)).and_then(|file| file.sync_all());
+                synced.map_err(|source| StorageError::File { path: path.to_owned(), source })?;
+                drawn
+            }
+        };
+        let tree = Self { path: path.to_owned(), db, log, markers, directory: DirectoryId(directory) };
         match tree.markers.get(NODE).map_err(failed)? {
             None => {
                 tree.markers.insert(NODE, &node.to_be_bytes()).map_err(failed)?;
             }
             Some(bytes) => {
-                let found = <[u8; 8]>::try_from(&*bytes).map(u64::from_be_bytes).map_err(|_| {
-                    StorageError::Damaged { path: path.to_owned(), what: "the node id is not 8 bytes long".to_owned() }
-                })?;
+                let found = <[u8; 8]>::try_from(&*bytes)
+                    .map(u64::from_be_bytes)
+                    .map_err(|_| damaged("the node id is not 8 bytes long"))?;
                 if found != node {
                     return Err(StorageError::OtherNode { path: path.to_owned(), found, expected: node });
                 }
             }
         }
         Ok(tree)
+    }
+
+    /// The identity of the directory, drawn when it was made: a log that was lost comes back under another.
+    pub(super) fn directory(&self) -> DirectoryId {
+        self.directory
     }
 
     pub(super) fn db(&self) -> Db {

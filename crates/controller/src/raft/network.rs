@@ -23,6 +23,7 @@ use tonic::{Code, Request, Status};
 
 use super::snapshot_file::SnapshotFile;
 use super::types::{QuorumNode, RaftEntry, RaftSnapshot, RaftVote, TypeConfig};
+use super::voter_key::VoterKey;
 use super::wire::{entry_to, log_id_to, malformed, optional_log_id, snapshot_meta_to, vote_from, vote_to};
 
 /// The pause after a member was not reached. Openraft's own default of 200 ms and more makes a member that is back wait.
@@ -41,6 +42,8 @@ pub(crate) const MAX_MESSAGE_BYTES: usize = 64 << 20;
 #[derive(Debug, Clone)]
 pub(super) struct QuorumNetwork {
     network: Network,
+    /// This node.
+    own: VoterKey,
 }
 
 /// A client of one member.
@@ -49,16 +52,21 @@ pub(super) struct Member {
     /// `None` if its address cannot be read.
     stub: Option<RaftClient<Channel>>,
     address: String,
+    /// Who it is.
+    key: VoterKey,
+    /// Who asks it.
+    own: VoterKey,
 }
 
 type RpcResult<T> = Result<T, RPCError<TypeConfig>>;
 
 impl QuorumNetwork {
-    pub(super) fn new(network: Network) -> Self {
-        Self { network }
+    /// The way of the node `own` to the others.
+    pub(super) fn new(network: Network, own: VoterKey) -> Self {
+        Self { network, own }
     }
 
-    fn member(&self, node: &QuorumNode) -> Member {
+    fn member(&self, id: u64, node: &QuorumNode) -> Member {
         let address = node.internal_address.clone();
         let channel = address.parse::<Address>().map(|address| self.network.dialer(address).channel(Profile::Control));
         let stub = channel.ok().map(|channel| {
@@ -66,7 +74,7 @@ impl QuorumNetwork {
                 .max_decoding_message_size(MAX_MESSAGE_BYTES)
                 .max_encoding_message_size(MAX_MESSAGE_BYTES)
         });
-        Member { stub, address }
+        Member { stub, address, key: VoterKey { id, directory: node.directory }, own: self.own }
     }
 }
 
@@ -74,8 +82,8 @@ impl RaftNetworkFactory<TypeConfig> for QuorumNetwork {
     type Network = Member;
 
     // Each client gets a channel of its own, so neither a snapshot nor a large append delays a heartbeat.
-    async fn new_client(&mut self, _: u64, node: &QuorumNode) -> Member {
-        self.member(node)
+    async fn new_client(&mut self, id: u64, node: &QuorumNode) -> Member {
+        self.member(id, node)
     }
 }
 
@@ -106,7 +114,8 @@ fn within<T>(message: T, option: &RPCOption) -> Request<T> {
 
 fn failed(status: &Status) -> RPCError<TypeConfig> {
     match status.code() {
-        Code::Unavailable | Code::Unimplemented => Unreachable::from_string(status).into(),
+        // One that is another member than the quorum knows does not become the right one by asking faster.
+        Code::Unavailable | Code::Unimplemented | Code::FailedPrecondition => Unreachable::from_string(status).into(),
         _ => NetworkError::from_string(status).into(),
     }
 }
@@ -115,8 +124,10 @@ fn unreadable(error: &io::Error) -> RPCError<TypeConfig> {
     NetworkError::from_string(error).into()
 }
 
-fn vote_request(rpc: &VoteRequest<TypeConfig>, pre_vote: bool) -> pb::VoteRequest {
+fn vote_request(rpc: &VoteRequest<TypeConfig>, pre_vote: bool, (own, to): (VoterKey, VoterKey)) -> pb::VoteRequest {
     pb::VoteRequest {
+        to: Some(to.to_message()),
+        from: Some(own.to_message()),
         vote: Some(vote_to(&rpc.vote)),
         last_log_id: rpc.last_log_id.as_ref().map(log_id_to),
         pre_vote,
@@ -146,7 +157,7 @@ impl Member {
         pre_vote: bool,
         option: &RPCOption,
     ) -> RpcResult<VoteResponse<TypeConfig>> {
-        let request = within(vote_request(rpc, pre_vote), option);
+        let request = within(vote_request(rpc, pre_vote, (self.own, self.key)), option);
         let response = self.stub()?.vote(request).await.map_err(|status| failed(&status))?;
         vote_response(response.into_inner()).map_err(|error| unreadable(&error))
     }
@@ -169,6 +180,7 @@ impl RaftNetworkV2<TypeConfig> for Member {
             prev_log_id: rpc.prev_log_id.as_ref().map(log_id_to),
             entries,
             leader_commit: rpc.leader_commit.as_ref().map(log_id_to),
+            to: Some(self.key.to_message()),
         };
         let response = self.stub()?.append_entries(within(message, &option)).await.map_err(|status| failed(&status))?;
         let response = append_response(response.into_inner()).map_err(|error| unreadable(&error))?;
@@ -200,8 +212,8 @@ impl RaftNetworkV2<TypeConfig> for Member {
         let lost = |error: &dyn Error| StreamingError::Network(NetworkError::from_string(error));
         let file = tokio::fs::File::open(snapshot.snapshot.path()).await.map_err(|e| lost(&e))?;
         let size = file.metadata().await.map_err(|e| lost(&e))?.len();
-        let head =
-            pb::InstallSnapshotHead { vote: Some(vote_to(&vote)), meta: Some(snapshot_meta_to(&snapshot.meta)), size };
+        let (vote, meta) = (Some(vote_to(&vote)), Some(snapshot_meta_to(&snapshot.meta)));
+        let head = pb::InstallSnapshotHead { vote, meta, size, to: Some(self.key.to_message()) };
         let head = pb::InstallSnapshotRequest { kind: Some(pb::install_snapshot_request::Kind::Head(head)) };
         let messages = futures::stream::once(std::future::ready(head)).chain(parts(file));
         let stub = self.stub().map_err(StreamingError::from)?;
@@ -224,6 +236,7 @@ impl RaftNetworkV2<TypeConfig> for Member {
             from_leader: Some(vote_to(request.from_leader())),
             to_node_id: *request.to_node_id(),
             last_log_id: request.last_log_id().map(log_id_to),
+            to: Some(self.key.to_message()),
         };
         self.stub()?.transfer_leader(within(message, &option)).await.map_err(|status| failed(&status))?;
         Ok(Ok(()))

@@ -1,6 +1,5 @@
 //! This controller's member of the quorum: opened, asked to write, watched for leadership, closed.
 
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,10 +18,11 @@ use super::log_store::LogStore;
 use super::log_tree::LogTree;
 use super::network::{MAX_MESSAGE_BYTES, QuorumNetwork};
 use super::reserve::Reserve;
-use super::service::QuorumService;
+use super::service::{Founders, QuorumService};
 use super::snapshot_file;
 use super::state_machine::StateMachine;
 use super::types::{EntryData, QuorumNode, Raft, RaftLeaderId, StorageError};
+use super::voter_key::VoterKey;
 use crate::feed::Feed;
 use crate::options::StartError;
 
@@ -39,8 +39,10 @@ pub(crate) struct RaftOptions {
     pub(crate) id: u64,
     /// Where its log and snapshots are.
     pub(crate) dir: PathBuf,
-    /// The voters of a new cluster, this one included: number and internal address.
-    pub(crate) voters: BTreeMap<u64, String>,
+    /// Where this node is reached.
+    pub(crate) address: String,
+    /// The voters of a new cluster, this one included; empty for a node that joins one.
+    pub(crate) founders: Founders,
     /// How often a leader shows that it lives.
     pub(crate) heartbeat: Duration,
     /// After how long without a leader an election begins, at least; at most it is twice that.
@@ -74,8 +76,8 @@ pub(crate) enum Written {
 /// A running member of the quorum. Clones share it.
 #[derive(Clone)]
 pub(crate) struct RaftNode {
-    id: u64,
-    raft: Raft,
+    key: VoterKey,
+    pub(super) raft: Raft,
     service: QuorumService,
     grown: Arc<AtomicU64>,
     snapshot_bytes: u64,
@@ -100,32 +102,44 @@ impl RaftNode {
             opened.await.map_err(|error| StartError::Raft(error.to_string()))??
         };
         let path = tree.path().to_owned();
+        let key = VoterKey { id: options.id, directory: tree.directory() };
         let store = LogStore::new(tree, Arc::clone(&reserve)).map_err(|source| StorageError::File { path, source })?;
         let grown = Arc::new(AtomicU64::new(0));
         let machine = StateMachine::new(snapshots.clone(), feed, Arc::clone(&grown));
         let config = Arc::new(config(options)?);
-        let raft = Raft::new(options.id, config, QuorumNetwork::new(network), store, machine)
+        let raft = Raft::new(options.id, config, QuorumNetwork::new(network, key), store, machine)
             .await
             .map_err(|error| StartError::Raft(error.to_string()))?;
-        let service = QuorumService::new(raft.clone(), snapshots);
-        let node = Self { id: options.id, service, raft, grown, snapshot_bytes: options.snapshot_bytes, reserve };
+        let service = QuorumService::new(raft.clone(), key, options.founders.clone(), snapshots);
+        let node = Self { key, service, raft, grown, snapshot_bytes: options.snapshot_bytes, reserve };
         node.begin(options).await?;
         Ok(node)
     }
 
-    /// Founds the quorum if there is none; a voter that is alone need not wait for anybody to elect it.
+    /// A voter that is alone need not wait for anybody: it founds its quorum, and elects itself. See [`super::Founding`]
+    /// for several.
     async fn begin(&self, options: &RaftOptions) -> Result<(), StartError> {
         let failed = |error: &dyn std::error::Error| StartError::Raft(error.to_string());
-        if self.raft.is_initialized().await.map_err(|e| failed(&e))? {
-            let alone = self.raft.voter_ids().all(|id| id == self.id);
-            if alone {
+        let is_self = |id: u64| id == self.key.id;
+        if self.is_initialized().await? {
+            if self.raft.voter_ids().all(is_self) {
                 self.raft.trigger().elect(false).await.map_err(|e| failed(&e))?;
             }
-            return Ok(());
+        } else if options.founders.voters.len() == 1 && options.founders.voters.iter().copied().all(is_self) {
+            let node = QuorumNode { directory: self.key.directory, internal_address: options.address.clone() };
+            self.found([(self.key.id, node)].into()).await?;
         }
-        let member = |(id, address): (&u64, &String)| (*id, QuorumNode { internal_address: address.clone() });
-        let members: BTreeMap<u64, QuorumNode> = options.voters.iter().map(member).collect();
-        self.raft.initialize(members).await.map_err(|e| failed(&e))
+        Ok(())
+    }
+
+    /// This node with its directory.
+    pub(crate) fn key(&self) -> VoterKey {
+        self.key
+    }
+
+    /// Whether this node has ever heard of a quorum that it belongs to.
+    pub(crate) async fn is_initialized(&self) -> Result<bool, StartError> {
+        self.raft.is_initialized().await.map_err(|error| StartError::Raft(error.to_string()))
     }
 
     /// The service that the other members call.
@@ -139,7 +153,7 @@ impl RaftNode {
     /// calls are made, and the future that it gives tells the outcome.
     pub(crate) async fn write(&self, term: u64, entry: Bytes) -> impl Future<Output = Written> + Send + use<> {
         let (responder, outcome) = ProgressResponder::complete_only();
-        let leader = RaftLeaderId { term, node_id: self.id };
+        let leader = RaftLeaderId { term, node_id: self.key.id };
         let sent = self.raft.write(EntryData(entry)).with_leader(leader).responder(responder).await;
         async move {
             if sent.is_err() {
@@ -164,7 +178,7 @@ impl RaftNode {
         loop {
             {
                 let now = metrics.borrow_and_update();
-                let own_term = (now.state == ServerState::Leader && now.vote.leader_id.node_id == self.id)
+                let own_term = (now.state == ServerState::Leader && now.vote.leader_id.node_id == self.key.id)
                     .then_some(now.vote.leader_id.term);
                 let leader = now.current_leader.map(|id| {
                     let node = now.membership_config.membership().get_node(&id);
@@ -232,7 +246,8 @@ mod tests {
         let options = RaftOptions {
             id: 1,
             dir: dir.to_owned(),
-            voters: [(1, "memory:c-1".to_owned())].into(),
+            address: "memory:c-1".to_owned(),
+            founders: Founders { voters: [1].into(), cluster_id: None },
             heartbeat: Duration::from_millis(100),
             election_timeout: Duration::from_millis(300),
             snapshot_entries: 100,

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use levada_types::DirectoryId;
 use openraft::impls::leader_id_adv::LeaderId;
 use thiserror::Error;
 
@@ -53,10 +54,18 @@ impl fmt::Display for ApplyOutcome {
 }
 
 /// A member of the quorum.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct QuorumNode {
+    /// The identity of the directory that its log and its vote are in.
+    pub(crate) directory: DirectoryId,
     /// Where its internal services are reached.
     pub(crate) internal_address: String,
+}
+
+impl Default for QuorumNode {
+    fn default() -> Self {
+        Self { directory: DirectoryId::UNASSIGNED, internal_address: String::new() }
+    }
 }
 
 /// The controller's storage failed or holds what it cannot hold.

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
-use bytes::Bytes;
 use levada_proto::internal as pb;
 use openraft::EntryPayload;
 
@@ -11,6 +10,7 @@ use super::types::{
     EntryData, QuorumNode, RaftEntry, RaftLeaderId, RaftLogId, RaftMembership, RaftSnapshotMeta, RaftStoredMembership,
     RaftVote,
 };
+use super::voter_key::{directory_from, directory_to};
 
 /// A message lacks what it must have, or contradicts itself.
 pub(super) fn malformed(what: &str) -> io::Error {
@@ -47,10 +47,11 @@ pub(super) fn vote_from(vote: Option<pb::RaftVote>) -> io::Result<RaftVote> {
     Ok(RaftVote { leader_id: leader_id_from(vote.leader_id)?, committed: vote.committed })
 }
 
-fn membership_to(membership: &RaftMembership) -> pb::RaftMembership {
+pub(super) fn membership_to(membership: &RaftMembership) -> pb::RaftMembership {
     let configs = membership.get_joint_config().iter();
     let nodes = membership.nodes().map(|(id, node)| {
-        let node = pb::RaftNode { directory: Bytes::new(), internal_address: node.internal_address.clone() };
+        let (directory, internal_address) = (directory_to(node.directory), node.internal_address.clone());
+        let node = pb::RaftNode { directory, internal_address };
         (*id, node)
     });
     pb::RaftMembership {
@@ -65,8 +66,11 @@ fn membership_from(membership: pb::RaftMembership) -> io::Result<RaftMembership>
     let nodes: BTreeMap<u64, QuorumNode> = membership
         .nodes
         .into_iter()
-        .map(|(id, node)| (id, QuorumNode { internal_address: node.internal_address }))
-        .collect();
+        .map(|(id, node)| {
+            let directory = directory_from(&node.directory)?;
+            Ok((id, QuorumNode { directory, internal_address: node.internal_address }))
+        })
+        .collect::<io::Result<_>>()?;
     RaftMembership::new(configs, nodes).map_err(|error| malformed(&error.to_string()))
 }
 
@@ -124,6 +128,10 @@ pub(super) fn snapshot_meta_from(meta: pb::RaftSnapshotMeta) -> io::Result<RaftS
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+    use levada_types::DirectoryId;
+    use uuid::Uuid;
+
     use super::*;
 
     fn log_id(index: u64) -> RaftLogId {
@@ -131,7 +139,12 @@ mod tests {
     }
 
     fn membership() -> RaftMembership {
-        let node = |id: u64| (id, QuorumNode { internal_address: format!("c{id}:1") });
+        let node = |id: u64| {
+            (
+                id,
+                QuorumNode { directory: DirectoryId(Uuid::from_u128(id.into())), internal_address: format!("c{id}:1") },
+            )
+        };
         let nodes: BTreeMap<u64, QuorumNode> = (1..=4).map(node).collect();
         RaftMembership::new(vec![[1, 2, 3].into(), [2, 3].into()], nodes).unwrap()
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use levada_metadata::{Command, ControllerRegistration, SubmitError};
+use levada_metadata::{Command, SubmitError};
 use levada_types::{BrokerEpoch, BrokerId, MetadataOffset};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -60,14 +60,13 @@ pub(super) struct OpenStream {
 }
 
 impl SessionKeeper {
-    pub(crate) fn new(active: Active, feed: Feed, timeout: Duration, grace: Duration) -> Self {
-        let limits = SessionLimits { timeout, grace };
+    pub(crate) fn new(active: Active, feed: Feed, limits: SessionLimits) -> Self {
         let inner = Inner { active, feed, limits, sessions: Mutex::default(), sooner: Notify::new() };
         Self { inner: Arc::new(inner) }
     }
 
-    /// Follows who is active, and expires sessions while it is this node, which also announces itself.
-    pub(crate) async fn run(self, registration: ControllerRegistration, shutdown: CancellationToken) {
+    /// Follows who is active, and expires sessions while it is this node.
+    pub(crate) async fn run(self, shutdown: CancellationToken) {
         let mut state = self.inner.active.state();
         let mut term = None;
         loop {
@@ -77,9 +76,6 @@ impl SessionKeeper {
                 self.turn(term.is_some());
                 if term.is_some() {
                     tracing::info!(?term, "this is the active controller");
-                    let (active, command) =
-                        (self.inner.active.clone(), Command::RegisterController(registration.clone()));
-                    tokio::spawn(async move { submit_until_known(&active, command).await });
                 }
             }
             let deadline = self.sessions().table.as_ref().and_then(SessionTable::next_deadline);

@@ -6,3 +6,4 @@ mod table;
 
 pub(crate) use keeper::SessionKeeper;
 pub(crate) use stream::serve;
+pub(crate) use table::SessionLimits;

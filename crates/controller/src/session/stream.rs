@@ -1,5 +1,6 @@
 //! One session stream: registration, heartbeats, notice of a clean shutdown.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use levada_metadata::{Command, NewBroker, Response};
@@ -59,6 +60,8 @@ struct Session<'a> {
     broker: BrokerId,
     epoch: BrokerEpoch,
     stream: OpenStream,
+    /// The newest heartbeat that renewed the session.
+    renewed_by: AtomicU64,
 }
 
 async fn register<'a>(
@@ -83,7 +86,7 @@ async fn register<'a>(
     let epoch = result.map_err(|error| status_of(error.code, error.message))?;
     let opened = context.sessions.open(broker, (incarnation, epoch), offset);
     let stream = opened.ok_or_else(|| refusal::not_active(&context.active))?;
-    let session = Session { context, outbox, broker, epoch, stream };
+    let session = Session { context, outbox, broker, epoch, stream, renewed_by: AtomicU64::new(0) };
     session
         .tell(Tell::Opened(pb::SessionOpened {
             epoch: epoch.0,
@@ -115,6 +118,9 @@ impl Session<'_> {
         }
         let said = (MetadataOffset(heartbeat.applied_offset), heartbeat.ready);
         let heard = self.context.sessions.heard(self.broker, self.stream.id, said).ok_or_else(|| self.why_ended())?;
+        if heard.renewed {
+            self.renewed_by.store(heartbeat.number, Ordering::Relaxed);
+        }
         if heard.may_lead && self.is_fenced() {
             let command = Command::UnfenceBroker { id: self.broker, epoch: self.epoch };
             let submitted = self.context.active.submit(command).await;
@@ -124,7 +130,8 @@ impl Session<'_> {
             }
         }
         let committed_offset = self.context.feed.image().offset().0;
-        self.tell(Tell::HeartbeatAck(pb::HeartbeatAck { committed_offset, fenced: self.is_fenced() })).await
+        let number = self.renewed_by.load(Ordering::Relaxed);
+        self.tell(Tell::HeartbeatAck(pb::HeartbeatAck { committed_offset, fenced: self.is_fenced(), number })).await
     }
 
     async fn stop(&self) -> Result<(), Status> {

@@ -13,11 +13,13 @@ pub(super) struct StreamId(pub(super) u64);
 
 /// How long brokers may be silent.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct SessionLimits {
-    /// How long a broker may be silent on an open stream, or take to come to a new active controller.
-    pub(super) timeout: Duration,
+pub(crate) struct SessionLimits {
+    /// How long a broker may be silent on an open stream.
+    pub(crate) timeout: Duration,
     /// How long it has to come back after its stream broke.
-    pub(super) grace: Duration,
+    pub(crate) grace: Duration,
+    /// How long it has to come to a new active controller.
+    pub(crate) reconnect: Duration,
 }
 
 /// The sessions of one active controller, from the moment at which it became active.
@@ -46,6 +48,8 @@ struct Session {
 pub(super) struct Heard {
     /// It is ready and has applied its own registration, so it may lead.
     pub(super) may_lead: bool,
+    /// Its session is renewed: it lasts for the timeout from now.
+    pub(super) renewed: bool,
 }
 
 /// A session that is over.
@@ -59,7 +63,7 @@ pub(super) struct Expired {
 
 impl SessionTable {
     /// A table that awaits every broker which is not fenced: the streams to the former active controller were never
-    /// seen here, so each broker gets the whole timeout to come.
+    /// seen here, so each broker gets the same time to come.
     pub(super) fn adopt(limits: SessionLimits, state: &State, now: Instant) -> Self {
         let awaited = state.brokers().filter(|broker| !broker.fenced).map(|broker| {
             let session = Session {
@@ -67,7 +71,7 @@ impl SessionTable {
                 epoch: broker.epoch,
                 stream: None,
                 registered_at: MetadataOffset(0),
-                deadline: now + limits.timeout,
+                deadline: now + limits.reconnect,
                 must_reach: MetadataOffset(0),
             };
             (broker.id, session)
@@ -115,11 +119,12 @@ impl SessionTable {
     ) -> Option<Heard> {
         let timeout = self.limits.timeout;
         let session = self.sessions.get_mut(&broker).filter(|s| s.stream == Some(stream))?;
-        if applied >= session.must_reach {
+        let renewed = applied >= session.must_reach;
+        if renewed {
             session.must_reach = committed;
             session.deadline = now + timeout;
         }
-        Some(Heard { may_lead: ready && applied >= session.registered_at })
+        Some(Heard { may_lead: ready && applied >= session.registered_at, renewed })
     }
 
     /// `stream` broke. Its broker has the grace period to come back.
@@ -159,7 +164,11 @@ mod tests {
     use super::*;
 
     const BROKER: BrokerId = BrokerId(1);
-    const LIMITS: SessionLimits = SessionLimits { timeout: Duration::from_secs(9), grace: Duration::from_millis(200) };
+    const LIMITS: SessionLimits = SessionLimits {
+        timeout: Duration::from_secs(9),
+        grace: Duration::from_millis(200),
+        reconnect: Duration::from_millis(1_500),
+    };
 
     fn who(n: u128) -> (Uuid, BrokerEpoch) {
         (Uuid::from_u128(n), BrokerEpoch(n as i64))

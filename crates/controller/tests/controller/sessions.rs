@@ -61,7 +61,7 @@ async fn a_new_active_controller_waits_for_a_broker_and_then_fences_it() {
     node.stop().await;
     drop(session);
 
-    let soon = ControllerOptions { broker_session_timeout_ms: 300, ..options(1, dir.path()) };
+    let soon = ControllerOptions { broker_reconnect_timeout_ms: 300, ..options(1, dir.path()) };
     let node = Node::active(soon, &network).await;
     watcher.until(|image| image.broker(BROKER).is_some_and(|b| b.fenced)).await;
     node.stop().await;

@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex};
 use levada_peers::Controllers;
 use levada_proto::internal::controller_server::{Controller, ControllerServer};
 use levada_proto::internal::{
-    NotActiveController, SessionRequest, SessionResponse, SubmitRequest, SubmitResponse, WatchMetadataRequest,
-    WatchMetadataResponse,
+    AddVoterRequest, AddVoterResponse, DescribeQuorumRequest, DescribeQuorumResponse, NotActiveController,
+    RemoveVoterRequest, RemoveVoterResponse, SessionRequest, SessionResponse, SubmitRequest, SubmitResponse,
+    WatchMetadataRequest, WatchMetadataResponse,
 };
 use levada_service::grpc::{GrpcOptions, GrpcServer, Profile};
 use levada_service::net::{Address, Network};
@@ -96,6 +97,24 @@ impl Controller for Scripted {
         let session = Session { asked: request.into_inner(), tell };
         self.sessions.send(session).map_err(|_| Status::unavailable("the test is over"))?;
         Ok(Response::new(Box::pin(UnboundedReceiverStream::new(answers))))
+    }
+
+    async fn describe_quorum(
+        &self,
+        _request: Request<DescribeQuorumRequest>,
+    ) -> Result<Response<DescribeQuorumResponse>, Status> {
+        Err(not_active(None))
+    }
+
+    async fn add_voter(&self, _request: Request<AddVoterRequest>) -> Result<Response<AddVoterResponse>, Status> {
+        Err(not_active(None))
+    }
+
+    async fn remove_voter(
+        &self,
+        _request: Request<RemoveVoterRequest>,
+    ) -> Result<Response<RemoveVoterResponse>, Status> {
+        Err(not_active(None))
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod acceptor;
 mod address;
+mod advertised;
 mod connection;
 mod dialer;
 mod listener;
@@ -13,6 +14,7 @@ mod memory;
 
 pub use acceptor::Acceptor;
 pub use address::{Address, AddressError};
+pub use advertised::{NoAdvertisedAddress, advertised};
 pub use connection::{Connection, Peer};
 pub use dialer::Dialer;
 pub(crate) use dialer::{KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT};
