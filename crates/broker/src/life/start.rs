@@ -8,7 +8,7 @@ use levada_log::{DirectoryInfo, DirectoryState, Disk, LogStore, RecoveryProgress
 use levada_metadata::{Image, LevelRange, NewBroker};
 use levada_peers::{BrokerSession, ControllerClient, Controllers, MetadataWatch, RegistrationError, WatchFailure};
 use levada_service::http::ReadyFlag;
-use levada_service::net::Address;
+use levada_service::net::{Address, Listener, Network};
 use levada_service::shutdown::CancellationToken;
 use levada_types::{BrokerEpoch, DirectoryId};
 use tokio::task::{JoinHandle, JoinSet};
@@ -19,6 +19,7 @@ use super::reconciler::Reconciler;
 use super::running::{RunningBroker, Serving, refusal};
 use crate::directories::{report_directories, report_placements, watch_directories};
 use crate::face::Face;
+use crate::replication::{follow_leaders, propose_in_sync_sets, replication_server, tick_replicas};
 use crate::{Broker, BrokerOptions, Phase, PhaseReporter};
 
 /// How often the progress of recovery is looked at.
@@ -28,7 +29,11 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 pub struct BrokerDeps {
     /// The way to the controllers.
     pub controllers: Controllers,
-    /// Where other roles reach this broker's internal services.
+    /// Where connections to other roles are made.
+    pub network: Network,
+    /// Where this broker's internal services listen.
+    pub internal: Listener,
+    /// What others are told to dial to reach them.
     pub internal_address: Address,
     /// The file system of the data directories.
     pub disk: Arc<dyn Disk>,
@@ -93,7 +98,7 @@ async fn bring_up(
     watch: JoinHandle<()>,
     upkeep: CancellationToken,
 ) -> Result<Serving, StartError> {
-    let BrokerDeps { controllers, internal_address, disk, faces, phase, ready } = deps;
+    let BrokerDeps { controllers, network, internal, internal_address, disk, faces, phase, ready } = deps;
     let store = open_store(&options, disk).await?;
     let broker = Arc::new(
         Broker::assemble(options, store, ControllerClient::new(controllers.clone())).map_err(StartError::Thread)?,
@@ -109,13 +114,20 @@ async fn bring_up(
     let mut reconciler = Reconciler::new(Arc::clone(&broker), source.clone(), Arc::clone(&progress));
     recover(&mut reconciler, image, &progress, &phase).await;
 
+    // Others dial as soon as this broker is registered.
+    let replicating = tokio::spawn(serve_internally(Arc::clone(&broker), internal, upkeep.clone()));
     phase.reach(Phase::Registering);
     let registration = registration(&broker, &faces, &internal_address);
     let session = BrokerSession::open(controllers, &registration, broker.metadata.clone());
+    broker.mandate.hold(session.lease());
     let epoch = session.registered().await?;
     broker.epoch.send_replace(Some(epoch));
     catch_up(&mut reconciler, &broker, &source, epoch).await?;
     session.set_ready();
+    let (follower, proposer, ticker) = (Arc::clone(&broker), Arc::clone(&broker), Arc::clone(&broker));
+    let following = tokio::spawn(follow_leaders(follower, network, upkeep.clone()));
+    let proposing = tokio::spawn(propose_in_sync_sets(proposer, upkeep.clone()));
+    let ticking = tokio::spawn(tick_replicas(ticker, upkeep.clone()));
     let reconciling = tokio::spawn(reconciler.run(upkeep.clone()));
     tokio::select! {
         () = led(&broker, epoch) => {}
@@ -125,6 +137,10 @@ async fn bring_up(
     let tasks = vec![
         watch,
         reconciling,
+        replicating,
+        following,
+        proposing,
+        ticking,
         tokio::spawn(watch_directories(Arc::clone(&broker), upkeep.clone())),
         tokio::spawn(report_directories(Arc::clone(&broker), upkeep.clone())),
         tokio::spawn(report_placements(Arc::clone(&broker), upkeep.clone())),
@@ -156,6 +172,13 @@ async fn open_store(options: &BrokerOptions, disk: Arc<dyn Disk>) -> Result<LogS
     };
     let open = move || LogStore::open(store_options, disk, &mut || DirectoryId(Uuid::new_v4()));
     Ok(tokio::task::spawn_blocking(open).await??)
+}
+
+/// Serves other roles until `stop`.
+async fn serve_internally(broker: Arc<Broker>, listener: Listener, stop: CancellationToken) {
+    if let Err(error) = replication_server(broker, listener, stop).await {
+        tracing::error!(%error, "this broker's internal services have failed; its followers fall behind");
+    }
 }
 
 /// The first image of a cluster that exists.
@@ -200,6 +223,7 @@ fn registration(broker: &Broker, faces: &[Box<dyn Face>], internal_address: &Add
         boot_id: options.boot_id.clone().or_else(kernel_boot_id),
         clean_shutdown_epoch: broker.store.clean_shutdown_epoch().map(BrokerEpoch),
         directories: directories.iter().filter(|d| online(d)).filter_map(|d| d.id).collect(),
+        cluster_id: broker.store.cluster_id(),
         has_offline_directory: !directories.iter().all(online),
         endpoints: faces.iter().flat_map(|face| face.endpoints()).collect(),
         internal_address: internal_address.to_string(),
