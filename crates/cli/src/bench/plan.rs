@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use tokio::task::spawn_blocking;
+
 use super::workload::Workload;
 
 /// A run that produces.
@@ -64,7 +66,7 @@ impl Pace {
 
     /// When the next request is due; now, if as many go as can. Latency counts from there, so that a server that stalls is
     /// charged for the requests that could not be sent meanwhile.
-    pub(super) fn next_due(&mut self) -> Instant {
+    fn next_due(&mut self) -> Instant {
         let Some(interval) = self.interval else { return Instant::now() };
         let due = self.start + interval.saturating_mul(self.sent);
         self.sent += 1;
@@ -74,10 +76,25 @@ impl Pace {
     /// Waits until the next request is due and returns when that was.
     pub(super) fn wait(&mut self) -> Instant {
         let due = self.next_due();
-        if let Some(early) = due.checked_duration_since(Instant::now()) {
-            std::thread::sleep(early);
+        sleep_until(due);
+        due
+    }
+
+    /// As [`Self::wait`], within a task. A thread sleeps for it: the runtime's timer counts in whole milliseconds, which is
+    /// more than what is measured.
+    pub(super) async fn waited(&mut self) -> Instant {
+        let due = self.next_due();
+        if self.interval.is_some() {
+            // It fails only when the runtime stops, and then nobody measures.
+            drop(spawn_blocking(move || sleep_until(due)).await);
         }
         due
+    }
+}
+
+fn sleep_until(due: Instant) {
+    if let Some(early) = due.checked_duration_since(Instant::now()) {
+        std::thread::sleep(early);
     }
 }
 

@@ -7,7 +7,7 @@ use levada_client::{Acks, ClientError, RawDelivery, RawProducer, StartAt};
 use levada_records::RecordBuffer;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::{sleep_until, timeout};
+use tokio::time::timeout;
 
 use super::{client, positions, run};
 use crate::CliError;
@@ -88,10 +88,7 @@ async fn write_batches(
         }
         let batch = source.next_batch()?;
         let bytes = batch.len() as u64;
-        let at = pace.next_due();
-        if plan.batch_rate.is_some() {
-            sleep_until(at.into()).await;
-        }
+        let at = pace.waited().await;
         let delivery = producer.send(batch).await?;
         if queue.send(Sent { delivery, at, bytes }).await.is_err() {
             break;

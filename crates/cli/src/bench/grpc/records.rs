@@ -17,7 +17,7 @@ use levada_proto::v1::producer_client::ProducerClient;
 use levada_types::ErrorCode;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::JoinSet;
-use tokio::time::{sleep_until, timeout};
+use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Status, Streaming};
@@ -122,10 +122,7 @@ async fn write_records(
             base_sequence: None,
             content: Some(v1::produce_batch::Content::Records(v1::RecordList { records })),
         };
-        let at = pace.next_due();
-        if plan.batch_rate.is_some() {
-            sleep_until(at.into()).await;
-        }
+        let at = pace.waited().await;
         // The queue is what bounds the messages in flight, so that place is taken first.
         if queue.send(Sent { at, bytes }).await.is_err() {
             break;
