@@ -8,18 +8,23 @@ use crate::{BrokerRegistration, IsrMember, ItemError, Partition, Replica, State}
 
 /// Places the partitions of one topic.
 ///
-/// Leaders go to whoever leads fewest of this topic, then to whoever holds fewest replicas at all, so that a topic is
-/// spread even while a new broker is still empty. Followers go to racks that the partition is not in yet, as long as
-/// there are any. Every choice is by number where all else is equal, so that it can be foretold.
+/// Leaders go to whoever leads fewest of this topic, then fewest at all, so that a topic is spread even while a new broker
+/// is still empty, and many small topics are too. Followers go to racks that the partition is not in yet, as long as there
+/// are any, then to whoever holds fewest of this topic and follows the same leader least, so that the leaderships of a
+/// broker that fails fall to many. Every choice is by number where all else is equal, so that it can be foretold.
 pub(crate) struct Placement<'a> {
     state: &'a State,
     brokers: Vec<Candidate<'a>>,
+    /// How many partitions of this topic the second follows the first in.
+    pairs: BTreeMap<(BrokerId, BrokerId), u32>,
 }
 
 struct Candidate<'a> {
     broker: &'a BrokerRegistration,
     /// Partitions of this topic that it is the preferred leader of.
     leads: u32,
+    /// Partitions of any topic that it is the preferred leader of.
+    leads_at_all: u32,
     /// Replicas of this topic that it holds.
     holds: u32,
     /// Replicas of other topics that it holds.
@@ -32,10 +37,15 @@ impl<'a> Placement<'a> {
         let candidate = |broker: &'a std::sync::Arc<BrokerRegistration>| Candidate {
             broker,
             leads: 0,
+            leads_at_all: state.preferred_count(broker.id),
             holds: 0,
             elsewhere: state.replica_count(broker.id),
         };
-        Self { state, brokers: state.live_brokers().filter(|b| can_hold(b)).map(candidate).collect() }
+        Self {
+            state,
+            pairs: BTreeMap::new(),
+            brokers: state.live_brokers().filter(|b| can_hold(b)).map(candidate).collect(),
+        }
     }
 
     /// How many brokers there are to choose from.
@@ -45,6 +55,8 @@ impl<'a> Placement<'a> {
 
     /// Takes a partition into account that the topic has already.
     pub(crate) fn count(&mut self, partition: &Partition) {
+        let brokers: Vec<BrokerId> = partition.replicas.iter().map(|r| r.broker).collect();
+        self.pair(&brokers);
         for (i, replica) in partition.replicas.iter().enumerate() {
             if let Some(candidate) = self.brokers.iter_mut().find(|c| c.broker.id == replica.broker) {
                 candidate.holds += 1;
@@ -66,11 +78,19 @@ impl<'a> Placement<'a> {
         while chosen.len() < factor {
             let next = self.next(&chosen).ok_or_else(|| ItemError::of(ErrorCode::InvalidReplicationFactor))?;
             self.brokers[next].leads += u32::from(chosen.is_empty());
+            self.brokers[next].leads_at_all += u32::from(chosen.is_empty());
             self.brokers[next].holds += 1;
             chosen.push(next);
         }
         let brokers: Vec<BrokerId> = chosen.iter().map(|i| self.brokers[*i].broker.id).collect();
+        self.pair(&brokers);
         new_partition(self.state, &brokers)
+    }
+
+    fn pair(&mut self, brokers: &[BrokerId]) {
+        if let [leader, followers @ ..] = brokers {
+            followers.iter().for_each(|follower| *self.pairs.entry((*leader, *follower)).or_default() += 1);
+        }
     }
 
     fn next(&self, chosen: &[usize]) -> Option<usize> {
@@ -81,8 +101,15 @@ impl<'a> Placement<'a> {
         let weight = |candidate: &Candidate<'_>| {
             let rack = candidate.broker.rack.as_deref();
             let in_rack = rack.map_or(0, |_| racks.get(&rack).copied().unwrap_or(0));
-            let leads = if chosen.is_empty() { candidate.leads } else { 0 };
-            (in_rack, leads, candidate.holds, candidate.holds + candidate.elsewhere, candidate.broker.id)
+            let holds_at_all = candidate.holds + candidate.elsewhere;
+            let id = candidate.broker.id;
+            match chosen.first().map(|first| self.brokers[*first].broker.id) {
+                None => (in_rack, candidate.leads, candidate.leads_at_all, holds_at_all, id),
+                Some(leader) => {
+                    let paired = self.pairs.get(&(leader, id)).copied().unwrap_or(0);
+                    (in_rack, candidate.holds, paired, holds_at_all, id)
+                }
+            }
         };
         (0..self.brokers.len()).filter(|i| !chosen.contains(i)).min_by_key(|i| weight(&self.brokers[*i]))
     }
@@ -181,6 +208,29 @@ mod tests {
             assert_eq!(partitions.iter().filter(|p| p.leader == Some(broker)).count(), 3);
             assert_eq!(partitions.iter().filter(|p| p.has_replica(broker)).count(), 6);
         }
+    }
+
+    #[test]
+    fn the_leaderships_of_a_broker_that_fails_fall_to_all_others() {
+        let partitions = place(&cluster(&[None; 4]), 48, 2);
+        for (leader, follower) in [1, 2, 3, 4].into_iter().flat_map(|l| [1, 2, 3, 4].map(|f| (l, f))) {
+            let together = |p: &&Partition| p.replicas[0].broker.0 == leader && p.replicas[1].broker.0 == follower;
+            let expected = if leader == follower { 0 } else { 4 };
+            assert_eq!(partitions.iter().filter(together).count(), expected, "{leader} and {follower}");
+        }
+    }
+
+    #[test]
+    fn many_small_topics_are_led_by_all() {
+        let mut state = cluster(&[None, None, None]);
+        for n in 0..30u128 {
+            let topic = levada_types::TopicId(Uuid::from_u128(0x7000 + n));
+            let name = levada_types::TopicName::new(&format!("t{n}")).unwrap();
+            let partition = Arc::new(Placement::new(&state).place(3).unwrap());
+            state.apply(&Delta::TopicCreated { id: topic, name }).unwrap();
+            state.apply(&Delta::PartitionSet { topic, index: 0, partition }).unwrap();
+        }
+        assert_eq!([1, 2, 3].map(|id| state.preferred_count(BrokerId(id))), [10, 10, 10]);
     }
 
     #[test]

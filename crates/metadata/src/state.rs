@@ -45,6 +45,8 @@ pub struct State {
     leaderless: OrdSet<TopicIdPartition>,
     /// Derived from `topics`: partitions with a reassignment in progress.
     reassigning: OrdSet<TopicIdPartition>,
+    /// Derived from `topics`: partitions that each broker is the preferred leader of.
+    preferred_counts: OrdMap<BrokerId, u32>,
     configs: OrdMap<ConfigResource, Arc<ConfigOverrides>>,
     next_producer_id: ProducerId,
 }
@@ -195,6 +197,12 @@ impl State {
     #[must_use]
     pub fn replica_count(&self, broker: BrokerId) -> u32 {
         self.replica_counts.get(&broker).copied().unwrap_or(0)
+    }
+
+    /// How many partitions `broker` is the preferred leader of.
+    #[must_use]
+    pub fn preferred_count(&self, broker: BrokerId) -> u32 {
+        self.preferred_counts.get(&broker).copied().unwrap_or(0)
     }
 
     /// The settings that `resource` bears itself. [`crate::config`] resolves the effective ones.

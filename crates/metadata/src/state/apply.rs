@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use imbl::OrdSet;
+use imbl::{OrdMap, OrdSet};
 use levada_types::{BrokerEpoch, BrokerId, PartitionIndex, TopicId, TopicIdPartition};
 use thiserror::Error;
 
@@ -123,20 +123,13 @@ impl State {
 
     /// Keeps what is derived from partitions when one of them changes.
     fn index_partition(&mut self, at: TopicIdPartition, before: Option<&Partition>, after: Option<&Partition>) {
-        after.iter().flat_map(|p| &p.replicas).for_each(|r| self.count_replica(r.broker, true));
-        before.iter().flat_map(|p| &p.replicas).for_each(|r| self.count_replica(r.broker, false));
+        for (partition, more) in [(after, true), (before, false)] {
+            let Some(partition) = partition else { continue };
+            partition.replicas.iter().for_each(|r| count(&mut self.replica_counts, r.broker, more));
+            partition.preferred_leader().into_iter().for_each(|id| count(&mut self.preferred_counts, id, more));
+        }
         keep(&mut self.leaderless, at, after.is_some_and(|p| p.leader.is_none()));
         keep(&mut self.reassigning, at, after.is_some_and(Partition::is_reassigning));
-    }
-
-    fn count_replica(&mut self, broker: BrokerId, more: bool) {
-        let count = self.replica_count(broker);
-        let count = if more { count.saturating_add(1) } else { count.saturating_sub(1) };
-        if count == 0 {
-            self.replica_counts.remove(&broker);
-        } else {
-            self.replica_counts.insert(broker, count);
-        }
     }
 
     fn set_config(&mut self, resource: ConfigResource, name: &str, value: Option<&str>) {
@@ -150,6 +143,17 @@ impl State {
         } else {
             self.configs.insert(resource, Arc::new(overrides));
         }
+    }
+}
+
+/// Counts one more or one less for `broker`; who has none is not in the map.
+fn count(counts: &mut OrdMap<BrokerId, u32>, broker: BrokerId, more: bool) {
+    let count = counts.get(&broker).copied().unwrap_or(0);
+    let count = if more { count.saturating_add(1) } else { count.saturating_sub(1) };
+    if count == 0 {
+        counts.remove(&broker);
+    } else {
+        counts.insert(broker, count);
     }
 }
 

@@ -3,7 +3,11 @@
 mod brokers;
 mod configs;
 mod directories;
+mod elections;
+mod in_sync;
+mod membership;
 mod properties;
+mod reassignments;
 mod topics;
 
 use levada_types::{BrokerEpoch, BrokerId, ClusterId, DirectoryId, ErrorCode, TopicId};

@@ -1,6 +1,7 @@
 //! What holds whatever is asked, in whatever order.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use levada_types::{BrokerEpoch, BrokerId, DirectoryId, LeaderEpoch, PartitionEpoch, PartitionIndex, TopicId};
 use proptest::prelude::*;
@@ -10,7 +11,7 @@ use super::{Cluster, directory};
 use crate::{
     AlterConfigsMode, Command, ConfigAlteration, ConfigChange, ConfigTarget, ControllerId, Delta, Election, IsrMember,
     IsrProposal, LeaderRecovery, LevelRange, LogElection, ManualAssignment, MorePartitions, NamedPartition, NewBroker,
-    NewTopic, Reassignment, ReplicaDirectory, ReplicaEnd, State, TopicRef, Voter, Waiver,
+    NewTopic, Partition, Reassignment, ReplicaDirectory, ReplicaEnd, State, Topic, TopicRef, Voter, Waiver,
 };
 
 /// A command in the making: epochs and topic ids are filled in from the state at its turn, so that most of them are
@@ -264,6 +265,9 @@ fn check(state: &State) {
     assert_eq!(state.topics().count(), state.topic_count());
     for broker in state.brokers() {
         assert_eq!(state.replica_count(broker.id), counts.get(&broker.id).copied().unwrap_or(0));
+        let preferred = |(_, p): &(_, &Arc<Partition>)| p.preferred_leader() == Some(broker.id);
+        let leads = state.topics().flat_map(Topic::partitions).filter(preferred).count();
+        assert_eq!(state.preferred_count(broker.id) as usize, leads);
     }
 }
 
@@ -371,7 +375,7 @@ impl Holders {
                 if counted {
                     holders.clone_from(&members);
                 }
-                if may_join && known.is_some_and(|known| known.leader == p.leader) {
+                if may_join {
                     // The leader has seen that they have caught up.
                     holders.extend(&members);
                 }
