@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use crate::active::{Active, drive};
 use crate::announce::{Announcer, show_voters};
+use crate::balance;
 use crate::feed::Feed;
 use crate::forward::Forwarder;
 use crate::options::{ControllerOptions, StartError};
@@ -116,6 +117,10 @@ pub async fn start(
         ("announcing this controller", tokio::spawn(announcing.run(stop.clone()))),
         ("showing the voters", tokio::spawn(show_voters(raft.clone(), active.clone(), feed.clone(), stop.clone()))),
     ];
+    if let Some(interval) = balance::interval(&options.statics) {
+        let balancing = balance::balance(active.clone(), interval, stop.clone());
+        tasks.push(("balancing leaderships", tokio::spawn(balancing)));
+    }
     if founders.len() > 1 {
         let founding = Founding { voters: founders, cluster_id, network: network.clone() };
         tasks.push(("founding the quorum", tokio::spawn(found(founding, raft.clone(), stop.clone()))));

@@ -2,11 +2,13 @@
 //!
 //! Everything that is decided lives in `levada-metadata`; here it is driven. `raft` writes and restores the log of
 //! decisions and knows who votes, `active` drives the proposer while this node leads, `session` keeps the brokers'
-//! sessions, `announce` makes controllers known, `feed` and `watch` give everybody the metadata, `service` is the gRPC face
-//! of it all with `quorum` and `forward` behind it, and `controller` puts it together.
+//! sessions, `announce` makes controllers known, `balance` brings leaderships home, `feed` and `watch` give everybody the
+//! metadata, `service` is the gRPC face of it all with `quorum` and `forward` behind it, and `controller` puts it
+//! together.
 
 mod active;
 mod announce;
+mod balance;
 mod controller;
 mod feed;
 mod forward;

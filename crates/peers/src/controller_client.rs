@@ -15,7 +15,7 @@ use crate::{Controllers, SubmitError};
 /// Finds the active controller and has it decide commands. Clones share what they know of the controllers.
 #[derive(Debug, Clone)]
 pub struct ControllerClient {
-    controllers: Controllers,
+    pub(crate) controllers: Controllers,
 }
 
 impl ControllerClient {

@@ -3,13 +3,16 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use levada_proto::internal::controller_client::ControllerClient as Stub;
+use levada_proto::internal::controller_client::ControllerClient;
 use levada_service::grpc::Profile;
 use levada_service::net::{Address, Network};
 use tonic::transport::Channel;
 
 /// The largest message that a controller sends or takes: a command that creates many topics, or a part of a snapshot.
 const MAX_MESSAGE_BYTES: usize = 64 << 20;
+
+/// A client of one controller.
+pub(crate) type Stub = ControllerClient<Channel>;
 
 /// Where the controllers are. Clones share what they learn.
 ///
@@ -77,7 +80,7 @@ impl Controllers {
     }
 
     /// A client over the shared channel for short messages.
-    pub(crate) fn stub(&self, address: &Address) -> Stub<Channel> {
+    pub(crate) fn stub(&self, address: &Address) -> Stub {
         let mut known = self.known();
         let channel = known
             .channels
@@ -87,7 +90,7 @@ impl Controllers {
     }
 
     /// A client over a channel of its own, for a stream that carries much.
-    pub(crate) fn stub_apart(&self, address: &Address) -> Stub<Channel> {
+    pub(crate) fn stub_apart(&self, address: &Address) -> Stub {
         limited(self.inner.network.dialer(address.clone()).channel(Profile::Control))
     }
 
@@ -96,8 +99,10 @@ impl Controllers {
     }
 }
 
-fn limited(channel: Channel) -> Stub<Channel> {
-    Stub::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES).max_encoding_message_size(MAX_MESSAGE_BYTES)
+fn limited(channel: Channel) -> Stub {
+    ControllerClient::new(channel)
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES)
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod lease;
 mod metadata_assembler;
 mod metadata_watch;
 mod outcome;
+mod quorum;
 mod session_state;
 mod submit_error;
 
@@ -22,5 +23,6 @@ pub use controllers::Controllers;
 pub use lease::Lease;
 pub use metadata_watch::{MetadataWatch, StaleImage, WatchFailure};
 pub use outcome::never_connected;
+pub use quorum::{Quorum, QuorumError, QuorumMember};
 pub use session_state::{RegistrationError, SessionState};
 pub use submit_error::SubmitError;

@@ -17,6 +17,12 @@ use crate::backoff::Backoff;
 use crate::metadata_assembler::{MetadataAssembler, StreamError};
 use crate::outcome::Outcome;
 
+/// How long a controller may be silent on a stream before another one is tried. It says once a second that all is well.
+const SILENCE: Duration = Duration::from_secs(5);
+
+/// How long the first word may take: a controller that has just started reads its log first.
+const FIRST_PIECE: Duration = Duration::from_secs(15);
+
 /// Follows the metadata and holds the newest image, which never moves back. Clones share it.
 #[derive(Debug, Clone)]
 pub struct MetadataWatch {
@@ -176,8 +182,15 @@ async fn stream_from_one(shared: &Shared, controllers: &Controllers) -> Result<(
             return Ok(());
         }
     };
+    let mut patience = FIRST_PIECE;
     loop {
-        match pieces.message().await {
+        let Ok(received) = tokio::time::timeout(patience, pieces.message()).await else {
+            tracing::debug!(controller = %address, "the metadata stream is silent");
+            controllers.failed(&address);
+            return Ok(());
+        };
+        patience = SILENCE;
+        match received {
             Ok(Some(piece)) => match assembler.take(piece) {
                 Ok(Some(image)) => shared.publish(image),
                 Ok(None) => {}

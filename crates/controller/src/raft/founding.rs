@@ -24,6 +24,9 @@ use crate::options::StartError;
 /// The pause between two rounds of asking.
 const ROUND_PAUSE: Duration = Duration::from_millis(100);
 
+/// The same for a node that is known to be none of the founders, which waits for an operator.
+const OUTSIDER_PAUSE: Duration = Duration::from_secs(2);
+
 /// How long one founder may take to answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -90,7 +93,7 @@ impl Founding {
                 }
             }
             rounds += 1;
-            tokio::time::sleep(ROUND_PAUSE).await;
+            tokio::time::sleep(if is_outsider { OUTSIDER_PAUSE } else { ROUND_PAUSE }).await;
         }
         Ok(())
     }

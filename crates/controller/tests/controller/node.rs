@@ -41,6 +41,14 @@ impl Node {
     pub(crate) async fn active(options: ControllerOptions, network: &Network) -> Self {
         let node = Self::start(options, network).await;
         tokio::time::timeout(PATIENCE, node.running.active()).await.expect("active in time");
+        // What it says of itself comes right after it has become active.
+        let known = async {
+            while node.running.image().voters().next().is_none() || node.running.image().controllers().next().is_none()
+            {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, known).await.expect("known in time");
         node
     }
 
