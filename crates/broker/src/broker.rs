@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use levada_log::LogStore;
 use levada_metadata::{Command, Image, Response};
-use levada_peers::{ControllerClient, MetadataWatch};
+use levada_peers::{ControllerClient, MetadataWatch, Quorum, QuorumError};
 use levada_types::{
-    BrokerEpoch, BrokerId, ErrorCode, Isolation, MetadataOffset, Offset, ProducerEpoch, ProducerId, TopicIdPartition,
+    BrokerEpoch, BrokerId, DirectoryId, ErrorCode, Isolation, MetadataOffset, Offset, ProducerEpoch, ProducerId,
+    TopicIdPartition,
 };
 use tokio::sync::watch;
 
@@ -18,6 +19,7 @@ use crate::api::{
     Fetch, FetchedPartition, FoundOffset, ListOffset, PartitionError, Produce, Produced,
 };
 use crate::directories::{Directories, Placements};
+use crate::mandate::Mandate;
 use crate::partition::PartitionTable;
 use crate::services::ProducerIds;
 use crate::telemetry::BrokerMetrics;
@@ -39,6 +41,8 @@ pub struct Broker {
     pub(crate) in_flight: Arc<InFlight>,
     pub(crate) producer_ids: ProducerIds,
     pub(crate) metrics: Arc<BrokerMetrics>,
+    /// Whether it may act on what it leads.
+    pub(crate) mandate: Mandate,
     /// The epoch of the current registration, once there is one.
     pub(crate) epoch: watch::Sender<Option<BrokerEpoch>>,
 }
@@ -64,6 +68,7 @@ impl Broker {
             in_flight: InFlight::new(options.queued_bytes()),
             producer_ids: ProducerIds::default(),
             metrics,
+            mandate: Mandate::default(),
             epoch: watch::Sender::new(None),
             options,
         })
@@ -95,6 +100,40 @@ impl Broker {
     /// REQUEST_TIMED_OUT if that took longer than `timeout`, whether or not it was done.
     pub async fn submit(&self, command: Command, timeout: Duration) -> Result<Response, PartitionError> {
         self.decide(&command, timeout).await
+    }
+
+    /// How the quorum of the controllers stands.
+    ///
+    /// # Errors
+    /// [`QuorumError`] if no active controller answers within `timeout`.
+    pub async fn describe_quorum(&self, timeout: Duration) -> Result<Quorum, QuorumError> {
+        self.controller.describe_quorum(timeout).await
+    }
+
+    /// Gives a controller that has announced itself a vote (KIP-853).
+    ///
+    /// # Errors
+    /// [`QuorumError`].
+    pub async fn add_voter(
+        &self,
+        id: u64,
+        directory: Option<DirectoryId>,
+        timeout: Duration,
+    ) -> Result<(), QuorumError> {
+        self.controller.add_voter(id, directory, timeout).await
+    }
+
+    /// Takes the vote of a controller away (KIP-853).
+    ///
+    /// # Errors
+    /// [`QuorumError`].
+    pub async fn remove_voter(
+        &self,
+        id: u64,
+        directory: Option<DirectoryId>,
+        timeout: Duration,
+    ) -> Result<(), QuorumError> {
+        self.controller.remove_voter(id, directory, timeout).await
     }
 
     /// Appends. Everything is queued, in order, before this returns; the future only waits for the outcome. The answers

@@ -23,6 +23,7 @@ mod directories;
 mod face;
 mod life;
 mod log_config;
+mod mandate;
 mod options;
 mod partition;
 mod phase;

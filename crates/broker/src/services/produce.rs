@@ -70,6 +70,7 @@ impl Broker {
         }
         let role = partition.role();
         role.check_leads(None)?;
+        self.mandate.check(&role)?;
         if acks == Acks::All {
             role.check_in_sync()?;
         }
