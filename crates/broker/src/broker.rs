@@ -11,6 +11,7 @@ use levada_types::{
     BrokerEpoch, BrokerId, DirectoryId, ErrorCode, Isolation, MetadataOffset, Offset, ProducerEpoch, ProducerId,
     TopicIdPartition,
 };
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::BrokerOptions;
@@ -21,6 +22,7 @@ use crate::api::{
 use crate::directories::{Directories, Placements};
 use crate::mandate::Mandate;
 use crate::partition::PartitionTable;
+use crate::replication::Replication;
 use crate::services::ProducerIds;
 use crate::telemetry::BrokerMetrics;
 use crate::threads::{InFlight, LogThreads};
@@ -38,6 +40,7 @@ pub struct Broker {
     pub(crate) placements: Placements,
     pub(crate) partitions: PartitionTable,
     pub(crate) threads: LogThreads,
+    pub(crate) replication: Arc<Replication>,
     pub(crate) in_flight: Arc<InFlight>,
     pub(crate) producer_ids: ProducerIds,
     pub(crate) metrics: Arc<BrokerMetrics>,
@@ -45,6 +48,8 @@ pub struct Broker {
     pub(crate) mandate: Mandate,
     /// The epoch of the current registration, once there is one.
     pub(crate) epoch: watch::Sender<Option<BrokerEpoch>>,
+    /// The registration under which replicas have their parts. The reconciler's.
+    pub(crate) reconciled_as: Mutex<Option<BrokerEpoch>>,
 }
 
 impl Broker {
@@ -56,7 +61,8 @@ impl Broker {
     ) -> std::io::Result<Self> {
         let metrics = Arc::new(BrokerMetrics::new());
         let directories: Vec<_> = store.directories().iter().filter_map(|directory| directory.id).collect();
-        let threads = LogThreads::start(&directories, options.io_threads, &metrics)?;
+        let replication = Replication::new(options.broker_id(), options.replica_lag_time_max_ms());
+        let threads = LogThreads::start(&directories, options.io_threads, &replication, &metrics)?;
         Ok(Self {
             metadata: MetadataWatch::holding(Image::new()),
             controller,
@@ -65,11 +71,13 @@ impl Broker {
             store: Arc::new(store),
             partitions: PartitionTable::default(),
             threads,
+            replication,
             in_flight: InFlight::new(options.queued_bytes()),
             producer_ids: ProducerIds::default(),
             metrics,
             mandate: Mandate::default(),
             epoch: watch::Sender::new(None),
+            reconciled_as: Mutex::new(None),
             options,
         })
     }

@@ -5,6 +5,7 @@
 //!
 //! - `partition`: one hosted replica as everybody sees it; roles, the high watermark, who sleeps on it.
 //! - `threads`: the log threads and the actors on them, the only ones who write to logs.
+//! - `replication`: the streams between brokers, and what goes out of the replicas' state machines.
 //! - `services`: what faces ask, one room each.
 //! - `directories`: data directories that fail, and what the controller knows of them.
 //! - `reconcile`: makes the hosted replicas what the metadata image says.
@@ -28,6 +29,7 @@ mod options;
 mod partition;
 mod phase;
 mod reconcile;
+mod replication;
 mod services;
 mod telemetry;
 #[cfg(test)]

@@ -76,6 +76,9 @@ const DEFAULT_IO_THREADS_MAX: usize = 4;
 /// the log threads write in 50 ms, and little beside the page cache.
 pub const DEFAULT_QUEUED_BYTES: usize = 128 << 20;
 
+/// Kafka's default of `replica.lag.time.max.ms`.
+const DEFAULT_REPLICA_LAG_TIME_MAX_MS: i64 = 30_000;
+
 impl BrokerOptions {
     /// Takes the options of the role, and every broker setting, from what the process was given.
     ///
@@ -104,6 +107,12 @@ impl BrokerOptions {
     #[must_use]
     pub fn broker_id(&self) -> BrokerId {
         BrokerId(self.node_id)
+    }
+
+    /// How long a follower may stay behind and be in sync (`replica.lag.time.max.ms`, as the process was given it).
+    pub(crate) fn replica_lag_time_max_ms(&self) -> i64 {
+        let given = self.statics.get("replica.lag.time.max.ms").and_then(|text| text.trim().parse().ok());
+        given.unwrap_or(DEFAULT_REPLICA_LAG_TIME_MAX_MS)
     }
 
     pub(crate) fn queued_bytes(&self) -> usize {

@@ -10,13 +10,14 @@ use std::sync::Arc;
 use levada_log::{OpenError, OpenLog, RecoveryProgress};
 use levada_metadata::config::{Resolver, TopicSettings};
 use levada_metadata::{ConfigResource, Image, Partition as Assignment, ReplicaDirectory, Topic};
-use levada_types::{DirectoryId, TopicId, TopicIdPartition, TopicPartition};
+use levada_types::{BrokerEpoch, DirectoryId, TopicId, TopicIdPartition, TopicPartition};
 
 use crate::Broker;
 use crate::clock::now_ms;
 use crate::log_config::log_config;
 use crate::partition::{Health, Partition, Role};
-use crate::threads::{Gather, Job, Slot};
+use crate::replication::partition_view;
+use crate::threads::{Gather, Job, Sight, Slot};
 
 /// How long what is known of an idle producer is kept if the setting cannot be read: Kafka's default, one day.
 const DEFAULT_PRODUCER_ID_EXPIRATION_MS: i64 = 86_400_000;
@@ -38,11 +39,19 @@ pub(crate) struct Outcome {
 /// Replicas that could not be opened, and why.
 pub(crate) type Unopened = HashMap<TopicIdPartition, String>;
 
-/// Replicas to open, with their roles.
+/// Replicas to open, with their parts.
 #[derive(Default)]
 struct Openings {
     logs: Vec<OpenLog>,
-    roles: Vec<Role>,
+    parts: Vec<Part>,
+}
+
+/// What an image says of a replica.
+struct Part {
+    role: Role,
+    /// For its actor; `None` while the image does not hold this broker's registration. An older one speaks of the
+    /// broker's last life, and nothing may be led by that.
+    sight: Option<Sight>,
 }
 
 impl Broker {
@@ -70,6 +79,12 @@ impl Broker {
         }
         changed.extend(&reconfigured);
         changed.extend(unopened.keys().map(|id| id.topic_id));
+        // What a replica may do depends on the brokers that hold the others too.
+        let registered = self.registration_in(new);
+        let registered_before = std::mem::replace(&mut *self.reconciled_as.lock(), registered);
+        if registered != registered_before || !new.brokers().eq(old.brokers()) {
+            changed.extend(self.partitions.all().iter().map(|partition| partition.id().topic_id));
+        }
 
         // First what goes, since a topic may have been deleted and created again under its name.
         let mut gone = Vec::new();
@@ -88,6 +103,22 @@ impl Broker {
         self.tell_losses(&outcome.possible_losses);
         self.open(openings, new, unopened, progress, &mut outcome);
         outcome
+    }
+
+    /// The registration of this very broker, if `image` holds it.
+    fn registration_in(&self, image: &Image) -> Option<BrokerEpoch> {
+        self.epoch().filter(|epoch| image.broker(self.id()).is_some_and(|known| known.epoch == *epoch))
+    }
+
+    fn part(&self, image: &Image, topic: TopicId, assignment: &Assignment, min_in_sync: usize) -> Part {
+        let role = Role::of(assignment, self.id(), min_in_sync);
+        match self.registration_in(image) {
+            Some(broker_epoch) => {
+                let view = partition_view(image, topic, assignment, false);
+                Part { role, sight: Some(Sight { view, broker_epoch }) }
+            }
+            None => Part { role: Role { leads: false, ..role }, sight: None },
+        }
     }
 
     /// The replicas of a topic that are hosted and no longer assigned here.
@@ -162,13 +193,13 @@ impl Broker {
         let config = log_config(settings, self.producer_id_expiration_ms(image));
         for (index, assignment) in topic.partitions().filter(|(_, p)| p.has_replica(self.id())) {
             let id = TopicIdPartition { topic_id: topic.id(), partition: index };
-            let role = Role::of(assignment, self.id(), min_in_sync);
+            let part = self.part(image, topic.id(), assignment, min_in_sync);
             if let Some(partition) = self.partitions.get(&id) {
                 if reconfigure {
                     partition.set_flushes_by_time(config.flush_ms.is_some());
                     partition.post(Job::Configure(Box::new(config.clone())));
                 }
-                assume(&partition, role);
+                assume(&partition, part);
                 self.note_placement(assignment, id, partition.directory(), outcome);
             } else {
                 let directory = assignment.directory_of(self.id()).filter(|id| *id != DirectoryId::UNASSIGNED);
@@ -178,7 +209,7 @@ impl Broker {
                     config: config.clone(),
                     directory,
                 });
-                openings.roles.push(role);
+                openings.parts.push(part);
             }
         }
     }
@@ -191,14 +222,14 @@ impl Broker {
         progress: &RecoveryProgress,
         outcome: &mut Outcome,
     ) {
-        let Openings { logs, roles } = openings;
+        let Openings { logs, parts } = openings;
         let names: Vec<TopicPartition> = logs
             .iter()
             .map(|log| TopicPartition { topic: log.topic.clone(), partition: log.partition.partition })
             .collect();
         let by_time: Vec<bool> = logs.iter().map(|log| log.config.flush_ms.is_some()).collect();
         let opened = self.store.open_logs(logs, now_ms(), progress);
-        for ((((id, opened), name), role), flushes_by_time) in opened.into_iter().zip(names).zip(roles).zip(by_time) {
+        for ((((id, opened), name), part), flushes_by_time) in opened.into_iter().zip(names).zip(parts).zip(by_time) {
             let opened = match opened {
                 Ok(opened) => opened,
                 Err(error) => {
@@ -213,7 +244,9 @@ impl Broker {
                 continue;
             };
             let (start, end) = (opened.reader.log_start_offset(), opened.reader.log_end_offset());
-            let committed = if role.leads && role.is_alone_in_sync() {
+            let Part { role, .. } = part;
+            let commits_all = role.leads && role.is_alone_in_sync();
+            let committed = if commits_all {
                 // A sole replica in sync has committed whatever its log holds.
                 end
             } else {
@@ -224,8 +257,11 @@ impl Broker {
             let partition = Partition::new(id, name, opened.directory, opened.reader, follower, committed, queue);
             let partition = Arc::new(partition);
             partition.set_flushes_by_time(flushes_by_time);
+            if commits_all {
+                partition.begin_to_lead(role.leader_epoch, end);
+            }
             partition.post(Job::Open(Box::new(opened.writer)));
-            assume(&partition, role);
+            assume(&partition, part);
             if let Some(assignment) = image.partition(id.topic_id, id.partition) {
                 self.note_placement(assignment, id, opened.directory, outcome);
             }
@@ -304,20 +340,14 @@ impl Broker {
     }
 }
 
-/// Gives a replica its role. The job goes first: what is let in under the new role stands behind it in the mailbox.
-fn assume(partition: &Arc<Partition>, role: Role) {
-    let before = partition.role();
-    if before == role {
-        return;
+/// Gives a replica its part. The job goes first: what is let in under the new role stands behind it in the mailbox.
+fn assume(partition: &Arc<Partition>, part: Part) {
+    let Part { role, sight } = part;
+    if let Some(sight) = sight {
+        partition.see(sight);
     }
-    if role.leads {
-        partition.post(Job::Lead(role.leader_epoch));
-    } else if before.leads {
-        partition.post(Job::Follow);
-    }
-    partition.take_role(role);
-    if role.leads {
-        partition.post(Job::Settle);
+    if partition.role() != role {
+        partition.take_role(role);
     }
 }
 

@@ -10,7 +10,7 @@ use levada_kafka::{KafkaFace, KafkaOptions};
 use levada_log::RealDisk;
 use levada_peers::Controllers;
 use levada_service::grpc::GrpcOptions;
-use levada_service::net::Address;
+use levada_service::net::{Address, advertised};
 use levada_service::options::{OptionsError, OptionsLoader};
 use levada_service::shutdown::CancellationToken;
 
@@ -28,6 +28,14 @@ pub(crate) struct BrokerRole {
     kafka: KafkaOptions,
     gateway: GatewayOptions,
     grpc: GrpcOptions,
+}
+
+/// Where other roles are to reach a broker.
+pub(crate) struct Internal {
+    /// Where its internal services listen.
+    pub(crate) listener: Address,
+    /// What others are told to dial, if that is another address.
+    pub(crate) advertised: Option<Address>,
 }
 
 /// The faces of a broker, bound and not serving yet, and where.
@@ -73,10 +81,21 @@ impl BrokerRole {
         process: &mut Process,
         bound: BoundFaces,
         controllers: Controllers,
-        internal_address: Address,
+        internal: Internal,
     ) -> Result<(), Option<Failure>> {
+        let network = process.network.clone();
+        let wanted = internal.listener;
+        let refused = |source| Failure::Bind { address: wanted.to_string(), option: "internal.listener", source };
+        let listener = network.bind(&wanted).await.map_err(refused)?;
+        let at = listener.address().map_err(refused)?;
+        let unknown = |error: levada_service::net::NoAdvertisedAddress| {
+            Failure::from(OptionsError::invalid("internal.advertised.listener", error.to_string()))
+        };
+        let internal_address = advertised(&wanted, at, internal.advertised.as_ref()).map_err(unknown)?;
         let deps = BrokerDeps {
             controllers,
+            network,
+            internal: listener,
             internal_address,
             disk: Arc::new(RealDisk),
             faces: bound.faces,

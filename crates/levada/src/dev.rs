@@ -6,7 +6,7 @@ use levada_peers::Controllers;
 use levada_service::net::Address;
 
 use crate::arguments::DevArguments;
-use crate::broker_role::BrokerRole;
+use crate::broker_role::{BrokerRole, Internal};
 use crate::controller_role::ControllerRole;
 use crate::failure::Failure;
 use crate::listeners::{DEFAULT_GRPC, DEFAULT_KAFKA, listeners_at};
@@ -80,7 +80,8 @@ async fn start(process: &mut Process, controller: ControllerRole, broker: Broker
     let (kafka, grpc) = (bound.kafka, bound.grpc);
     let controller = controller.start(process).await?;
     let controllers = Controllers::new(process.network.clone(), vec![controller]);
-    broker.start(process, bound, controllers, Address::memory(BROKER)).await?;
+    let internal = Internal { listener: Address::memory(BROKER), advertised: None };
+    broker.start(process, bound, controllers, internal).await?;
     println!("ready kafka={kafka} grpc={grpc} http={}", process.http);
     Ok(())
 }

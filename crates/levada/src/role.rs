@@ -6,7 +6,7 @@ use levada_service::options::{CommaList, OptionsError};
 use serde::{Deserialize, Serialize};
 
 use crate::arguments::OptionArguments;
-use crate::broker_role::BrokerRole;
+use crate::broker_role::{BrokerRole, Internal};
 use crate::controller_role::ControllerRole;
 use crate::failure::Failure;
 use crate::process::{Given, Process};
@@ -17,9 +17,12 @@ struct NeighbourOptions {
     /// Controllers, `HOST:PORT` each, of which at least one should be reachable (KIP-853's option).
     #[serde(rename = "controller.quorum.bootstrap.servers")]
     controllers: CommaList,
-    /// Where other roles reach this broker's internal services.
+    /// Where this broker's internal services listen.
     #[serde(rename = "internal.listener")]
     internal_listener: String,
+    /// What other roles are told to dial to reach them, if that is another address.
+    #[serde(rename = "internal.advertised.listener")]
+    internal_advertised: Option<String>,
 }
 
 /// Runs a controller until the process is asked to stop.
@@ -39,7 +42,11 @@ pub(crate) fn run_broker(arguments: &OptionArguments) -> Result<(), Failure> {
     let mut given = Given::read([], &[], arguments)?;
     let broker = BrokerRole::load(given.loader())?;
     let neighbours: NeighbourOptions = given.loader().take()?;
-    let internal = address("internal.listener", &neighbours.internal_listener)?;
+    let advertised = neighbours.internal_advertised.as_deref();
+    let internal = Internal {
+        listener: address("internal.listener", &neighbours.internal_listener)?,
+        advertised: advertised.map(|text| address("internal.advertised.listener", text)).transpose()?,
+    };
     let servers = "controller.quorum.bootstrap.servers";
     let controllers: Vec<Address> =
         neighbours.controllers.iter().map(|text| address(servers, text)).collect::<Result<_, _>>()?;
@@ -56,7 +63,7 @@ async fn start_broker(
     process: &mut Process,
     broker: BrokerRole,
     controllers: Vec<Address>,
-    internal: Address,
+    internal: Internal,
 ) -> Result<(), Option<Failure>> {
     let bound = broker.bind().await?;
     let (kafka, grpc) = (bound.kafka, bound.grpc);

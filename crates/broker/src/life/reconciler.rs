@@ -48,11 +48,14 @@ impl Reconciler {
 
     /// Follows the metadata for ever.
     pub(super) async fn run(mut self, stop: CancellationToken) {
+        let mut epoch = self.broker.epoch.subscribe();
         loop {
             let seen = self.broker.metadata.image().offset();
             tokio::select! {
                 () = stop.cancelled() => return,
                 image = self.source.changed(seen) => self.advance_to(image).await,
+                // The image that holds a new registration may have come before it was known here.
+                Ok(()) = epoch.changed() => self.advance_to(self.source.image()).await,
                 () = tokio::time::sleep(RETRY_UNOPENED), if !self.unopened.is_empty() => {
                     self.advance_to(self.source.image()).await;
                 }

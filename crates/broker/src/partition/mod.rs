@@ -12,10 +12,11 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, Ordering};
 
 use arc_swap::ArcSwap;
 use levada_log::LogReader;
-use levada_types::{DirectoryId, ErrorCode, Isolation, Offset, TopicIdPartition, TopicPartition};
+use levada_types::{DirectoryId, ErrorCode, Isolation, LeaderEpoch, Offset, TopicIdPartition, TopicPartition};
+use parking_lot::Mutex;
 
 use crate::api::PartitionError;
-use crate::threads::{Job, Mailbox, Posted, ReadyQueue};
+use crate::threads::{Job, Mailbox, Posted, ReadyQueue, Sight};
 
 pub(crate) use role::Role;
 pub(crate) use table::PartitionTable;
@@ -31,9 +32,23 @@ pub(crate) struct Partition {
     high_watermark: AtomicI64,
     health: AtomicU8,
     flushes_by_time: AtomicBool,
+    /// What the replica leads, if its actor has begun to.
+    leading: Mutex<Option<Leading>>,
+    /// It is to get a tick soon.
+    restless: AtomicBool,
+    /// What the actor was told of the metadata last. The reconciler's.
+    sight: Mutex<Option<Sight>>,
     mailbox: Mailbox<Job>,
     queue: Arc<ReadyQueue<Arc<Partition>>>,
     waiters: WaitList,
+}
+
+/// An epoch that a replica leads in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Leading {
+    epoch: LeaderEpoch,
+    /// Where the epoch starts.
+    start: Offset,
 }
 
 /// Whether a replica can be used.
@@ -67,6 +82,9 @@ impl Partition {
             high_watermark: AtomicI64::new(high_watermark),
             health: AtomicU8::new(Health::Good as u8),
             flushes_by_time: AtomicBool::new(false),
+            leading: Mutex::new(None),
+            restless: AtomicBool::new(false),
+            sight: Mutex::new(None),
             mailbox: Mailbox::default(),
             queue,
             waiters: WaitList::default(),
@@ -125,24 +143,53 @@ impl Partition {
         self.waiters.look_again();
     }
 
-    /// The leader's log now ends at `log_end`, by `bytes` more: moves the high watermark as far as every replica in
-    /// sync has come. Followers report their log ends with the replication protocol; until they have, only a sole
-    /// in-sync replica commits anything.
-    pub(crate) fn appended(&self, log_end: Offset, bytes: u64) {
-        if self.role.load().is_alone_in_sync() {
-            self.raise_high_watermark(log_end, bytes);
-        }
+    /// The replica leads from here on, in an epoch that starts at `start`. The actor's, but for a replica that is known
+    /// to be the only one in sync when it is opened.
+    pub(crate) fn begin_to_lead(&self, epoch: LeaderEpoch, start: Offset) {
+        *self.leading.lock() = Some(Leading { epoch, start });
     }
 
-    /// Moves the high watermark up to `to`, which makes `bytes` more visible (0 if unknown), and tells those who sleep
-    /// here.
-    fn raise_high_watermark(&self, to: Offset, bytes: u64) {
-        let before = self.high_watermark.fetch_max(to, Ordering::AcqRel);
+    /// It leads no more.
+    pub(crate) fn stop_leading(&self) {
+        *self.leading.lock() = None;
+    }
+
+    /// Refuses who asks for the end of what is committed while a new leader cannot know it: its predecessor's high
+    /// watermark may have been further on than its own, until that has reached the start of its epoch (KIP-207).
+    pub(crate) fn check_end_known(&self) -> Result<(), PartitionError> {
+        let role = self.role();
+        let leading = *self.leading.lock();
+        let is_known =
+            leading.is_some_and(|known| known.epoch == role.leader_epoch && self.high_watermark() >= known.start);
+        if !role.leads || is_known { Ok(()) } else { Err(ErrorCode::OffsetNotAvailable.into()) }
+    }
+
+    /// Moves the high watermark to `to`, which makes `bytes` more visible (0 if unknown), and tells those who sleep here.
+    /// The actor's: it moves back only at a follower that truncates.
+    pub(crate) fn set_high_watermark(&self, to: Offset, bytes: u64) {
+        let before = self.high_watermark.swap(to, Ordering::AcqRel);
         match bytes {
-            _ if before >= to => {}
+            _ if before == to => {}
             0 => self.waiters.look_again(),
             bytes => self.waiters.gain(bytes),
         }
+    }
+
+    /// Says whether the replica is to get a tick soon; gives what was so before.
+    pub(crate) fn set_restless(&self, restless: bool) -> bool {
+        self.restless.swap(restless, Ordering::AcqRel)
+    }
+
+    /// Tells the actor what the metadata says, unless it was told the same last time.
+    pub(crate) fn see(self: &Arc<Self>, sight: Sight) {
+        {
+            let mut known = self.sight.lock();
+            if known.as_ref() == Some(&sight) {
+                return;
+            }
+            *known = Some(sight.clone());
+        }
+        self.post(Job::See(Box::new(sight)));
     }
 
     pub(crate) fn health(&self) -> Health {

@@ -36,7 +36,7 @@ impl Role {
         }
     }
 
-    /// Whether the leader is the only replica in sync, so that what it has appended is committed.
+    /// Whether the leader is the only replica in sync, so that what it had appended is committed.
     pub(crate) fn is_alone_in_sync(&self) -> bool {
         self.in_sync <= 1
     }

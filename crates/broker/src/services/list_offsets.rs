@@ -51,6 +51,7 @@ fn find(partition: &Partition, spec: OffsetSpec, isolation: Isolation) -> Answer
             Ok(FoundOffset { offset, timestamp: -1, leader_epoch: reader.epoch_for_offset(offset) })
         }
         OffsetSpec::Latest => {
+            partition.check_end_known()?;
             Ok(FoundOffset { offset: visible_end, timestamp: -1, leader_epoch: reader.latest_epoch() })
         }
         OffsetSpec::LatestTiered => Ok(NOT_FOUND),

@@ -94,6 +94,7 @@ async fn nothing_is_a_stray_before_the_metadata_holds_this_brokers_registration(
     // The first image that arrives is from before the topic.
     let source = MetadataWatch::holding(Image::new());
     let mut reconciler = Reconciler::new(Arc::clone(&broker), source.clone(), Arc::new(RecoveryProgress::default()));
+    broker.epoch.send_replace(Some(BrokerEpoch(5)));
     let catching_up = {
         let (broker, source) = (Arc::clone(&broker), source.clone());
         tokio::spawn(async move { catch_up(&mut reconciler, &broker, &source, BrokerEpoch(5)).await })

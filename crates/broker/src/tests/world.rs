@@ -26,6 +26,9 @@ use crate::{Broker, BrokerOptions};
 pub(super) const BROKER: BrokerId = BrokerId(1);
 pub(super) const OTHER: BrokerId = BrokerId(2);
 
+/// The registration of the broker, in every image of the world.
+const EPOCH: BrokerEpoch = BrokerEpoch(1);
+
 /// Long enough that only a defect lets it pass.
 pub(super) const FOR_EVER: Duration = Duration::from_secs(600);
 
@@ -51,7 +54,8 @@ impl World {
         let log_dirs = log_dirs.iter().map(|dir| dir.to_str().unwrap()).collect();
         let options = BrokerOptions { node_id: BROKER.0, log_dirs, io_threads: 2, ..BrokerOptions::default() };
         let broker = assemble(&options, &disk);
-        Self { broker, deltas: Vec::new(), offset: 0, unopened: Unopened::new(), disk, options, dir: None }
+        let deltas = vec![registered(BROKER, EPOCH.0)];
+        Self { broker, deltas, offset: 0, unopened: Unopened::new(), disk, options, dir: None }
     }
 
     /// Stops the broker as a clean shutdown would, and starts it again with the same metadata.
@@ -101,7 +105,8 @@ impl World {
     /// An image of these deltas, followed by those of the world if `complete`.
     pub(super) fn image_with(&self, deltas: &[Delta], offset: u64, complete: bool) -> Image {
         let mut all = deltas.to_vec();
-        all.extend(self.deltas.iter().filter(|_| complete).cloned());
+        let is_registration = |delta: &&Delta| matches!(delta, Delta::BrokerRegistered { .. });
+        all.extend(self.deltas.iter().filter(|delta| complete && !is_registration(delta)).cloned());
         Image::restore(MetadataOffset(offset), None, &all).unwrap()
     }
 
@@ -184,7 +189,9 @@ fn assemble(options: &BrokerOptions, disk: &Arc<dyn Disk>) -> Arc<Broker> {
     };
     let store = LogStore::open(store_options, Arc::clone(disk), &mut || DirectoryId(Uuid::new_v4())).unwrap();
     let nobody = ControllerClient::new(Controllers::new(Network::new(), Vec::new()));
-    Arc::new(Broker::assemble(options.clone(), store, nobody).unwrap())
+    let broker = Broker::assemble(options.clone(), store, nobody).unwrap();
+    broker.epoch.send_replace(Some(EPOCH));
+    Arc::new(broker)
 }
 
 /// A registration of a broker under this epoch.

@@ -1,33 +1,62 @@
 //! The actor of one partition replica: the only one who writes its log.
 
 use std::collections::VecDeque;
+use std::mem::take;
 use std::sync::Arc;
 
 use levada_log::{AppendBatch, AppendError, AppendInfo, LogError, LogWriter, Origin};
-use levada_types::{ErrorCode, LeaderEpoch, Offset};
+use levada_replication::{Effect, Event, Replica};
+use levada_types::{BrokerEpoch, ErrorCode, LeaderEpoch, Offset};
 
 use super::gather::Slot;
-use super::job::{Append, DeleteRecords, Job};
+use super::job::{Append, Attached, DeleteRecords, Frame, Job, Sight};
+use super::replica_steps::Baggage;
 use crate::api::{Acks, DescribedProducer, PartitionError, Produced};
 use crate::clock::now_ms;
 use crate::partition::{Health, Partition};
+use crate::replication::{Replication, Sending};
 use crate::telemetry::BrokerMetrics;
 
 /// The writing side of one replica. It lives on one log thread and does one job after the other.
 pub(super) struct Actor {
-    partition: Arc<Partition>,
-    writer: LogWriter,
+    pub(super) partition: Arc<Partition>,
+    pub(super) writer: LogWriter,
+    pub(super) replication: Arc<Replication>,
+    /// The state machine, once there is an image that holds this broker's registration.
+    pub(super) replica: Option<Replica>,
+    /// The registration that it runs under.
+    pub(super) broker_epoch: BrokerEpoch,
     /// The epoch under which this replica leads, if it does.
-    leads: Option<LeaderEpoch>,
+    pub(super) leads: Option<LeaderEpoch>,
     /// Appended with `acks=all` and not yet committed, in the order of their offsets. Bounded by the unanswered requests
     /// that faces allow.
     uncommitted: VecDeque<Uncommitted>,
+    /// Log starts that wait for the other replicas. Bounded likewise.
+    deletions: Vec<Deletion>,
+    /// Followers that frames go out to.
+    pub(super) sendings: Vec<Arc<Sending>>,
+    /// Bytes of frames that were appended and not yet granted to the leader again.
+    pub(super) owed_credit: u32,
+    /// Appends wait for an fsync, which comes after the jobs at hand.
+    pub(super) wants_flush: bool,
+    /// It waits for something, and is to get a tick soon.
+    pub(super) is_restless: bool,
+    /// The last frame could not be appended, which was logged.
+    pub(super) has_complained: bool,
+    /// Room for what the replica wants done, and for what that leads to.
+    pub(super) effects: Vec<Effect>,
+    pub(super) events: VecDeque<Event>,
 }
 
 struct Uncommitted {
     end: Offset,
     produced: Produced,
     answer: Slot<Result<Produced, PartitionError>>,
+}
+
+struct Deletion {
+    before: Offset,
+    answer: Slot<Result<Offset, PartitionError>>,
 }
 
 /// What one log thread lends its actors, so that they allocate nothing per drain.
@@ -52,12 +81,28 @@ pub(super) enum End {
 }
 
 impl Actor {
-    pub(super) fn new(partition: Arc<Partition>, writer: LogWriter) -> Self {
-        Self { partition, writer, leads: None, uncommitted: VecDeque::new() }
+    pub(super) fn new(partition: Arc<Partition>, writer: LogWriter, replication: Arc<Replication>) -> Self {
+        Self {
+            partition,
+            writer,
+            replication,
+            replica: None,
+            broker_epoch: BrokerEpoch(-1),
+            leads: None,
+            uncommitted: VecDeque::new(),
+            deletions: Vec::new(),
+            sendings: Vec::new(),
+            owed_credit: 0,
+            wants_flush: false,
+            is_restless: false,
+            has_complained: false,
+            effects: Vec::new(),
+            events: VecDeque::new(),
+        }
     }
 
     /// Does these jobs in order, up to the last one an actor can get. Appends that stand next to each other become one
-    /// write.
+    /// write, and all that have to be fsynced one fsync.
     pub(super) fn run(&mut self, jobs: &mut Vec<Job>, scratch: &mut Scratch, metrics: &BrokerMetrics) -> Option<End> {
         for job in jobs.drain(..) {
             let job = match job {
@@ -71,9 +116,20 @@ impl Actor {
             match job {
                 // An append was dealt with above, and a log is opened by its thread.
                 Job::Append(_) | Job::Open(_) => {}
-                Job::Lead(epoch) => self.lead(epoch),
-                Job::Follow => self.follow(),
-                Job::Settle => self.settle(),
+                Job::See(sight) => {
+                    let Sight { view, broker_epoch } = *sight;
+                    self.see(view, broker_epoch);
+                }
+                Job::Replica(event) => self.feed(event, Baggage::default()),
+                Job::Attach(attached) => {
+                    let Attached { attach, credit, link } = *attached;
+                    self.attach(attach, credit, link);
+                }
+                Job::Frame(frame) => {
+                    let Frame { head, records, share } = *frame;
+                    self.feed(Event::Frame(head), Baggage { records, ..Baggage::default() });
+                    drop(share);
+                }
                 Job::DeleteRecords(delete) => self.delete_records(delete),
                 Job::DescribeProducers(answer) => answer.fill(Some(self.describe_producers())),
                 Job::Configure(config) => self.writer.update_config(*config),
@@ -87,12 +143,15 @@ impl Actor {
             }
         }
         self.write(scratch, metrics);
+        if take(&mut self.wants_flush) {
+            self.flush();
+        }
         None
     }
 
     /// Does the last job.
     pub(super) fn end(mut self, end: End) {
-        self.follow();
+        self.let_go();
         match end {
             End::Close(answer) => {
                 let closed = self.writer.close(now_ms());
@@ -113,6 +172,12 @@ impl Actor {
     fn gather(&self, append: Append, scratch: &mut Scratch) {
         if self.leads != Some(append.leader_epoch) {
             append.answer.fill(Err(self.not_leader()));
+            return;
+        }
+        if append.acks == Acks::All
+            && let Some(Err(refusal)) = self.replica.as_ref().map(|replica| replica.admit(true))
+        {
+            append.answer.fill(Err(PartitionError::new(refusal.code(), refusal.to_string())));
             return;
         }
         scratch.batches.push(AppendBatch { records: append.records });
@@ -138,13 +203,16 @@ impl Actor {
         metrics.bytes_in.increment(bytes);
         metrics.messages_in.increment(records);
         // Before the answers, so that who is told of an offset can read it.
-        self.partition.appended(self.writer.log_end_offset(), bytes);
+        let end = self.writer.log_end_offset();
+        self.feed(Event::Appended { end }, Baggage { gained: bytes, ..Baggage::default() });
+        self.sendings.iter().for_each(Sending::wake);
 
         let committed = self.partition.high_watermark();
+        let mut awaited = None;
         for (waiting, result) in scratch.waiting.drain(..).zip(results) {
             drop(waiting.share);
             match result {
-                Ok(info) => self.answer(waiting.append_acks, info, committed, waiting.answer),
+                Ok(info) => awaited = awaited.max(self.answer(waiting.append_acks, info, committed, waiting.answer)),
                 Err(error) => {
                     metrics.produce_errors.increment(1);
                     self.mind(&error);
@@ -152,16 +220,19 @@ impl Actor {
                 }
             }
         }
-        self.answer_committed();
+        if let Some(end) = awaited {
+            self.feed(Event::Awaited { end }, Baggage::default());
+        }
     }
 
+    /// Answers an append, or keeps the answer until it is committed; then gives the offset that it waits for.
     fn answer(
         &mut self,
         acks: Acks,
         info: AppendInfo,
         committed: Offset,
         answer: Slot<Result<Produced, PartitionError>>,
-    ) {
+    ) -> Option<Offset> {
         let produced = Produced {
             base_offset: info.base_offset,
             log_append_time: info.log_append_time,
@@ -170,14 +241,14 @@ impl Actor {
         let end = info.last_offset + 1;
         if acks == Acks::All && end > committed {
             self.uncommitted.push_back(Uncommitted { end, produced, answer });
-        } else {
-            answer.fill(Ok(produced));
+            return Some(end);
         }
+        answer.fill(Ok(produced));
+        None
     }
 
-    /// Answers those whose records are committed by now. A duplicate stands behind its original, and so waits for it.
-    fn answer_committed(&mut self) {
-        let committed = self.partition.high_watermark();
+    /// Answers those whose records are below `committed`. A duplicate stands behind its original, and so waits for it.
+    pub(super) fn answer_committed(&mut self, committed: Offset) {
         while self.uncommitted.front().is_some_and(|first| first.end <= committed) {
             if let Some(first) = self.uncommitted.pop_front() {
                 first.answer.fill(Ok(first.produced));
@@ -185,25 +256,20 @@ impl Actor {
         }
     }
 
-    fn lead(&mut self, epoch: LeaderEpoch) {
-        if self.leads == Some(epoch) {
-            return;
-        }
-        self.follow();
-        self.leads = Some(epoch);
-    }
-
-    fn settle(&mut self) {
-        if self.leads.is_some() {
-            self.partition.appended(self.writer.log_end_offset(), 0);
-            self.answer_committed();
+    /// Answers everybody who waits for replicas with this error.
+    pub(super) fn fail_uncommitted(&mut self, code: ErrorCode) {
+        for uncommitted in take(&mut self.uncommitted) {
+            uncommitted.answer.fill(Err(PartitionError::with_leader(code, self.partition.role().hint())));
         }
     }
 
-    fn follow(&mut self) {
+    /// What a leader kept for its clients is over.
+    pub(super) fn stop_leading(&mut self) {
         self.leads = None;
-        for uncommitted in std::mem::take(&mut self.uncommitted) {
-            uncommitted.answer.fill(Err(self.not_leader()));
+        self.partition.stop_leading();
+        self.fail_uncommitted(ErrorCode::NotLeaderOrFollower);
+        for deletion in take(&mut self.deletions) {
+            deletion.answer.fill(Err(self.not_leader()));
         }
     }
 
@@ -219,13 +285,32 @@ impl Actor {
             delete.answer.fill(Err(PartitionError::new(ErrorCode::OffsetOutOfRange, message)));
             return;
         }
-        // At or below the log start there is nothing to delete; the answer is where the log starts.
-        let start = self.partition.reader().log_start_offset();
-        let moved = if before <= start { Ok(start) } else { self.writer.advance_log_start(before) };
-        if moved.is_ok() {
-            self.partition.waiters().look_again();
+        // At or below the log start there is nothing to delete; the answer is where the logs start.
+        if before > self.partition.reader().log_start_offset()
+            && let Err(error) = self.writer.advance_log_start(before)
+        {
+            delete.answer.fill(Err(PartitionError::new(error.code(), error.to_string())));
+            return;
         }
-        delete.answer.fill(moved.map_err(|error| PartitionError::new(error.code(), error.to_string())));
+        self.deletions.push(Deletion { before, answer: delete.answer });
+        self.log_start_moved();
+        self.answer_deleted();
+    }
+
+    /// The log starts later now, perhaps.
+    pub(super) fn log_start_moved(&mut self) {
+        let start = self.partition.reader().log_start_offset();
+        self.feed(Event::LogStartMoved { start }, Baggage::default());
+        self.sendings.iter().for_each(Sending::wake);
+        self.partition.waiters().look_again();
+    }
+
+    /// Answers those whose records are deleted at every live replica by now.
+    pub(super) fn answer_deleted(&mut self) {
+        let Some(low_watermark) = self.replica.as_ref().and_then(Replica::low_watermark) else { return };
+        for deletion in self.deletions.extract_if(.., |deletion| deletion.before <= low_watermark) {
+            deletion.answer.fill(Ok(low_watermark));
+        }
     }
 
     fn describe_producers(&self) -> Vec<DescribedProducer> {
@@ -244,7 +329,9 @@ impl Actor {
         let rolled = self.writer.roll_if_due(now_ms);
         self.note(rolled.map(drop), "roll");
         let deleted = self.writer.enforce_retention(self.partition.high_watermark(), now_ms);
-        if let Ok(deleted) = &deleted {
+        if let Ok(deleted) = &deleted
+            && !deleted.is_empty()
+        {
             metrics.retention_deleted.increment(deleted.len() as u64);
             for segment in deleted {
                 tracing::info!(
@@ -255,19 +342,20 @@ impl Actor {
                     "segment deleted"
                 );
             }
+            self.log_start_moved();
         }
         self.note(deleted.map(drop), "retention");
         self.writer.expire_producers(now_ms);
     }
 
     /// Logs a failed operation of maintenance; it is tried again the next time.
-    fn note(&self, result: Result<(), LogError>, operation: &'static str) {
+    pub(super) fn note(&self, result: Result<(), LogError>, operation: &'static str) {
         if let Err(error) = result {
             tracing::warn!(partition = %self.partition.name(), operation, %error, "maintenance of a log failed");
         }
     }
 
-    fn mind(&self, error: &AppendError) {
+    pub(super) fn mind(&self, error: &AppendError) {
         if error.is_offline() {
             self.partition.turn(Health::Failed);
         }
@@ -287,6 +375,8 @@ mod tests {
     use super::super::{Gather, InFlight};
     use super::*;
     use crate::partition::Role;
+    use levada_replication::{IsrMember, PartitionView, ReplicaView};
+    use levada_types::PartitionEpoch;
 
     const EPOCH: LeaderEpoch = LeaderEpoch(3);
 
@@ -313,9 +403,25 @@ mod tests {
         };
         let name = TopicPartition { topic, partition: 0 };
         let partition = Partition::new(id, name, directory, reader, role, 0, Arc::default());
-        let mut actor = Actor::new(Arc::new(partition), writer);
-        actor.lead(EPOCH);
+        let mut actor = Actor::new(Arc::new(partition), writer, Replication::new(BrokerId(1), 30_000));
+        actor.see(view(Some(BrokerId(1)), EPOCH), BrokerEpoch(1));
         actor
+    }
+
+    /// A partition that broker 1 alone holds.
+    fn view(leader: Option<BrokerId>, leader_epoch: LeaderEpoch) -> PartitionView {
+        let (broker, epoch) = (BrokerId(1), BrokerEpoch(1));
+        PartitionView {
+            leader,
+            leader_epoch,
+            partition_epoch: PartitionEpoch(leader_epoch.0),
+            replicas: vec![ReplicaView { broker, epoch: Some(epoch), live: true }],
+            isr: vec![IsrMember { broker, epoch }],
+            elr: Vec::new(),
+            min_insync_replicas: 1,
+            fsync: false,
+            recovering: false,
+        }
     }
 
     /// Posts one append for each epoch; gives the disk operations that they took and the answers.
@@ -358,7 +464,7 @@ mod tests {
         let (_, answers) = append(&mut actor, &disk, &[LeaderEpoch(2), EPOCH, LeaderEpoch(4)]);
         let refused = Err(ErrorCode::NotLeaderOrFollower);
         assert_eq!(answers, [refused, Ok(0), refused]);
-        actor.follow();
+        actor.see(view(None, LeaderEpoch(4)), BrokerEpoch(1));
         assert_eq!(append(&mut actor, &disk, &[EPOCH]).1, [refused]);
     }
 }

@@ -1,12 +1,16 @@
 //! What a partition's actor is asked to do.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use levada_log::{LogConfig, LogWriter};
-use levada_types::{LeaderEpoch, Offset, TimestampMs};
+use levada_replication::{Attach, Event, PartitionView};
+use levada_types::{BrokerEpoch, LeaderEpoch, Offset, TimestampMs};
 
 use super::gather::Slot;
 use super::in_flight::Share;
 use crate::api::{Acks, DescribedProducer, PartitionError, Produced};
+use crate::replication::FollowerLink;
 
 /// One job of a partition's actor. Whoever waits for one holds the other end of its slot; a job that is dropped undone
 /// answers through it.
@@ -15,12 +19,14 @@ pub(crate) enum Job {
     Open(Box<LogWriter>),
     /// Append a batch.
     Append(Append),
-    /// Lead the partition from now on under this epoch; appends of any other epoch are refused.
-    Lead(LeaderEpoch),
-    /// Lead it no more.
-    Follow,
-    /// The in-sync set may have changed: commit what it allows by now.
-    Settle,
+    /// The metadata of the partition is now this: lead it, follow, or wait.
+    See(Box<Sight>),
+    /// Something has happened that the replica's state machine has to know.
+    Replica(Event),
+    /// A follower attaches.
+    Attach(Box<Attached>),
+    /// The leader has sent a frame.
+    Frame(Box<Frame>),
     /// Move the log start offset up.
     DeleteRecords(DeleteRecords),
     /// Tell which producers the log remembers.
@@ -51,6 +57,30 @@ pub(crate) struct Append {
     pub(crate) leader_epoch: LeaderEpoch,
     pub(crate) answer: Slot<Result<Produced, PartitionError>>,
     /// Given back when the batch was appended or refused.
+    pub(crate) share: Share,
+}
+
+/// The partition as of one image, and the registration of this broker that the image holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Sight {
+    pub(crate) view: PartitionView,
+    pub(crate) broker_epoch: BrokerEpoch,
+}
+
+/// A follower that attaches.
+pub(crate) struct Attached {
+    pub(crate) attach: Attach,
+    /// Bytes of records that may be sent to it at first.
+    pub(crate) credit: u32,
+    /// Where it is answered.
+    pub(crate) link: Arc<FollowerLink>,
+}
+
+/// A frame that has arrived from the leader.
+pub(crate) struct Frame {
+    pub(crate) head: levada_replication::Frame,
+    pub(crate) records: Bytes,
+    /// Given back when the frame was appended or dropped.
     pub(crate) share: Share,
 }
 

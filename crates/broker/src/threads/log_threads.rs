@@ -14,6 +14,7 @@ use super::actor::{Actor, Scratch};
 use super::job::Job;
 use super::ready_queue::ReadyQueue;
 use crate::partition::{Health, Partition};
+use crate::replication::Replication;
 use crate::telemetry::BrokerMetrics;
 
 type Queue = Arc<ReadyQueue<Arc<Partition>>>;
@@ -26,17 +27,22 @@ pub(crate) struct LogThreads {
 
 impl LogThreads {
     /// Starts `total` threads, but at least one per directory.
-    pub(crate) fn start(directories: &[DirectoryId], total: usize, metrics: &Arc<BrokerMetrics>) -> io::Result<Self> {
+    pub(crate) fn start(
+        directories: &[DirectoryId],
+        total: usize,
+        replication: &Arc<Replication>,
+        metrics: &Arc<BrokerMetrics>,
+    ) -> io::Result<Self> {
         let per_directory = total.div_ceil(directories.len().max(1)).max(1);
         let mut threads = Self { queues: HashMap::new(), handles: Mutex::new(Vec::new()) };
         for (number, directory) in directories.iter().enumerate() {
             for thread in 0..per_directory {
                 let queue = Queue::default();
                 threads.queues.entry(*directory).or_default().push(Arc::clone(&queue));
-                let metrics = Arc::clone(metrics);
+                let (replication, metrics) = (Arc::clone(replication), Arc::clone(metrics));
                 let handle = std::thread::Builder::new()
                     .name(format!("log-io-{number}-{thread}"))
-                    .spawn(move || run(&queue, &metrics))?;
+                    .spawn(move || run(&queue, &replication, &metrics))?;
                 threads.handles.get_mut().push(handle);
             }
         }
@@ -72,7 +78,7 @@ impl Drop for LogThreads {
     }
 }
 
-fn run(queue: &ReadyQueue<Arc<Partition>>, metrics: &BrokerMetrics) {
+fn run(queue: &ReadyQueue<Arc<Partition>>, replication: &Arc<Replication>, metrics: &BrokerMetrics) {
     let mut actors: HashMap<TopicIdPartition, Actor> = HashMap::new();
     let mut scratch = Scratch::default();
     let mut jobs = Vec::new();
@@ -80,7 +86,8 @@ fn run(queue: &ReadyQueue<Arc<Partition>>, metrics: &BrokerMetrics) {
         if !partition.mailbox().take(&mut jobs) {
             continue;
         }
-        let done = catch_unwind(AssertUnwindSafe(|| drain(&partition, &mut actors, &mut jobs, &mut scratch, metrics)));
+        let shared = Shared { replication, metrics };
+        let done = catch_unwind(AssertUnwindSafe(|| drain(&partition, &mut actors, &mut jobs, &mut scratch, &shared)));
         if done.is_err() {
             // The writer goes down with its actor, so nothing more can reach the log.
             tracing::error!(
@@ -98,24 +105,30 @@ fn run(queue: &ReadyQueue<Arc<Partition>>, metrics: &BrokerMetrics) {
     }
 }
 
+/// What all threads share.
+struct Shared<'a> {
+    replication: &'a Arc<Replication>,
+    metrics: &'a BrokerMetrics,
+}
+
 fn drain(
     partition: &Arc<Partition>,
     actors: &mut HashMap<TopicIdPartition, Actor>,
     jobs: &mut Vec<Job>,
     scratch: &mut Scratch,
-    metrics: &BrokerMetrics,
+    shared: &Shared<'_>,
 ) {
     let id = partition.id();
     if matches!(jobs.first(), Some(Job::Open(_)))
         && let Job::Open(writer) = jobs.remove(0)
     {
-        actors.insert(id, Actor::new(Arc::clone(partition), *writer));
+        actors.insert(id, Actor::new(Arc::clone(partition), *writer, Arc::clone(shared.replication)));
     }
     let Some(actor) = actors.get_mut(&id) else {
         drop(partition.mailbox().close());
         return;
     };
-    if let Some(end) = actor.run(jobs, scratch, metrics) {
+    if let Some(end) = actor.run(jobs, scratch, shared.metrics) {
         // Later jobs find the mailbox closed, and those that came meanwhile are dropped.
         drop(partition.mailbox().close());
         if let Some(actor) = actors.remove(&id) {

@@ -4,6 +4,9 @@
 //! is an *actor* that belongs to one of a few threads. Requests post jobs into the actor's mailbox and put the actor
 //! into its thread's queue; the thread takes all that waits for one actor at once, so appends that arrive while another
 //! is being written share the next write.
+//!
+//! The replica's state machine (`levada_replication`) lives in the actor too: it is told of everything that happens to the
+//! log, in the order in which it happens.
 
 mod actor;
 mod gather;
@@ -12,10 +15,11 @@ mod job;
 mod log_threads;
 mod mailbox;
 mod ready_queue;
+mod replica_steps;
 
 pub(crate) use gather::{Gather, Slot};
 pub(crate) use in_flight::InFlight;
-pub(crate) use job::{Append, DeleteRecords, Job};
+pub(crate) use job::{Append, Attached, DeleteRecords, Frame, Job, Sight};
 pub(crate) use log_threads::LogThreads;
 pub(crate) use mailbox::{Mailbox, Posted};
 pub(crate) use ready_queue::ReadyQueue;

@@ -57,9 +57,12 @@ impl Node {
         let grpc = GrpcOptions { max_message_bytes: MAX_MESSAGE_BYTES, ..GrpcOptions::default() };
         let face = GatewayFace::bind(&listener, GatewayOptions::default(), grpc).await.unwrap();
         let address = face.local_addr().to_string();
+        let internal_address = Address::memory("broker");
         let deps = BrokerDeps {
-            controllers: Controllers::new(network, vec![controller.address().clone()]),
-            internal_address: Address::memory("broker"),
+            controllers: Controllers::new(network.clone(), vec![controller.address().clone()]),
+            internal: network.bind(&internal_address).await.unwrap(),
+            network,
+            internal_address,
             disk: Arc::new(RealDisk),
             faces: vec![Box::new(face)],
             phase: PhaseReporter::default(),

@@ -53,9 +53,12 @@ impl Node {
         let face = KafkaFace::bind(KafkaOptions { listeners: "127.0.0.1:0".to_owned(), ..options }).await.unwrap();
         let address = face.local_addr();
         let log_dirs = vec![dir.path().join("logs").to_str().unwrap().to_owned()];
+        let internal_address = Address::memory("broker-1");
         let deps = BrokerDeps {
-            controllers: Controllers::new(network, vec![Address::memory("controller")]),
-            internal_address: Address::memory("broker-1"),
+            controllers: Controllers::new(network.clone(), vec![Address::memory("controller")]),
+            internal: network.bind(&internal_address).await.unwrap(),
+            network,
+            internal_address,
             disk: Arc::new(RealDisk),
             faces: vec![Box::new(face)],
             phase: PhaseReporter::default(),

@@ -1,6 +1,9 @@
-//! A broker with a real controller in one process, started, used, stopped and started again as `levada dev` does.
+//! Brokers with a real controller in one process, started, used, stopped and started again as `levada dev` does.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod cluster;
+mod replication;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -82,7 +85,9 @@ impl Node {
         let options = BrokerOptions { node_id: 1, log_dirs, full_probe_interval_ms: 20, ..BrokerOptions::default() };
         let phase = PhaseReporter::default();
         let deps = BrokerDeps {
-            controllers: Controllers::new(network, vec![Address::memory("controller")]),
+            controllers: Controllers::new(network.clone(), vec![Address::memory("controller")]),
+            internal: network.bind(&Address::memory("broker-1")).await.unwrap(),
+            network,
             internal_address: Address::memory("broker-1"),
             disk: Arc::new(RealDisk),
             faces: vec![Box::new(TestFace)],
@@ -247,8 +252,11 @@ async fn a_broker_that_is_asked_to_stop_while_it_waits_for_its_controller_does()
     };
     let shutdown = CancellationToken::new();
     let phase = PhaseReporter::default();
+    let network = Network::new();
     let deps = BrokerDeps {
-        controllers: Controllers::new(Network::new(), vec![Address::memory("nobody")]),
+        controllers: Controllers::new(network.clone(), vec![Address::memory("nobody")]),
+        internal: network.bind(&Address::memory("broker-1")).await.unwrap(),
+        network,
         internal_address: Address::memory("broker-1"),
         disk: Arc::new(RealDisk),
         faces: Vec::new(),

@@ -1,0 +1,8 @@
+//! The follower's side: what is told to leaders, and the tasks that keep the streams to them.
+
+mod leaders;
+mod link;
+mod outbox;
+mod streams;
+
+pub(crate) use leaders::{Leaders, follow_leaders};

@@ -1,0 +1,67 @@
+//! What the replicas of a broker share: the ways out of their actors.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use levada_replication::{ReplicaConfig, Rules};
+use levada_types::{BrokerEpoch, BrokerId};
+
+use super::follow::Leaders;
+use super::proposals::Proposals;
+use super::serve::Followers;
+use super::ticks::Restless;
+
+/// How long a replica waits before it tries again what went unanswered or was refused, in milliseconds. Short against the
+/// time in which a partition should have a new leader, long against a round trip.
+pub(crate) const RETRY_MS: i64 = 100;
+
+/// Session counters that one replica may use before the next one's begin: more attaches than a process lives to make.
+const SESSIONS_PER_REPLICA: u64 = 1 << 32;
+
+/// The ways out of a broker's actors. Nothing here waits for anybody.
+pub(crate) struct Replication {
+    broker: BrokerId,
+    lag_time_max_ms: i64,
+    /// Replicas that were opened.
+    opened: AtomicU64,
+    /// In-sync sets to be proposed.
+    pub(crate) proposals: Proposals,
+    /// Replicas that wait for something.
+    pub(crate) restless: Restless,
+    /// Brokers that follow this one.
+    pub(crate) followers: Followers,
+    /// Brokers that this one follows.
+    pub(crate) leaders: Leaders,
+}
+
+impl Replication {
+    /// Of a broker that falls out of sync after `lag_time_max_ms` (`replica.lag.time.max.ms`).
+    pub(crate) fn new(broker: BrokerId, lag_time_max_ms: i64) -> Arc<Self> {
+        Arc::new(Self {
+            broker,
+            lag_time_max_ms,
+            opened: AtomicU64::new(0),
+            proposals: Proposals::default(),
+            restless: Restless::default(),
+            followers: Followers::default(),
+            leaders: Leaders::default(),
+        })
+    }
+
+    /// What a new replica is told under the registration `broker_epoch`.
+    pub(crate) fn replica_config(&self, broker_epoch: BrokerEpoch) -> ReplicaConfig {
+        ReplicaConfig {
+            broker: self.broker,
+            broker_epoch,
+            first_session: self.opened.fetch_add(1, Ordering::Relaxed).wrapping_mul(SESSIONS_PER_REPLICA),
+            lag_time_max_ms: self.lag_time_max_ms,
+            retry_ms: RETRY_MS,
+            rules: Rules::default(),
+        }
+    }
+
+    /// After how long out of touch a follower falls out of sync, in milliseconds.
+    pub(crate) fn lag_time_max_ms(&self) -> i64 {
+        self.lag_time_max_ms
+    }
+}

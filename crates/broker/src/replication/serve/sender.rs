@@ -1,0 +1,97 @@
+//! The task behind one stream: finds what is due, reads it, sends it.
+
+use std::sync::Arc;
+
+use levada_log::ReadError;
+use levada_proto::internal as pb;
+use levada_replication::{Event, Lane};
+use tokio::sync::mpsc;
+use tonic::Status;
+
+use super::FollowerLink;
+use super::sending::{Next, Read, Sending};
+use crate::replication::wire::frame_to;
+use crate::threads::Job;
+
+/// Bytes of records after which a message is sent, be there more or not.
+const MESSAGE_BYTES: usize = 1 << 20;
+
+/// Frames in one message, were they without records.
+const MESSAGE_FRAMES: usize = 4_096;
+
+/// Where messages go. A full one holds up this stream alone.
+pub(super) type Outbox = mpsc::Sender<Result<pb::ReplicateResponse, Status>>;
+
+/// Sends what is due on one of the streams of `link`, until the follower has gone.
+pub(super) async fn send_frames(link: &FollowerLink, lane: Lane, outbox: &Outbox) {
+    loop {
+        let message = gather(link, lane).await;
+        let is_empty = message.answers.is_empty() && message.ended.is_empty() && message.frames.is_empty();
+        if is_empty {
+            link.ready(lane).news().await;
+        } else if outbox.send(Ok(message)).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn gather(link: &FollowerLink, lane: Lane) -> pb::ReplicateResponse {
+    let mut message = pb::ReplicateResponse::default();
+    let mut bytes = 0;
+    while bytes < MESSAGE_BYTES && message.frames.len() < MESSAGE_FRAMES {
+        let Some(sending) = link.ready(lane).pop() else { break };
+        sending.looked_at();
+        if sending.has_ended() {
+            continue;
+        }
+        match next(&sending).await {
+            Ok(Next::Frame(frame, records)) => {
+                bytes += records.len();
+                message.frames.push(frame_to(sending.partition().id(), &frame, records));
+                // There may be more; others have their turn first.
+                sending.wake();
+            }
+            Ok(Next::Nothing) => {}
+            Ok(Next::Gone) => end(link, &sending),
+            // A log that is not this leader's any more changes while it is read.
+            Err(_) if sending.has_ended() => {}
+            Err(error) => {
+                // The leader ends the session when it has heard nothing for a while, and the follower attaches anew.
+                tracing::error!(
+                    partition = %sending.partition().name(),
+                    follower = %link.follower(),
+                    %error,
+                    "the log cannot be read for a follower, which falls behind"
+                );
+            }
+        }
+    }
+    // The answer to an attach goes before the session's first frames, or with them.
+    if lane == Lane::Tail {
+        let notices = link.notices();
+        (message.answers, message.ended) = (notices.answers, notices.ended);
+    }
+    message
+}
+
+async fn next(sending: &Arc<Sending>) -> Result<Next, ReadError> {
+    let read = sending.read();
+    if let Read::Now = read
+        && let Some(next) = sending.next(&read)?
+    {
+        return Ok(next);
+    }
+    let reading = Arc::clone(sending);
+    let read = tokio::task::spawn_blocking(move || reading.next(&Read::Blocking)).await;
+    // The read met a defect, or the process ends.
+    read.unwrap_or(Ok(None)).map(|next| next.unwrap_or(Next::Nothing))
+}
+
+/// The session cannot go on: the follower begins anew.
+fn end(link: &FollowerLink, sending: &Arc<Sending>) {
+    sending.end();
+    link.forget(sending);
+    link.tell_ended(sending.attachment());
+    let (follower, session) = (sending.follower(), sending.session());
+    sending.partition().post(Job::Replica(Event::StreamEnded { follower, session }));
+}

@@ -1,0 +1,70 @@
+//! Partitions with several replicas.
+
+use levada_broker::api::Acks;
+use levada_types::ErrorCode;
+
+use super::cluster::{Cluster, values_in};
+
+const ALL: [i32; 3] = [1, 2, 3];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_acknowledged_by_all_is_in_every_log() {
+    let cluster = Cluster::start(3, &[]).await;
+    let id = cluster.create("orders", &ALL, &[("min.insync.replicas", "2")]).await;
+    for value in ["a", "b", "c"] {
+        cluster.put(1, id, Acks::All, value).await.unwrap();
+    }
+    let leaders = cluster.segment(1, "orders");
+    assert_eq!(values_in(&leaders), ["a", "b", "c"]);
+    assert_eq!(cluster.segment(2, "orders"), leaders);
+    assert_eq!(cluster.segment(3, "orders"), leaders);
+    assert_eq!(cluster.values(1, id).await, ["a", "b", "c"]);
+    cluster.in_sync(id, &ALL).await;
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_replica_leads_when_the_leader_stops_and_it_comes_back_into_sync() {
+    let mut cluster = Cluster::start(3, &[]).await;
+    let id = cluster.create("orders", &ALL, &[("min.insync.replicas", "2")]).await;
+    cluster.put(1, id, Acks::All, "a").await.unwrap();
+    cluster.stop_broker(1).await;
+    cluster.in_sync(id, &[2, 3]).await;
+    assert_ne!(cluster.leader(id), 1);
+    assert_eq!(cluster.put_somehow(id, "b").await, 1);
+
+    cluster.start_broker(1).await;
+    cluster.in_sync(id, &ALL).await;
+    assert_eq!(cluster.put_somehow(id, "c").await, 2);
+    let leaders = cluster.segment(cluster.leader(id), "orders");
+    assert_eq!(values_in(&leaders), ["a", "b", "c"]);
+    for broker in ALL {
+        assert_eq!(cluster.segment(broker, "orders"), leaders);
+    }
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn below_the_minimum_acks_all_is_refused_and_reading_goes_on() {
+    let mut cluster = Cluster::start(3, &[]).await;
+    let id = cluster.create("orders", &ALL, &[("min.insync.replicas", "2")]).await;
+    cluster.put(1, id, Acks::All, "a").await.unwrap();
+    cluster.stop_broker(3).await;
+    cluster.in_sync(id, &[1, 2]).await;
+    assert_eq!(cluster.put_somehow(id, "b").await, 1);
+    cluster.stop_broker(2).await;
+    cluster.in_sync(id, &[1]).await;
+    let refused = cluster.put(1, id, Acks::All, "refused").await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::NotEnoughReplicas);
+    assert_eq!(cluster.values(1, id).await, ["a", "b"]);
+    // One that waits for nobody is taken, and is not shown before enough replicas have it.
+    assert_eq!(cluster.put(1, id, Acks::Leader, "c").await.unwrap(), 2);
+    assert_eq!(cluster.values(1, id).await, ["a", "b"]);
+
+    cluster.start_broker(2).await;
+    cluster.in_sync(id, &[1, 2]).await;
+    assert_eq!(cluster.put_somehow(id, "d").await, 3);
+    assert_eq!(cluster.values(cluster.leader(id), id).await, ["a", "b", "c", "d"]);
+    assert_eq!(cluster.segment(2, "orders"), cluster.segment(1, "orders"));
+    cluster.stop().await;
+}
