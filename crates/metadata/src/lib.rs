@@ -21,6 +21,7 @@ pub mod limits;
 mod partition;
 mod placement;
 mod proposer;
+pub mod rebalance;
 mod response;
 mod state;
 mod topic;
