@@ -34,12 +34,14 @@ mod session;
 #[cfg(test)]
 mod toy;
 
+pub use levada_metadata::IsrMember;
+
 pub use effect::{Effect, Lane, Proposal, ProposalId};
 pub use epoch_history::{EpochEnd, EpochHistory};
 pub use event::{Event, ProposalAnswer};
 pub use log_ends::LogEnds;
 pub use message::{Ack, Attach, AttachAnswer, AttachOutcome, AttachRefusal, Frame};
-pub use partition_view::{IsrMember, PartitionView, ReplicaView};
+pub use partition_view::{PartitionView, ReplicaView};
 pub use replica::{Refusal, Replica, ReplicaConfig};
 pub use rules::{Defect, Rules};
 pub use send_window::{Due, SendWindow};

@@ -1,15 +1,7 @@
 //! What a replica knows of its partition from the metadata.
 
-use levada_types::{BrokerEpoch, BrokerId, LeaderEpoch, PartitionEpoch};
-
-/// A member of the in-sync set, under the registration that earned it (KIP-903).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct IsrMember {
-    /// The broker.
-    pub broker: BrokerId,
-    /// Its broker epoch: a later registration of the same broker is not this member.
-    pub epoch: BrokerEpoch,
-}
+use levada_metadata::{IsrMember, LeaderRecovery, State};
+use levada_types::{BrokerEpoch, BrokerId, LeaderEpoch, PartitionEpoch, TopicIdPartition};
 
 /// One of the replicas, as the metadata has its broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +29,7 @@ pub struct PartitionView {
     pub isr: Vec<IsrMember>,
     /// Replicas out of sync that hold everything below the high watermark (KIP-966).
     pub elr: Vec<BrokerId>,
-    /// `min.insync.replicas`, not yet bounded by the number of replicas.
+    /// `min.insync.replicas`, whether or not it is bounded by the number of replicas already.
     pub min_insync_replicas: usize,
     /// Whether an acknowledgement means fsynced on every in-sync replica.
     pub fsync: bool,
@@ -46,6 +38,31 @@ pub struct PartitionView {
 }
 
 impl PartitionView {
+    /// The partition as `state` has it; `None` if it does not exist there. `fsync` is the topic's effective option.
+    #[must_use]
+    pub fn of(state: &State, partition: TopicIdPartition, fsync: bool) -> Option<Self> {
+        let found = state.partition(partition.topic_id, partition.partition)?;
+        let replica = |replica: &levada_metadata::Replica| {
+            let registration = state.broker(replica.broker);
+            ReplicaView {
+                broker: replica.broker,
+                epoch: registration.map(|b| b.epoch),
+                live: registration.is_some_and(|b| b.is_live() && b.has_online(replica.directory)),
+            }
+        };
+        Some(Self {
+            leader: found.leader,
+            leader_epoch: found.leader_epoch,
+            partition_epoch: found.partition_epoch,
+            replicas: found.replicas.iter().map(replica).collect(),
+            isr: found.isr.clone(),
+            elr: found.elr.clone(),
+            min_insync_replicas: state.min_isr(partition.topic_id, found),
+            fsync,
+            recovering: found.recovery == LeaderRecovery::Recovering,
+        })
+    }
+
     /// How many replicas must be in sync for the high watermark to move: min(`min.insync.replicas`, replication factor).
     #[must_use]
     pub fn minimum(&self) -> usize {

@@ -95,7 +95,7 @@ impl Replica {
         match event {
             Event::Image(view) if self.is_busy() => self.deferred = Some(view),
             Event::Image(view) => self.take_image(view, &mut step),
-            event => self.dispatch(event, &mut step),
+            event => self.dispatch(&event, &mut step),
         }
         if !self.is_busy()
             && let Some(view) = self.deferred.take()
@@ -104,9 +104,9 @@ impl Replica {
         }
     }
 
-    fn dispatch(&mut self, event: Event, step: &mut Step<'_>) {
+    fn dispatch(&mut self, event: &Event, step: &mut Step<'_>) {
         let own = &mut self.own;
-        match &event {
+        match event {
             Event::Appended { end } => own.appended(*end),
             Event::Flushed { end } => own.flushed(*end),
             Event::LogStartMoved { start } => own.log_start_moved(*start, step),
@@ -118,7 +118,7 @@ impl Replica {
             Role::Leader(leader) => leader.handle(event, own, step),
             // What an older leader sends while its successor is known is of no use.
             Role::Follower(_) if self.deferred.is_some() && matches!(event, Event::Frame(_) | Event::Answer(_)) => {}
-            Role::Follower(follower) => follower.handle(&event, own, step),
+            Role::Follower(follower) => follower.handle(event, own, step),
         }
     }
 
@@ -147,7 +147,7 @@ impl Replica {
     fn lead(&mut self, view: PartitionView, step: &mut Step<'_>) {
         match &mut self.role {
             Role::Leader(leader) if leader.epoch() == view.leader_epoch => {
-                leader.change_image(view, &mut self.own, step)
+                leader.change_image(view, &mut self.own, step);
             }
             Role::Leader(leader) => leader.begin_epoch(view, &mut self.own, step),
             Role::Waiting | Role::Follower(_) => {

@@ -2,6 +2,7 @@
 
 use levada_types::{BrokerId, Offset};
 
+use super::node::Node;
 use super::world::{CONTROLLER, Packet, Universe};
 use crate::invariants::Violation;
 use crate::toy::ToyLog;
@@ -23,7 +24,7 @@ impl From<Violation> for Failure {
 }
 
 /// Steps with faults in one run; enough for a dozen crashes and elections.
-const STEPS: usize = 700;
+const STEPS: usize = 1_500;
 
 /// Rounds in which everything under way arrives; far more than a healthy world needs.
 const ROUNDS: usize = 300;
@@ -48,34 +49,30 @@ impl Universe {
 
     fn step(&mut self) -> Result<(), Violation> {
         let at = self.random.below(self.nodes.len());
+        if self.random.below(1_000) < self.wildness {
+            return self.fault(at);
+        }
         match self.random.below(100) {
-            0..=34 if !self.network.is_empty() => {
+            0..=36 if !self.network.is_empty() => {
                 let index = self.random.below(self.network.len());
                 self.deliver(index)
             }
-            35..=54 => self.work(at),
-            55..=69 => self.stream_some(at),
-            70..=77 => match self.nodes.iter().position(|node| node.is_leader() && node.id.0 as usize % 2 == at % 2) {
-                Some(leader) => {
-                    let acks_all = !self.random.one_in(3);
-                    self.produce(leader, acks_all)
-                }
+            37..=56 => match self.some(|node, _| !node.disk.is_empty()) {
+                Some(at) => self.work(at),
                 None => Ok(()),
             },
-            78..=85 => self.show_image(at),
-            86..=90 => self.tick(),
-            91..=92 => self.come_and_go(at),
-            93 => self.rewire(),
-            94 => self.break_stream(at),
-            95 => self.change_leader(at),
-            96 => self.delete_records(at),
-            97..=98 => {
+            57..=73 => match self.some(|node, _| !node.streams.is_empty()) {
+                Some(at) => self.stream_some(at),
+                None => Ok(()),
+            },
+            74..=81 => self.produce_somewhere(),
+            82..=89 => match self.some(|node, images| node.up && node.seen < images) {
+                Some(at) => self.show_image(at),
+                None => Ok(()),
+            },
+            90..=92 => self.tick(),
+            93..=96 => {
                 self.arrive_late();
-                if self.random.one_in(12) {
-                    let fsync = self.random.one_in(2);
-                    // What was promised with the option on stays a promise: it is not switched off here.
-                    self.controller.switch_fsync(fsync || self.controller.now.fsync);
-                }
                 Ok(())
             }
             _ => {
@@ -83,6 +80,45 @@ impl Universe {
                 self.look(None)
             }
         }
+    }
+
+    fn fault(&mut self, at: usize) -> Result<(), Violation> {
+        match self.random.below(12) {
+            0..=4 => self.come_and_go(at),
+            5..=6 => self.rewire(),
+            7..=8 => self.break_stream(at),
+            9 => {
+                if self.random.one_in(3) {
+                    // There and back again before anybody looks.
+                    let other = self.random.below(self.nodes.len());
+                    let leader = self.controller.now.leader;
+                    self.change_leader(other)?;
+                    let back = self.nodes.iter().position(|node| Some(node.id) == leader);
+                    return self.change_leader(back.unwrap_or(at));
+                }
+                self.change_leader(at)
+            }
+            10 => self.delete_records(at),
+            _ => {
+                // What was promised with the option on stays a promise: it is not switched off here.
+                self.controller.switch_fsync(self.random.one_in(4) || self.controller.now.fsync);
+                self.look(None)
+            }
+        }
+    }
+
+    /// Clients find a leader, perhaps one that is not it any more.
+    fn produce_somewhere(&mut self) -> Result<(), Violation> {
+        let Some(at) = self.some(|node, _| node.is_leader()) else { return Ok(()) };
+        let acks_all = !self.random.one_in(3);
+        self.produce(at, acks_all)
+    }
+
+    /// One of the nodes that are fit, as seen with the number of images there are.
+    fn some(&mut self, is_fit: impl Fn(&Node, usize) -> bool) -> Option<usize> {
+        let images = self.controller.images.len();
+        let fit: Vec<usize> = (0..self.nodes.len()).filter(|at| is_fit(&self.nodes[*at], images)).collect();
+        (!fit.is_empty()).then(|| fit[self.random.below(fit.len())])
     }
 
     fn work(&mut self, at: usize) -> Result<(), Violation> {
@@ -114,7 +150,7 @@ impl Universe {
         if let Some(replica) = self.nodes[at].replica.as_ref().filter(|_| self.random.one_in(2)) {
             self.nodes[at].checkpoint = replica.high_watermark();
         }
-        let keep = (self.random.one_in(2) && self.may_lose(at)).then(|| {
+        let keep = (!self.random.one_in(4) && self.may_lose(at)).then(|| {
             let ends = self.nodes[at].ends();
             ends.flushed + self.random.below((ends.end - ends.flushed + 1) as usize) as Offset
         });
@@ -218,6 +254,7 @@ impl Universe {
     fn heal(&mut self) -> Result<(), Failure> {
         self.healed = true;
         self.cut.clear();
+        self.network.append(&mut self.late);
         for at in 0..self.nodes.len() {
             if !self.nodes[at].up {
                 self.restart(at)?;

@@ -44,11 +44,13 @@ const RETRY_MS: i64 = 100;
 #[derive(Debug)]
 pub(super) struct Universe {
     pub(super) random: Random,
+    /// How many of a thousand steps are faults: some worlds are calm enough to get far, others never come to rest.
+    pub(super) wildness: usize,
     pub(super) now_ms: i64,
     pub(super) nodes: Vec<Node>,
     pub(super) controller: Controller,
     pub(super) network: Vec<(BrokerId, BrokerId, Packet)>,
-    /// Copies that arrive when nobody expects them any more.
+    /// Messages, and copies of messages, that arrive when nobody expects them any more.
     pub(super) late: Vec<(BrokerId, BrokerId, Packet)>,
     /// Directions in which nothing gets through.
     pub(super) cut: BTreeSet<(BrokerId, BrokerId)>,
@@ -66,11 +68,12 @@ impl Universe {
         let mut random = Random::new(seed);
         let count = if random.one_in(4) { 5 } else { 3 };
         let brokers: Vec<BrokerId> = (1..=count).map(BrokerId).collect();
-        let minimum = 1 + random.below(3);
+        let minimum = [1, 2, 2, 2, 3][random.below(5)];
         let fsync = random.one_in(3);
         let controller = Controller::new(&brokers, minimum, fsync);
         let nodes = brokers.iter().map(|id| Node::new(*id, controller.epoch(*id))).collect();
         Self {
+            wildness: 3 + random.below(50),
             random,
             now_ms: 1_000,
             nodes,
@@ -144,10 +147,17 @@ impl Universe {
             self.lose(packet, to);
             return;
         }
-        // Whether it is doubled at once or kept for later; a question to the controller is doubled where it is asked.
-        if !self.healed && self.random.one_in(8) && !matches!(packet, Packet::Proposal(..)) {
-            let doubles = if self.random.one_in(4) { &mut self.network } else { &mut self.late };
+        // A question to the controller is doubled where it is asked.
+        let is_question = matches!(packet, Packet::Proposal(..));
+        // Acknowledgements most of all, since a leader believes them.
+        let rarity = if matches!(packet, Packet::Ack(_)) { 2 } else { 8 };
+        if !self.healed && self.random.one_in(rarity) && !is_question {
+            let doubles = if self.random.one_in(6) { &mut self.network } else { &mut self.late };
             doubles.push((from, to, packet.clone()));
+        }
+        if !self.healed && self.random.one_in(12) {
+            self.late.push((from, to, packet));
+            return;
         }
         self.network.push((from, to, packet));
     }
@@ -178,12 +188,11 @@ impl Universe {
         }
     }
 
-    /// Something that arrived long ago arrives once more.
+    /// Something arrives late, or once more.
     pub(super) fn arrive_late(&mut self) {
-        if !self.late.is_empty() {
-            let index = self.random.below(self.late.len());
-            let packet = self.late.swap_remove(index);
-            self.network.push(packet);
+        if let Some(last) = self.late.len().checked_sub(1) {
+            let back = self.random.below(last.min(20) + 1);
+            self.network.push(self.late.remove(last - back));
         }
     }
 

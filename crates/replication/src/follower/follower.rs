@@ -87,10 +87,10 @@ impl Follower {
                 self.attaches_when_idle = false;
                 self.phase = Phase::Pausing { since_ms: step.now_ms };
             }
-            Event::Detached { leader_epoch, session } => {
-                if *leader_epoch == self.epoch && *session == own.session && self.phase != Phase::Truncating {
-                    self.attach_when_idle(own, step);
-                }
+            Event::Detached { leader_epoch, session }
+                if *leader_epoch == self.epoch && *session == own.session && self.phase != Phase::Truncating =>
+            {
+                self.attach_when_idle(own, step);
             }
             Event::Tick => match self.phase {
                 Phase::Attaching { since_ms } | Phase::Pausing { since_ms }

@@ -21,7 +21,7 @@ impl Leader {
         let fsync = self.view.fsync && !own.breaks(Defect::HighWatermarkByUnflushedEnd);
         let mut end = own.log.counted(fsync);
         for member in self.must_hold(own).filter(|member| member.broker != own.broker()) {
-            match self.counted(own, &member, fsync) {
+            match self.counted(&member, fsync) {
                 Some(counted) => end = end.min(counted),
                 None if own.breaks(Defect::HighWatermarkSkipsUnknown) => {}
                 None => return None,
@@ -33,7 +33,7 @@ impl Leader {
     /// Whether every in-sync replica, and every one that might be, has flushed up to the high watermark.
     pub(crate) fn is_fsync_effective(&self, own: &Own) -> bool {
         let has_flushed = |member: &IsrMember| {
-            member.broker == own.broker() || self.counted(own, member, true) >= Some(own.high_watermark)
+            member.broker == own.broker() || self.counted(member, true) >= Some(own.high_watermark)
         };
         self.view.fsync
             && own.log.counted(true) >= own.high_watermark
@@ -46,9 +46,8 @@ impl Leader {
     }
 
     /// What a member has, told under the registration that its membership bears.
-    fn counted(&self, own: &Own, member: &IsrMember, fsync: bool) -> Option<Offset> {
+    fn counted(&self, member: &IsrMember, fsync: bool) -> Option<Offset> {
         let progress = self.followers.get(&member.broker)?;
-        let is_same = progress.is_under(member.epoch) || own.breaks(Defect::AnyBrokerEpoch);
-        progress.counted(fsync).filter(|_| is_same)
+        progress.counted(fsync).filter(|_| progress.is_under(member.epoch))
     }
 }

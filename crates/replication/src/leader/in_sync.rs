@@ -96,7 +96,7 @@ impl Leader {
     fn entrant(&self, follower: BrokerId, own: &Own) -> Option<IsrMember> {
         let progress = self.followers.get(&follower)?;
         let replica = self.view.replica(follower).filter(|replica| replica.live)?;
-        let epoch = replica.epoch.filter(|epoch| progress.is_under(*epoch) || own.breaks(Defect::AnyBrokerEpoch))?;
+        let epoch = replica.epoch.filter(|epoch| progress.is_under(*epoch))?;
         if self.view.member(follower).is_some()
             || self.view.recovering
             || !progress.is_attached()

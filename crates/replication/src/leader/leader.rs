@@ -43,9 +43,7 @@ impl Leader {
     /// for an acknowledgement goes on waiting, since what they wait for is in the log of whoever leads.
     pub(crate) fn begin_epoch(&mut self, view: PartitionView, own: &mut Own, step: &mut Step<'_>) {
         self.end_streams(step);
-        if !own.breaks(Defect::BeliefsOutliveEpoch) {
-            self.followers.clear();
-        }
+        self.followers.clear();
         self.change = IsrChange::none();
         self.epoch_start = own.log.end;
         step.effects.push(Effect::Lead { epoch: view.leader_epoch, start: self.epoch_start });
@@ -89,7 +87,6 @@ impl Leader {
             progress.incomplete &= is_member || view.elr.contains(&replica.broker);
             let has_registered_again =
                 replica.epoch.zip(progress.session).is_some_and(|(epoch, session)| session.broker_epoch < epoch);
-            let has_registered_again = has_registered_again && !own.breaks(Defect::AnyBrokerEpoch);
             if has_registered_again {
                 progress.forget_position();
             }
@@ -125,7 +122,7 @@ impl Leader {
         }
     }
 
-    pub(crate) fn handle(&mut self, event: Event, own: &mut Own, step: &mut Step<'_>) {
+    pub(crate) fn handle(&mut self, event: &Event, own: &mut Own, step: &mut Step<'_>) {
         match event {
             Event::Appended { .. } => {
                 if self.view.fsync {
@@ -133,22 +130,22 @@ impl Leader {
                 }
             }
             Event::Awaited { end } => {
-                self.awaited.add(end);
+                self.awaited.add(*end);
                 let committed = if own.breaks(Defect::AcknowledgeOwnAppend) { own.log.end } else { own.high_watermark };
                 self.acknowledge(committed, step);
                 self.fail_under_minimum(step);
             }
-            Event::LogStartMoved { start } => self.end_streams_below(start, step),
-            Event::Attach(attach) => self.attach(&attach, own, step),
-            Event::Ack(ack) => self.ack(&ack, own, step),
+            Event::LogStartMoved { start } => self.end_streams_below(*start, step),
+            Event::Attach(attach) => self.attach(attach, own, step),
+            Event::Ack(ack) => self.ack(ack, own, step),
             Event::StreamEnded { follower, session } => {
-                if let Some(progress) = self.followers.get_mut(&follower)
-                    && progress.session == Some(session)
+                if let Some(progress) = self.followers.get_mut(follower)
+                    && progress.session == Some(*session)
                 {
                     progress.detach();
                 }
             }
-            Event::ProposalAnswered { id, answer } => self.proposal_answered(id, answer, own, step),
+            Event::ProposalAnswered { id, answer } => self.proposal_answered(*id, *answer, own, step),
             Event::Tick => self.tick(own, step),
             Event::Flushed { .. }
             | Event::Truncated { .. }
@@ -235,8 +232,8 @@ impl Leader {
 
     pub(crate) fn low_watermark(&self, own: &Own) -> Option<Offset> {
         let live = self.view.replicas.iter().filter(|replica| replica.live && replica.broker != own.broker());
-        let starts = live.map(|replica| self.followers.get(&replica.broker).and_then(|progress| progress.log_start));
-        starts.fold(Some(own.log.start), |least, start| Some(least?.min(start?)))
+        let mut starts = live.map(|replica| self.followers.get(&replica.broker)?.log_start);
+        starts.try_fold(own.log.start, |least, start| Some(least.min(start?)))
     }
 
     pub(crate) fn epoch(&self) -> LeaderEpoch {
