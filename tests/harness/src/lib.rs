@@ -3,13 +3,15 @@
 //! A [`Node`] is one `levada dev` process with a data directory of its own and ports that the kernel chose. It can be
 //! stopped, killed, frozen and started again on the same directory and ports, and it is gone when the value is dropped,
 //! after a panic too. A [`Sandbox`] is a whole cluster, every role in a process of its own.
-//! [`Corpus`] is the real text that tests produce and consume.
+//! [`Corpus`] is the real text that tests produce and consume; a [`LossyVolume`] loses what
+//! is not synced, and a [`Network`] the packets that it is told to.
 //!
 //! Nothing here waits for time: a node is ready when it says so, and gone when the kernel has reaped it.
 
 mod binary;
 mod corpus;
 mod log_tail;
+mod lossy_volume;
 mod node;
 mod node_error;
 mod node_options;
@@ -23,6 +25,7 @@ mod stdout_lines;
 
 pub use binary::levada_binary;
 pub use corpus::{Corpus, CorpusFile};
+pub use lossy_volume::{LossyVolume, Lost};
 pub use node::Node;
 pub use node_error::NodeError;
 pub use node_options::NodeOptions;

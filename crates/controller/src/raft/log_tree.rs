@@ -18,6 +18,9 @@ use super::reserve::{DB_FILE, Reserve};
 use super::types::{RaftEntry, RaftLogId, RaftVote, StorageError, is_full, is_locked};
 use super::wire::{entry_from, entry_to, log_id_from, log_id_to, malformed, vote_from, vote_to};
 
+/// Where sled keeps the settings that a database was made with.
+const CONFIG_FILE: &str = "conf";
+
 /// Memory that sled may keep pages in. The log is read once at the start and otherwise only by followers that lag.
 const CACHE_BYTES: u64 = 1 << 20;
 
@@ -51,6 +54,7 @@ impl LogTree {
     pub(super) fn open(path: &Path, node: u64) -> Result<Self, StorageError> {
         let failed = |source| StorageError::of_open(path, source);
         let db = open_patiently(path).map_err(failed)?;
+        sync_once(path).map_err(|source| StorageError::File { path: path.to_owned(), source })?;
         let log = db.open_tree("log").map_err(failed)?;
         let markers = db.open_tree("markers").map_err(failed)?;
         let damaged = |what: &str| StorageError::Damaged { path: path.to_owned(), what: what.to_owned() };
@@ -240,6 +244,15 @@ fn open_patiently(path: &Path) -> sled::Result<Db> {
             opened => return opened,
         }
     }
+}
+
+/// sled never syncs what it writes once, when it makes a database: its settings and the names of its files. After a loss of
+/// power the database could not be opened without them, whatever was synced since.
+fn sync_once(path: &Path) -> io::Result<()> {
+    for name in [DB_FILE, CONFIG_FILE] {
+        File::open(path.join(name))?.sync_all()?;
+    }
+    File::open(path)?.sync_all()
 }
 
 /// Makes a database that is there ready to be opened, under its lock.
