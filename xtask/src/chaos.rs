@@ -14,6 +14,9 @@ pub(crate) struct Options {
     /// How many faults, in place of a time: what replays a run.
     #[arg(long, conflicts_with = "minutes")]
     faults: Option<u32>,
+    /// SIGKILL also loses what was not synced; takes FUSE and the right to mount.
+    #[arg(long)]
+    loss: bool,
     /// The seed of the faults; without it one is drawn and printed.
     #[arg(long)]
     seed: Option<u64>,
@@ -29,6 +32,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Outcome {
     let chaos = workspace
         .cargo(&["run", "--locked", "--release", "--package", "levada-end-to-end", "--bin", "chaos", "--"])
         .args(length)
+        .args(options.loss.then_some("--loss"))
         .env("LEVADA_BIN", levada);
     match options.seed {
         Some(seed) => chaos.args(["--seed", &seed.to_string()]),

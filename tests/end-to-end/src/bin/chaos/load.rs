@@ -42,8 +42,8 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// Creates the topics and connects the clients.
-    pub(crate) fn start(node: &Node) -> Outcome<Self> {
+    /// Creates the topics with these settings and connects the clients.
+    pub(crate) fn start(node: &Node, settings: &[(&str, &str)]) -> Outcome<Self> {
         let admin = Admin::connect(node.kafka()?)?;
         let corpus = Arc::new(Corpus::load(4 << 20)?);
         let kinds: [(&str, RecorderOptions); 3] = [
@@ -53,7 +53,7 @@ impl Load {
         ];
         let mut lines = Vec::new();
         for (topic, options) in kinds {
-            admin.create_topic(topic, PARTITIONS, &[])?;
+            admin.create_topic(topic, PARTITIONS, settings)?;
             let recorder = Recorder::connect(node.kafka()?, &options)?;
             let handed = Arc::new(AtomicU64::new(0));
             let seen = Followed::new(PARTITIONS, options.idempotent);

@@ -44,6 +44,8 @@ pub(crate) struct Step {
     pub(crate) down: Duration,
     /// How many records of each topic are read again afterwards.
     pub(crate) reread: usize,
+    /// The seed of what survives a loss of power.
+    pub(crate) survival: u64,
 }
 
 /// The steps, without end.
@@ -76,13 +78,14 @@ impl Iterator for Schedule {
             5 => Fault::Stop,
             _ => Fault::Freeze(self.time(MAX_FROZEN_MS)),
         };
-        Some(Step { calm, fault, down: self.time(MAX_DOWN_MS), reread: self.count(MAX_REREAD) })
+        let (down, reread) = (self.time(MAX_DOWN_MS), self.count(MAX_REREAD));
+        Some(Step { calm, fault, down, reread, survival: self.0.number() })
     }
 }
 
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { calm, fault, down, reread } = self;
+        let Self { calm, fault, down, reread, survival: _ } = self;
         write!(f, "after {calm} records ")?;
         match fault {
             Fault::Kill => write!(f, "SIGKILL, down for {down:?}")?,
