@@ -135,6 +135,10 @@ pub(crate) fn check_manual(state: &State, partition: PartitionIndex, brokers: &[
 /// A new partition on these registered brokers, in sync on those that are live and led by the first of them.
 pub(crate) fn new_partition(state: &State, brokers: &[BrokerId]) -> Result<Partition, ItemError> {
     let registrations = brokers.iter().filter_map(|id| state.broker(*id));
+    if let Some(draining) = registrations.clone().find(|b| b.draining) {
+        let message = format!("broker {} is being emptied; choose another", draining.id);
+        return Err(ItemError::new(ErrorCode::InvalidReplicaAssignment, message));
+    }
     let isr: Vec<IsrMember> =
         registrations.clone().filter(|b| can_hold(b)).map(|b| IsrMember { broker: b.id, epoch: b.epoch }).collect();
     let Some(leader) = isr.first() else {

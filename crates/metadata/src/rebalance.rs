@@ -74,8 +74,8 @@ struct Board<'a> {
     loads: BTreeMap<BrokerId, u32>,
     /// How many partitions each broker is the preferred leader of.
     leads: BTreeMap<BrokerId, u32>,
-    /// How many replicas of each topic each broker holds.
-    of_topic: BTreeMap<(TopicId, BrokerId), u32>,
+    /// Which partitions of which topic each broker holds.
+    held: BTreeMap<(BrokerId, TopicId), BTreeSet<TopicIdPartition>>,
 }
 
 impl<'a> Board<'a> {
@@ -88,26 +88,35 @@ impl<'a> Board<'a> {
             max_moves,
             loads: takers.map(|b| (b.id, 0)).collect(),
             leads: BTreeMap::new(),
-            of_topic: BTreeMap::new(),
+            held: BTreeMap::new(),
         };
         for topic in state.topics() {
             for (partition, p) in topic.partitions() {
                 // Those in motion count where they go.
                 let brokers: Vec<BrokerId> = p.targets().collect();
-                brokers.iter().for_each(|id| board.count(topic.id(), *id, true));
+                let at = TopicIdPartition { topic_id: topic.id(), partition };
+                brokers.iter().for_each(|id| board.hold(at, *id, true));
                 brokers.first().into_iter().for_each(|id| *board.leads.entry(*id).or_default() += 1);
                 if !p.is_reassigning() {
-                    board.assignments.insert(TopicIdPartition { topic_id: topic.id(), partition }, brokers);
+                    board.assignments.insert(at, brokers);
                 }
             }
         }
         board
     }
 
-    fn count(&mut self, topic: TopicId, broker: BrokerId, more: bool) {
-        let change = |count: &mut u32| *count = if more { *count + 1 } else { count.saturating_sub(1) };
-        self.loads.get_mut(&broker).into_iter().for_each(change);
-        change(self.of_topic.entry((topic, broker)).or_default());
+    /// Notes that `broker` holds a replica, or does not any more.
+    fn hold(&mut self, at: TopicIdPartition, broker: BrokerId, holds: bool) {
+        let held = self.held.entry((broker, at.topic_id)).or_default();
+        let changed = if holds { held.insert(at) } else { held.remove(&at) };
+        if let Some(load) = self.loads.get_mut(&broker).filter(|_| changed) {
+            *load = if holds { *load + 1 } else { load.saturating_sub(1) };
+        }
+    }
+
+    /// How many replicas of `topic` the broker holds.
+    fn of_topic(&self, topic: TopicId, broker: BrokerId) -> usize {
+        self.held.get(&(broker, topic)).map_or(0, BTreeSet::len)
     }
 
     fn is_full(&self, at: TopicIdPartition) -> bool {
@@ -126,9 +135,10 @@ impl<'a> Board<'a> {
 
     /// Who would best take a replica beside `others`.
     fn best_taker(&self, at: TopicIdPartition, others: &[BrokerId]) -> Option<BrokerId> {
-        let of_topic = |id: BrokerId| self.of_topic.get(&(at.topic_id, id)).copied().unwrap_or(0);
         let takers = self.loads.iter().filter(|(id, _)| !others.contains(id));
-        takers.min_by_key(|(id, load)| (self.in_rack(others, **id), **load, of_topic(**id), **id)).map(|(id, _)| *id)
+        takers
+            .min_by_key(|(id, load)| (self.in_rack(others, **id), **load, self.of_topic(at.topic_id, **id), **id))
+            .map(|(id, _)| *id)
     }
 
     /// Puts `to` in the place of `from`, at the end if there is no `from`.
@@ -143,9 +153,9 @@ impl<'a> Board<'a> {
             self.lead(from, to);
         }
         if let Some(from) = from {
-            self.count(at.topic_id, from, false);
+            self.hold(at, from, false);
         }
-        self.count(at.topic_id, to, true);
+        self.hold(at, to, true);
         self.moved.insert(at);
     }
 
@@ -210,42 +220,54 @@ impl<'a> Board<'a> {
             .find_map(|((_, from), (_, to))| self.best_partition(from, to).map(|at| (at, from, to)))
     }
 
-    /// The partition whose move makes its topic most even.
+    /// A partition whose move makes its topic most even.
     fn best_partition(&self, from: BrokerId, to: BrokerId) -> Option<TopicIdPartition> {
-        let may_move = |at: &TopicIdPartition, brokers: &[BrokerId]| {
-            let others: Vec<BrokerId> = brokers.iter().copied().filter(|id| *id != from).collect();
-            brokers.contains(&from)
-                && !brokers.contains(&to)
-                && !self.is_full(*at)
-                && self.in_rack(&others, to) <= self.in_rack(&others, from)
+        let may_move = |at: &TopicIdPartition| {
+            let Some(brokers) = self.assignments.get(at) else { return false };
+            !brokers.contains(&to) && !self.is_full(*at) && self.keeps_racks(brokers, from, to)
         };
-        let count = |at: &TopicIdPartition, id| i64::from(self.of_topic.get(&(at.topic_id, id)).copied().unwrap_or(0));
-        let movable = self.assignments.iter().filter(|(at, brokers)| may_move(at, brokers)).map(|(at, _)| at);
-        movable.copied().min_by_key(|at| (count(at, to) - count(at, from), *at))
+        let topics = self.held.range((from, TopicId::ZERO)..).take_while(|((broker, _), _)| *broker == from);
+        let mut topics: Vec<_> = topics
+            .map(|((_, topic), held)| (self.of_topic(*topic, to) as i64 - held.len() as i64, topic, held))
+            .collect();
+        topics.sort_unstable_by_key(|(difference, topic, _)| (*difference, *topic));
+        topics.into_iter().find_map(|(.., held)| held.iter().find(|at| may_move(at)).copied())
     }
 
-    /// Gives leaderships from whoever has most to whoever has fewest, among the replicas as they are.
-    fn even_leaders(&mut self) {
-        while let Some((at, from, to)) = self.next_leader() {
-            let Some(brokers) = self.assignments.get_mut(&at) else { return };
-            if let Some(place) = brokers.iter().position(|id| *id == to) {
-                brokers.swap(0, place);
-            }
-            self.lead(Some(from), to);
-            self.moved.insert(at);
+    /// Whether `to` in the place of `from` leaves the partition in as many racks.
+    fn keeps_racks(&self, brokers: &[BrokerId], from: BrokerId, to: BrokerId) -> bool {
+        if self.rack(from) == self.rack(to) {
+            return true;
         }
+        let others: Vec<BrokerId> = brokers.iter().copied().filter(|id| *id != from).collect();
+        self.in_rack(&others, to) <= self.in_rack(&others, from)
     }
 
-    fn next_leader(&self) -> Option<(TopicIdPartition, BrokerId, BrokerId)> {
+    /// Gives leaderships to whoever has fewer, among the replicas as they are, until no partition can make it more even.
+    fn even_leaders(&mut self) {
+        let partitions: Vec<TopicIdPartition> = self.assignments.keys().copied().collect();
+        while partitions.iter().fold(false, |swapped, at| self.pass_leadership(*at) || swapped) {}
+    }
+
+    /// Whether the leadership of a partition passed to another of its replicas.
+    fn pass_leadership(&mut self, at: TopicIdPartition) -> bool {
+        if self.is_full(at) {
+            return false;
+        }
+        let Some(brokers) = self.assignments.get_mut(&at) else { return false };
         let leads = |id: BrokerId| self.leads.get(&id).copied().unwrap_or(0);
-        let gain = |at: &TopicIdPartition, brokers: &[BrokerId]| {
-            let from = *brokers.first().filter(|id| self.loads.contains_key(id))?;
-            let takers = brokers.iter().copied().filter(|id| self.loads.contains_key(id));
-            let to = takers.min_by_key(|id| (leads(*id), *id))?;
-            (leads(from) > leads(to) + 1 && !self.is_full(*at)).then_some((leads(from) - leads(to), *at, from, to))
+        let takers = brokers.iter().enumerate().filter(|(_, id)| self.loads.contains_key(id));
+        let Some((place, to)) = takers.map(|(place, id)| (place, *id)).min_by_key(|(_, id)| (leads(*id), *id)) else {
+            return false;
         };
-        let gains = self.assignments.iter().filter_map(|(at, brokers)| gain(at, brokers));
-        gains.max_by_key(|(gain, at, ..)| (*gain, std::cmp::Reverse(*at))).map(|(_, at, from, to)| (at, from, to))
+        let Some(from) = brokers.first().copied().filter(|id| self.loads.contains_key(id)) else { return false };
+        if leads(from) <= leads(to) + 1 {
+            return false;
+        }
+        brokers.swap(0, place);
+        self.lead(Some(from), to);
+        self.moved.insert(at);
+        true
     }
 
     fn moves(self) -> Vec<Reassignment> {

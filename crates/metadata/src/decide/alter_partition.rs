@@ -96,7 +96,7 @@ fn check_members(state: &State, before: &Partition, leader: BrokerId, proposal: 
         if !before.has_replica(id) {
             return invalid(format!("broker {id} has no replica of the partition"));
         }
-        if !state.broker(id).is_some_and(|b| b.epoch == member.epoch) || !state.can_lead(before, id) {
+        if state.broker(id).is_none_or(|b| b.epoch != member.epoch) || !state.can_lead(before, id) {
             let message = format!(
                 "broker {id} of epoch {} cannot be in sync: it is fenced, stopping, without the replica's directory, or has registered again",
                 member.epoch

@@ -11,7 +11,7 @@ use super::{Cluster, directory};
 use crate::{
     AlterConfigsMode, Command, ConfigAlteration, ConfigChange, ConfigTarget, ControllerId, Delta, Election, IsrMember,
     IsrProposal, LeaderRecovery, LevelRange, LogElection, ManualAssignment, MorePartitions, NamedPartition, NewBroker,
-    NewTopic, Partition, Reassignment, ReplicaDirectory, ReplicaEnd, State, Topic, TopicRef, Voter, Waiver,
+    NewTopic, Partition, Reassignment, Replica, ReplicaDirectory, ReplicaEnd, State, Topic, TopicRef, Voter, Waiver,
 };
 
 /// A command in the making: epochs and topic ids are filled in from the state at its turn, so that most of them are
@@ -349,6 +349,17 @@ impl Holders {
                 for proposal in partitions {
                     let holders = self.of.entry((proposal.topic, proposal.partition)).or_default();
                     holders.retain(|id| !proposal.incomplete.contains(id));
+                }
+                return;
+            }
+            Command::AssignReplicasToDirs { broker, assignments, .. } => {
+                for assignment in assignments {
+                    let Some(partition) = before.partition(assignment.topic, assignment.partition) else { continue };
+                    let replica = partition.replicas.iter().find(|r| r.broker == *broker);
+                    let is_there = |r: &Replica| before.broker(*broker).is_some_and(|b| b.has_online(r.directory));
+                    if !replica.is_none_or(is_there) {
+                        self.of.entry((assignment.topic, assignment.partition)).or_default().remove(broker);
+                    }
                 }
                 return;
             }

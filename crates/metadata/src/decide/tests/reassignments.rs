@@ -163,6 +163,9 @@ fn a_broker_that_is_emptied_gets_nothing_new_and_leads_only_what_nobody_else_can
     let more = cluster.create(topic("more", 20, 3)).unwrap();
     let topic = cluster.state.topic(more).unwrap();
     assert!(topic.partitions().all(|(_, p)| !p.has_replica(BrokerId(2))));
+    let by_hand = ManualAssignment { partition: 0, brokers: vec![BrokerId(3), BrokerId(2)] };
+    let refused = cluster.create(NewTopic { assignments: vec![by_hand], ..super::topic("by-hand", 1, 1) });
+    assert_eq!(code(refused), ErrorCode::InvalidReplicaAssignment);
     // Over its registrations too.
     cluster.join(2, |_| ());
     assert!(cluster.state.broker(BrokerId(2)).unwrap().draining);
