@@ -30,10 +30,18 @@ impl Admin {
 
     /// Creates a topic.
     pub fn create_topic(&self, name: &str, partitions: i32, configs: &[(&str, &str)]) -> Outcome {
-        let topic =
-            configs.iter().fold(NewTopic::new(name, partitions, TopicReplication::Fixed(1)), |topic, (key, value)| {
-                topic.set(key, value)
-            });
+        self.create_replicated_topic(name, (partitions, 1), configs)
+    }
+
+    /// Creates a topic of so many partitions, each with so many replicas.
+    pub fn create_replicated_topic(
+        &self,
+        name: &str,
+        (partitions, replicas): (i32, i32),
+        configs: &[(&str, &str)],
+    ) -> Outcome {
+        let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(replicas));
+        let topic = configs.iter().fold(topic, |topic, (key, value)| topic.set(key, value));
         single(self.runtime.block_on(self.client.create_topics([&topic], &self.options))?)
     }
 

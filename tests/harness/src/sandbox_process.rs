@@ -69,6 +69,11 @@ impl SandboxProcess {
         self.grpc.ok_or(NodeError::WrongState("without public gRPC services"))
     }
 
+    /// Where it keeps everything.
+    pub fn directory(&self) -> &Path {
+        self.log_file.parent().unwrap_or(Path::new("."))
+    }
+
     /// The process id.
     pub fn pid(&self) -> Result<u32, NodeError> {
         if self.gone { Err(NodeError::WrongState("not running")) } else { Ok(self.pid) }

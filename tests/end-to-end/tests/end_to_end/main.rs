@@ -7,7 +7,7 @@ mod command_line;
 mod crash;
 mod metrics;
 mod overload;
-mod power;
+mod replication;
 mod round_trip;
 mod sandbox;
 mod wire;
