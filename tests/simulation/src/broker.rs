@@ -1,0 +1,605 @@
+//! A broker: the shipped replica over the shipped log, and the little that is around them.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use levada_log::sim::SimDisk;
+use levada_log::{AppendBatch, Disk, LogConfig, LogReader, LogStore, LogWriter, OpenLog, Origin, StoreOptions};
+use levada_metadata::{
+    Command, Image, IsrProposal, ItemError, LeaderRecovery, LevelRange, NewBroker, Response, SubmitError,
+};
+use levada_records::{BatchBuilder, Compression};
+use levada_replication::invariants::Batch;
+use levada_replication::{
+    Due, Effect, EpochEnd, EpochHistory, Event, LogEnds, PartitionView, Proposal, ProposalAnswer, ProposalId, Replica,
+    ReplicaConfig, SendWindow,
+};
+use levada_types::{
+    BrokerEpoch, BrokerId, DirectoryId, ErrorCode, LeaderEpoch, Offset, TopicIdPartition, TopicName, TopicPartition,
+};
+use uuid::Uuid;
+
+use crate::happening::{Happening, Message, Party};
+use crate::run::Failure;
+use crate::universe::{TOPIC, Universe};
+
+/// How often a broker says that it lives and looks at its replicas.
+const ROUND_MS: i64 = 150;
+
+/// How long a proposal waits for its answer.
+const PROPOSAL_MS: i64 = 800;
+
+/// `replica.lag.time.max.ms` of the run: shorter than in the product, so that runs are short.
+const LAG_TIME_MAX_MS: i64 = 1_500;
+
+/// When what went unanswered is tried again.
+const RETRY_MS: i64 = 100;
+
+/// Bytes of records that a follower lets come before it has appended them.
+const CREDIT: usize = 2_000;
+
+/// Where a broker keeps its logs.
+const DATA: &str = "/data";
+
+/// Bytes of records in one frame: some batches.
+const FRAME_BYTES: usize = 300;
+
+pub(crate) struct Broker {
+    pub(crate) id: BrokerId,
+    disk: SimDisk,
+    /// Counts power losses: what was written and not flushed survives a process, not a boot.
+    boot: u64,
+    pub(crate) up: bool,
+    /// Counts starts; what was planned in an earlier life does not happen.
+    pub(crate) life: u64,
+    incarnation: Uuid,
+    directory: Option<DirectoryId>,
+    /// Its registration, once its image shows it.
+    pub(crate) epoch: Option<BrokerEpoch>,
+    /// The last registration that it had.
+    pub(crate) last_epoch: BrokerEpoch,
+    store: Option<LogStore>,
+    pub(crate) log: Option<(LogWriter, LogReader)>,
+    pub(crate) replica: Option<Replica>,
+    image: Image,
+    /// What the replica was shown last.
+    pub(crate) shown: Option<PartitionView>,
+    pub(crate) streams: BTreeMap<BrokerId, SendWindow>,
+    asked: BTreeMap<u64, ProposalId>,
+    /// Proposals that were not refused for certain.
+    pub(crate) proposals: Vec<Proposal>,
+    flush_is_due: bool,
+    /// Bytes appended since the last acknowledgement.
+    appended: usize,
+    pub(crate) lost: bool,
+    pub(crate) damaged: bool,
+    /// What is on the disk, as last read.
+    pub(crate) batches: Vec<Batch>,
+    pub(crate) epochs: Vec<(LeaderEpoch, Offset)>,
+    pub(crate) ends: LogEnds,
+    /// The log has changed since it was read.
+    pub(crate) is_news: bool,
+}
+
+/// The leader epochs of a log.
+struct LogEpochs<'a>(&'a LogReader);
+
+impl EpochHistory for LogEpochs<'_> {
+    fn latest(&self) -> Option<LeaderEpoch> {
+        self.0.latest_epoch()
+    }
+
+    fn floor(&self, epoch: LeaderEpoch) -> Option<EpochEnd> {
+        let asked = self.0.latest_epoch()?.min(epoch);
+        let end = self.0.end_offset_for_epoch(asked)?;
+        Some(EpochEnd { epoch: end.epoch, end_offset: end.end_offset })
+    }
+}
+
+pub(crate) fn ends_of(reader: &LogReader) -> LogEnds {
+    let (start, end) = (reader.log_start_offset(), reader.log_end_offset());
+    LogEnds { start, end, flushed: reader.recovery_point().clamp(start, end) }
+}
+
+impl Broker {
+    pub(crate) fn new(id: BrokerId) -> Self {
+        Self {
+            id,
+            disk: SimDisk::new(),
+            boot: 0,
+            up: false,
+            life: 0,
+            incarnation: Uuid::nil(),
+            directory: None,
+            epoch: None,
+            last_epoch: BrokerEpoch(-1),
+            store: None,
+            log: None,
+            replica: None,
+            image: Image::new(),
+            shown: None,
+            streams: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            proposals: Vec::new(),
+            flush_is_due: false,
+            appended: 0,
+            lost: false,
+            damaged: false,
+            batches: Vec::new(),
+            epochs: Vec::new(),
+            ends: LogEnds::empty_at(0),
+            is_news: false,
+        }
+    }
+
+    /// The process ends in the middle of whatever it does; with `power`, the machine does.
+    pub(crate) fn crash(&mut self, power: Option<u64>) {
+        self.up = false;
+        self.disk.crash_at(self.disk.operations() + 1);
+        (self.log, self.store, self.replica, self.shown, self.epoch) = (None, None, None, None, None);
+        self.streams.clear();
+        self.asked.clear();
+        self.proposals.clear();
+        self.flush_is_due = false;
+        match power {
+            Some(seed) => {
+                self.disk.restart(seed);
+                self.boot += 1;
+                self.lost = true;
+            }
+            None => self.disk.restart_process(),
+        }
+    }
+
+    fn registration(&self) -> NewBroker {
+        NewBroker {
+            id: self.id,
+            cluster_id: None,
+            incarnation: self.incarnation,
+            boot_id: Some(format!("boot-{}", self.boot)),
+            clean_shutdown_epoch: None,
+            directories: self.directory.into_iter().collect(),
+            has_offline_directory: false,
+            endpoints: Vec::new(),
+            internal_address: String::new(),
+            rack: None,
+            levels: LevelRange::SUPPORTED,
+        }
+    }
+}
+
+impl Universe {
+    /// Starts the process of a broker.
+    pub(crate) fn start(&mut self, index: usize) {
+        let (incarnation, directory) = (self.fresh_id(), self.fresh_id());
+        let broker = &mut self.brokers[index];
+        let options = StoreOptions {
+            directories: vec![PathBuf::from(DATA)],
+            cluster_id: None,
+            node_id: broker.id,
+            recovery_threads: 1,
+            max_open_files: 64,
+        };
+        let disk = Arc::new(broker.disk.clone());
+        // It is durable before anything is in it.
+        let data = Path::new(DATA);
+        if broker.life == 0 && disk.create_dir_all(data).and_then(|()| disk.sync_all(data)).is_err() {
+            return;
+        }
+        let Ok(store) = LogStore::open(options, disk, &mut || DirectoryId(directory)) else { return };
+        broker.directory = store.directories().first().and_then(|directory| directory.id);
+        broker.store = Some(store);
+        broker.up = true;
+        broker.life += 1;
+        broker.incarnation = incarnation;
+        broker.image = Image::new();
+        broker.damaged |= broker.lost;
+        let life = broker.life;
+        self.note(|| format!("broker {index} starts for the {life}. time"));
+        self.after(1, Happening::Round { broker: index, life });
+    }
+
+    /// A broker's regular work.
+    pub(crate) fn round(&mut self, index: usize, life: u64) -> Result<(), Failure> {
+        if !self.brokers[index].up || self.brokers[index].life != life {
+            return Ok(());
+        }
+        let delay = ROUND_MS + self.between(0, 20);
+        self.after(delay, Happening::Round { broker: index, life });
+        let (me, controller) = (Party::Broker(index), Party::Controller(self.raft.leader));
+        let broker = &self.brokers[index];
+        match broker.epoch {
+            None => {
+                let command = Command::RegisterBroker(broker.registration());
+                self.next_number += 1;
+                let number = self.next_number;
+                self.send(me, controller, Message::Submit { number, command });
+            }
+            Some(epoch) => {
+                let (broker, applied) = (broker.id, broker.image.offset());
+                self.send(me, controller, Message::Heartbeat { broker, epoch, applied, ready: true });
+            }
+        }
+        let image = self.raft.image.clone();
+        self.send(controller, me, Message::Image(image));
+        self.tell(index, Event::Tick, &Bytes::new())?;
+        if self.one_in(4) {
+            self.checkpoint(index);
+        }
+        Ok(())
+    }
+
+    fn checkpoint(&mut self, index: usize) {
+        let broker = &self.brokers[index];
+        if let (Some(store), Some(replica), Some((_, reader))) = (&broker.store, &broker.replica, &broker.log) {
+            let marks = HashMap::from([(reader.topic_partition().clone(), replica.high_watermark())]);
+            // One that fails is made up for by the next.
+            let _ = store.checkpoint(&marks);
+        }
+    }
+
+    pub(crate) fn received(&mut self, index: usize, message: Message) -> Result<(), Failure> {
+        if !self.brokers[index].up {
+            return Ok(());
+        }
+        let nothing = Bytes::new();
+        match message {
+            Message::Image(image) => self.saw_image(index, image),
+            Message::Submitted { number, result } => match self.brokers[index].asked.remove(&number) {
+                Some(id) => self.answered(index, id, &result),
+                None => Ok(()),
+            },
+            Message::Attach(attach) => self.tell(index, Event::Attach(attach), &nothing),
+            Message::Answer(answer) => self.tell(index, Event::Answer(answer), &nothing),
+            Message::Frame(frame, records) => self.tell(index, Event::Frame(frame), &records),
+            Message::Ack(ack, granted) => {
+                if let Some(window) = self.brokers[index].streams.get_mut(&ack.follower)
+                    && window.session() == ack.session
+                {
+                    window.grant(granted);
+                }
+                self.tell(index, Event::Ack(ack), &nothing)
+            }
+            Message::Detached(leader_epoch, session) => {
+                self.tell(index, Event::Detached { leader_epoch, session }, &nothing)
+            }
+            Message::StreamEnded(follower, session) => {
+                self.brokers[index].streams.retain(|_, window| window.session() != session);
+                self.tell(index, Event::StreamEnded { follower, session }, &nothing)
+            }
+            Message::Submit { .. } | Message::Heartbeat { .. } => Ok(()),
+        }
+    }
+
+    fn saw_image(&mut self, index: usize, image: Image) -> Result<(), Failure> {
+        let partition = self.partition();
+        let (fsync, rules, now_ms) = (self.fsync, self.rules, self.now_ms);
+        let broker = &mut self.brokers[index];
+        if image.offset() <= broker.image.offset() {
+            return Ok(());
+        }
+        broker.image = image;
+        let own = broker.image.broker(broker.id).filter(|own| own.incarnation == broker.incarnation);
+        let Some(epoch) = own.map(|own| own.epoch) else { return Ok(()) };
+        broker.epoch = Some(epoch);
+        broker.last_epoch = epoch;
+        let view = partition.and_then(|partition| PartitionView::of(&broker.image, partition, fsync));
+        let Some((partition, view)) = partition.zip(view) else { return Ok(()) };
+        if broker.log.is_none() && view.replica(broker.id).is_some() {
+            let config = ReplicaConfig {
+                broker: broker.id,
+                broker_epoch: epoch,
+                first_session: broker.life << 32,
+                lag_time_max_ms: LAG_TIME_MAX_MS,
+                retry_ms: RETRY_MS,
+                rules,
+            };
+            open_replica(broker, partition, config, now_ms)?;
+        }
+        let partition_epoch = view.partition_epoch;
+        broker.proposals.retain(|proposal| proposal.partition_epoch >= partition_epoch);
+        broker.shown = Some(view.clone());
+        self.tell(index, Event::Image(view), &Bytes::new())
+    }
+
+    fn answered(
+        &mut self,
+        index: usize,
+        id: ProposalId,
+        result: &Result<Response, SubmitError>,
+    ) -> Result<(), Failure> {
+        let asked = self.brokers[index].proposals.iter().find(|proposal| proposal.id == id).cloned();
+        let answer = match result {
+            Ok(Response::AlterPartition(Ok(items))) => match (items.first(), &asked) {
+                (Some(Ok(altered)), Some(asked)) if altered.partition_epoch == asked.partition_epoch => {
+                    ProposalAnswer::NotApplied
+                }
+                (Some(Ok(altered)), _) => ProposalAnswer::Committed { partition_epoch: altered.partition_epoch },
+                (Some(Err(refused)), _) => refusal(refused),
+                (None, _) => ProposalAnswer::Unknown,
+            },
+            Ok(Response::AlterPartition(Err(refused))) => refusal(refused),
+            Err(SubmitError::NotActive | SubmitError::Busy) => ProposalAnswer::NotApplied,
+            Ok(_) | Err(SubmitError::Unknown) => ProposalAnswer::Unknown,
+        };
+        if answer == ProposalAnswer::NotApplied {
+            self.brokers[index].proposals.retain(|proposal| proposal.id != id);
+        }
+        self.tell(index, Event::ProposalAnswered { id, answer }, &Bytes::new())
+    }
+
+    pub(crate) fn proposal_timeout(&mut self, index: usize, life: u64, id: ProposalId) -> Result<(), Failure> {
+        let broker = &mut self.brokers[index];
+        let number = broker.asked.iter().find(|(_, asked)| **asked == id).map(|(number, _)| *number);
+        match number.filter(|_| broker.life == life) {
+            Some(number) => {
+                broker.asked.remove(&number);
+                let answer = ProposalAnswer::Unknown;
+                self.tell(index, Event::ProposalAnswered { id, answer }, &Bytes::new())
+            }
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn flush(&mut self, index: usize, life: u64) -> Result<(), Failure> {
+        let now_ms = self.now_ms;
+        let broker = &mut self.brokers[index];
+        if broker.life != life || !std::mem::take(&mut broker.flush_is_due) {
+            return Ok(());
+        }
+        match broker.log.as_mut().map(|(writer, _)| writer.flush(now_ms)) {
+            Some(Ok(end)) => self.tell(index, Event::Flushed { end }, &Bytes::new()),
+            _ => Ok(()),
+        }
+    }
+
+    /// A client appends at one of those that take it.
+    pub(crate) fn produce_somewhere(&mut self) -> Result<(), Failure> {
+        let delay = self.between(20, 160);
+        self.after(delay, Happening::Produce);
+        let acks_all = !self.one_in(3);
+        let admits = |broker: &Broker| broker.replica.as_ref().is_some_and(|replica| replica.admit(acks_all).is_ok());
+        let fit: Vec<usize> = (0..self.brokers.len()).filter(|index| admits(&self.brokers[*index])).collect();
+        if fit.is_empty() {
+            return Ok(());
+        }
+        let index = fit[self.below(fit.len())];
+        self.produce(index, acks_all)
+    }
+
+    pub(crate) fn produce(&mut self, index: usize, acks_all: bool) -> Result<(), Failure> {
+        let (now_ms, count) = (self.now_ms, self.between(1, 3));
+        let mut builder = BatchBuilder::new();
+        for _ in 0..count {
+            let value = self.values.to_string();
+            self.values += 1;
+            let appended = builder.append(now_ms, None, Some(value.as_bytes()), &[]);
+            appended.map_err(|error| Failure::Stuck(error.to_string()))?;
+        }
+        let records = builder.build(Compression::None, None).map_err(|error| Failure::Stuck(error.to_string()))?;
+        let broker = &mut self.brokers[index];
+        let admitted = broker.replica.as_ref().and_then(|replica| replica.admit(acks_all).ok());
+        let (Some(epoch), Some((writer, _))) = (admitted, broker.log.as_mut()) else { return Ok(()) };
+        let appended = writer.append(&[AppendBatch { records }], epoch, Origin::Client, now_ms);
+        let Some(Ok(info)) = appended.first() else { return Ok(()) };
+        let end = info.last_offset + 1;
+        broker.is_news = true;
+        self.tell(index, Event::Appended { end }, &Bytes::new())?;
+        if acks_all { self.tell(index, Event::Awaited { end }, &Bytes::new()) } else { Ok(()) }
+    }
+
+    /// Hands an event to a broker's replica, does what it wants done, and looks at the world.
+    pub(crate) fn tell(&mut self, index: usize, event: Event, records: &Bytes) -> Result<(), Failure> {
+        let mut events = VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
+            let now_ms = self.now_ms;
+            let broker = &mut self.brokers[index];
+            let (Some(replica), Some((_, reader))) = (&mut broker.replica, &broker.log) else { return Ok(()) };
+            let mut effects = Vec::new();
+            let told = (event != Event::Tick).then(|| format!("broker {index} <- {event:?}"));
+            replica.handle(event, now_ms, &LogEpochs(reader), &mut effects);
+            if let Some(told) = told {
+                self.note(|| told);
+            }
+            let mut acknowledged = None;
+            for effect in effects {
+                self.note(|| format!("broker {index} -> {effect:?}"));
+                if let Effect::Acknowledge { end } = effect {
+                    acknowledged = Some((self.brokers[index].id, end));
+                    self.acknowledged += 1;
+                }
+                events.extend(self.carry_out(index, effect, records));
+            }
+            self.look(acknowledged)?;
+        }
+        self.pump(index)
+    }
+
+    fn carry_out(&mut self, index: usize, effect: Effect, records: &Bytes) -> Option<Event> {
+        let me = Party::Broker(index);
+        match effect {
+            Effect::Append { .. }
+            | Effect::Truncate { .. }
+            | Effect::StartAt { .. }
+            | Effect::AdvanceLogStart { .. } => self.change_log(index, &effect, records),
+            Effect::Flush => {
+                let broker = &mut self.brokers[index];
+                if !std::mem::replace(&mut broker.flush_is_due, true) {
+                    let life = broker.life;
+                    let delay = self.between(1, 12);
+                    self.after(delay, Happening::Flush { broker: index, life });
+                }
+                None
+            }
+            Effect::Propose(proposal) => {
+                self.send_proposal(index, proposal);
+                None
+            }
+            Effect::Answer { follower, answer } => {
+                self.send(me, self.party(follower), Message::Answer(answer));
+                None
+            }
+            Effect::StartStream { follower, session, from, .. } => {
+                let broker = &mut self.brokers[index];
+                if let Some(epoch) = broker.replica.as_ref().and_then(Replica::leading_epoch) {
+                    broker.streams.insert(follower, SendWindow::new(epoch, session, from, CREDIT));
+                }
+                None
+            }
+            Effect::EndStream { follower, session } => {
+                let broker = &mut self.brokers[index];
+                broker.streams.retain(|_, window| window.session() != session);
+                if let Some(epoch) = broker.replica.as_ref().and_then(Replica::leading_epoch) {
+                    self.send(me, self.party(follower), Message::Detached(epoch, session));
+                }
+                None
+            }
+            Effect::Attach { leader, attach } => {
+                self.brokers[index].appended = 0;
+                self.send(me, self.party(leader), Message::Attach(attach));
+                None
+            }
+            Effect::Ack { leader, ack } => {
+                let granted = std::mem::take(&mut self.brokers[index].appended);
+                self.send(me, self.party(leader), Message::Ack(ack, granted));
+                None
+            }
+            Effect::Lead { .. }
+            | Effect::Follow { .. }
+            | Effect::Wait
+            | Effect::HighWatermark { .. }
+            | Effect::LowWatermark { .. }
+            | Effect::Acknowledge { .. }
+            | Effect::FailAwaited { .. } => None,
+        }
+    }
+
+    fn change_log(&mut self, index: usize, effect: &Effect, records: &Bytes) -> Option<Event> {
+        let now_ms = self.now_ms;
+        let broker = &mut self.brokers[index];
+        broker.is_news = true;
+        let (writer, reader) = broker.log.as_mut()?;
+        let done = match effect {
+            Effect::Append { .. } => {
+                broker.appended += records.len();
+                writer.append_as_follower(records, now_ms).map_err(|error| error.to_string()).map(|_| ())
+            }
+            Effect::Truncate { to, .. } => writer.truncate_to(*to, now_ms).map_err(|e| e.to_string()).map(|_| ()),
+            Effect::StartAt { offset, .. } => {
+                writer.truncate_fully_and_start_at(*offset, now_ms).map_err(|error| error.to_string())
+            }
+            Effect::AdvanceLogStart { to } => writer.advance_log_start(*to).map_err(|e| e.to_string()).map(|_| ()),
+            _ => return None,
+        };
+        let ends = ends_of(reader);
+        if let Err(error) = done {
+            self.note(|| format!("broker {index}: {error}"));
+            return Some(Event::LogFailed { ends });
+        }
+        Some(match effect {
+            Effect::Append { .. } => Event::Appended { end: ends.end },
+            Effect::AdvanceLogStart { .. } => Event::LogStartMoved { start: ends.start },
+            _ => Event::Truncated { ends },
+        })
+    }
+
+    fn send_proposal(&mut self, index: usize, proposal: Proposal) {
+        let Some(at) = self.partition() else { return };
+        let broker = &mut self.brokers[index];
+        let partitions = vec![IsrProposal {
+            topic: at.topic_id,
+            partition: at.partition,
+            leader_epoch: proposal.leader_epoch,
+            partition_epoch: proposal.partition_epoch,
+            isr: proposal.isr.clone(),
+            incomplete: proposal.incomplete.clone(),
+            recovery: LeaderRecovery::Recovered,
+        }];
+        let command = Command::AlterPartition { broker: broker.id, epoch: broker.last_epoch, partitions };
+        self.next_number += 1;
+        let (number, life, id) = (self.next_number, broker.life, proposal.id);
+        broker.asked.insert(number, id);
+        broker.proposals.push(proposal);
+        self.send(Party::Broker(index), Party::Controller(self.raft.leader), Message::Submit { number, command });
+        self.after(PROPOSAL_MS, Happening::ProposalTimeout { broker: index, life, proposal: id });
+    }
+
+    /// Sends what is due on every stream of a leader.
+    fn pump(&mut self, index: usize) -> Result<(), Failure> {
+        let followers: Vec<BrokerId> = self.brokers[index].streams.keys().copied().collect();
+        for follower in followers {
+            while let Some(message) = self.due(index, follower)? {
+                self.send(Party::Broker(index), self.party(follower), message);
+            }
+        }
+        Ok(())
+    }
+
+    fn due(&mut self, index: usize, follower: BrokerId) -> Result<Option<Message>, Failure> {
+        let broker = &mut self.brokers[index];
+        let (Some(replica), Some((_, reader))) = (&broker.replica, &broker.log) else { return Ok(None) };
+        let (ends, high_watermark) = (ends_of(reader), replica.high_watermark());
+        let Some(window) = broker.streams.get_mut(&follower) else { return Ok(None) };
+        match window.due(ends, high_watermark) {
+            Due::Nothing => Ok(None),
+            Due::Marks => {
+                let frame = window.frame(window.next(), 0, high_watermark, ends.start);
+                Ok(Some(Message::Frame(frame, Bytes::new())))
+            }
+            Due::Records { from, max_bytes } => {
+                let read = reader.read(from, max_bytes.min(FRAME_BYTES), Offset::MAX, true);
+                let read = read.map_err(|error| Failure::Stuck(error.to_string()))?;
+                let records = read.slice.to_bytes().map_err(|error| Failure::Stuck(error.to_string()))?;
+                let frame = window.frame(read.next_offset, records.len(), high_watermark, ends.start);
+                Ok(Some(Message::Frame(frame, records)))
+            }
+            Due::Gone => {
+                let session = window.session();
+                let epoch = replica.leading_epoch();
+                broker.streams.remove(&follower);
+                self.tell(index, Event::StreamEnded { follower, session }, &Bytes::new())?;
+                Ok(epoch.map(|epoch| Message::Detached(epoch, session)))
+            }
+        }
+    }
+
+    pub(crate) fn party(&self, id: BrokerId) -> Party {
+        Party::Broker(self.brokers.iter().position(|broker| broker.id == id).unwrap_or(usize::MAX))
+    }
+}
+
+fn open_replica(
+    broker: &mut Broker,
+    partition: TopicIdPartition,
+    config: ReplicaConfig,
+    now_ms: i64,
+) -> Result<(), Failure> {
+    let Some(store) = &broker.store else { return Ok(()) };
+    let topic = TopicName::new(TOPIC).map_err(|error| Failure::Stuck(error.to_string()))?;
+    let name = TopicPartition { topic: topic.clone(), partition: partition.partition };
+    let high_watermark = store.high_watermark(&name).unwrap_or(0);
+    // Segments of some batches, so that rolling and cutting meet.
+    let log_config = LogConfig { segment_bytes: 1_500, index_interval_bytes: 200, ..LogConfig::default() };
+    let request = OpenLog { partition, topic, config: log_config, directory: None };
+    let opened = store.open_log(request, now_ms).map_err(|error| Failure::Stuck(error.to_string()))?;
+    let ends = ends_of(&opened.reader);
+    broker.replica = Some(Replica::new(config, ends, high_watermark));
+    broker.log = Some((opened.writer, opened.reader));
+    broker.is_news = true;
+    broker.lost = false;
+    Ok(())
+}
+
+fn refusal(refused: &ItemError) -> ProposalAnswer {
+    match refused.code {
+        ErrorCode::FencedLeaderEpoch
+        | ErrorCode::InvalidUpdateVersion
+        | ErrorCode::NewLeaderElected
+        | ErrorCode::StaleBrokerEpoch
+        | ErrorCode::UnknownTopicId
+        | ErrorCode::UnknownTopicOrPartition => ProposalAnswer::Stale,
+        _ => ProposalAnswer::NotApplied,
+    }
+}
