@@ -39,7 +39,8 @@ pub struct ControllerOptions {
     /// How often the leader of the quorum shows that it lives, in milliseconds.
     #[serde(rename = "controller.quorum.heartbeat.interval.ms")]
     pub quorum_heartbeat_ms: u64,
-    /// After how long without a leader an election begins, in milliseconds; by chance up to twice that.
+    /// After how long without a leader an election begins, in milliseconds; by chance up to twice that. A leader counts
+    /// for twice that after it was last heard of, so it is missed after three to four times as long.
     #[serde(rename = "controller.quorum.election.timeout.ms")]
     pub election_timeout_ms: u64,
     /// Entries of the metadata log after which a snapshot is written and what is before it dropped.
@@ -82,10 +83,11 @@ impl Default for ControllerOptions {
             advertised: None,
             voters: CommaList::default(),
             bootstrap_servers: CommaList::default(),
-            // A leader is missed after 300 to 600 ms, so the quorum has a new one within about a second, well under the
-            // 3 s that a failover may take, and a disk that syncs in 50 ms does not cost a leader its place.
+            // A leader is missed after 600 to 800 ms (see the option), so the quorum has a new one within a second, well
+            // under the 3 s that a failover may take; and neither a disk that syncs in 50 ms nor a machine that is busy
+            // for half a second costs a leader its place.
             quorum_heartbeat_ms: 100,
-            election_timeout_ms: 300,
+            election_timeout_ms: 200,
             snapshot_entries: 5_000,
             // Kafka's default.
             snapshot_bytes: 20 << 20,

@@ -22,6 +22,7 @@ mod ready_line;
 mod sandbox;
 mod sandbox_options;
 mod sandbox_process;
+mod small_volume;
 mod stdout_lines;
 
 pub use binary::levada_binary;
@@ -37,3 +38,4 @@ pub use ready_line::{ReadyLine, ReadyLineError};
 pub use sandbox::Sandbox;
 pub use sandbox_options::SandboxOptions;
 pub use sandbox_process::{Role, SandboxProcess};
+pub use small_volume::SmallVolume;

@@ -94,7 +94,7 @@ impl Node {
     }
 
     fn command(&self, binary: &Path) -> Command {
-        let mut command = Command::new(binary);
+        let mut command = self.options.command(binary);
         without_options(&mut command);
         command.arg("dev").arg("--data-dir").arg(self.data_dir());
         let any = SocketAddr::from(([127, 0, 0, 1], 0));

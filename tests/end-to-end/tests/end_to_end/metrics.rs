@@ -2,7 +2,7 @@
 
 use std::{
     io::{Read, Write},
-    net::TcpStream,
+    net::{SocketAddr, TcpStream},
 };
 
 use levada_end_to_end::{Outcome, fail};
@@ -10,7 +10,12 @@ use levada_harness::Node;
 
 /// The value of a metric, which stands behind its name and labels as Prometheus writes them; 0 if there is none yet.
 pub(crate) fn metric(node: &Node, name: &str) -> Outcome<u64> {
-    let mut stream = TcpStream::connect(node.http()?)?;
+    metric_at(node.http()?, name)
+}
+
+/// The same of the process whose metrics are at `http`.
+pub(crate) fn metric_at(http: SocketAddr, name: &str) -> Outcome<u64> {
+    let mut stream = TcpStream::connect(http)?;
     stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: levada\r\nConnection: close\r\n\r\n")?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;

@@ -1,0 +1,127 @@
+//! Three controllers, each a process of its own: the cluster goes on while there is a majority of them, and what was
+//! decided is never lost.
+
+use std::time::{Duration, Instant};
+
+use levada_end_to_end::{Admin, Outcome, Reader, Recorder, RecorderOptions, fail};
+use levada_harness::{Role, Sandbox, SandboxOptions};
+
+use crate::metrics::metric_at;
+
+/// How long a new leader may be looked for; a failure to come is what is tested, not the time.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// The numbers of the controllers.
+fn controllers(sandbox: &Sandbox) -> Vec<u32> {
+    sandbox.processes().iter().filter(|process| process.role == Role::Controller).map(|process| process.id).collect()
+}
+
+/// The controller that says of itself that it is the active one, among those that answer.
+fn active(sandbox: &mut Sandbox, except: &[u32]) -> Outcome<u32> {
+    let begun = Instant::now();
+    loop {
+        for id in controllers(sandbox).into_iter().filter(|id| !except.contains(id)) {
+            let http = sandbox.controller(id)?.http;
+            if metric_at(http, "levada_controller_active").is_ok_and(|active| active == 1) {
+                return Ok(id);
+            }
+        }
+        if begun.elapsed() > LIMIT {
+            return fail(format!("no controller is active\n{}", sandbox.log()));
+        }
+    }
+}
+
+/// Waits until the controller has applied as much as `offset`.
+fn caught_up(sandbox: &mut Sandbox, id: u32, offset: u64) -> Outcome {
+    let begun = Instant::now();
+    let http = sandbox.controller(id)?.http;
+    while metric_at(http, "levada_controller_metadata_offset")? < offset {
+        if begun.elapsed() > LIMIT {
+            return fail(format!("controller {id} stays behind\n{}", sandbox.log()));
+        }
+    }
+    Ok(())
+}
+
+/// Creates a topic. What was under way when the controller was killed has an unknown outcome, which clients are told as a
+/// timeout; they look, or ask again.
+fn create(sandbox: &mut Sandbox, topic: &str) -> Outcome {
+    let begun = Instant::now();
+    let admin = Admin::connect(sandbox.broker(1)?.kafka()?)?;
+    loop {
+        let Err(error) = admin.create_topic(topic, 1, &[]) else { return Ok(()) };
+        let said = error.to_string();
+        if said.contains("already exists") {
+            return Ok(());
+        }
+        if !said.contains("timed out") || begun.elapsed() > LIMIT {
+            return fail(format!("{said}\n{}", sandbox.log()));
+        }
+    }
+}
+
+fn produce(sandbox: &mut Sandbox, topic: &str, count: u64) -> Outcome {
+    let mut recorder = Recorder::connect(sandbox.broker(1)?.kafka()?, &RecorderOptions::default())?;
+    for number in 0..count {
+        recorder.send(topic, None, &number.to_string(), b"value")?;
+    }
+    let history = recorder.finish()?;
+    if history.failed.is_empty() { Ok(()) } else { fail(format!("{:?}", history.failed)) }
+}
+
+fn topics(sandbox: &mut Sandbox, names: &[&str]) -> Outcome {
+    for name in names {
+        let ranges = Reader::connect(sandbox.broker(1)?.kafka()?, name)?.ranges()?;
+        if ranges.len() != 1 {
+            return fail(format!("{name} has {} partitions", ranges.len()));
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn the_cluster_goes_on_when_its_active_controller_is_killed_and_waits_when_two_are() -> Outcome {
+    let mut sandbox = Sandbox::start(&SandboxOptions::new(3, 1))?;
+    create(&mut sandbox, "before")?;
+    produce(&mut sandbox, "before", 50)?;
+
+    // The active one is killed twice, so that one that was down for a while has been active too or not, as it comes.
+    for name in ["after-one", "after-another"] {
+        let killed = active(&mut sandbox, &[])?;
+        sandbox.controller(killed)?.kill()?;
+        create(&mut sandbox, name)?;
+        produce(&mut sandbox, name, 50)?;
+        let now = active(&mut sandbox, &[killed])?;
+        assert_ne!(now, killed);
+        let http = sandbox.controller(now)?.http;
+        let offset = metric_at(http, "levada_controller_metadata_offset")?;
+        sandbox.controller(killed)?.start_again()?;
+        caught_up(&mut sandbox, killed, offset)?;
+    }
+
+    // Without a majority nothing is decided, and what is there is served.
+    let first = active(&mut sandbox, &[])?;
+    let all = controllers(&sandbox);
+    let second = all.iter().copied().find(|id| *id != first).ok_or("there is one controller only")?;
+    sandbox.controller(first)?.kill()?;
+    sandbox.controller(second)?.kill()?;
+    produce(&mut sandbox, "before", 50)?;
+    topics(&mut sandbox, &["before", "after-one", "after-another"])?;
+    sandbox.controller(second)?.start_again()?;
+    create(&mut sandbox, "with-two-of-three")?;
+    produce(&mut sandbox, "with-two-of-three", 50)?;
+
+    // All of them at once.
+    sandbox.controller(first)?.start_again()?;
+    for id in &all {
+        sandbox.controller(*id)?.kill()?;
+    }
+    produce(&mut sandbox, "before", 50)?;
+    for id in &all {
+        sandbox.controller(*id)?.start_again()?;
+    }
+    topics(&mut sandbox, &["before", "after-one", "after-another", "with-two-of-three"])?;
+    create(&mut sandbox, "at-last")?;
+    produce(&mut sandbox, "at-last", 50)
+}
