@@ -52,7 +52,7 @@ pub(crate) async fn add_voter(context: &Context, request: pb::AddVoterRequest) -
     })?;
     let key = VoterKey { id, directory: known.directory };
     let added = context.raft.add_voter(key, known.internal_address.clone()).await;
-    added.map_err(|error| refused(error, context))?;
+    added.map_err(|error| refused(&error, context))?;
     tracing::info!(%key, "a controller was given a vote");
     Ok(())
 }
@@ -62,7 +62,7 @@ pub(crate) async fn remove_voter(context: &Context, request: pb::RemoveVoterRequ
     check_active(context)?;
     let wanted = directory_in(&request.directory)?;
     let removed = context.raft.remove_voter(request.id, wanted).await;
-    removed.map_err(|error| refused(error, context))?;
+    removed.map_err(|error| refused(&error, context))?;
     tracing::info!(controller = request.id, "the vote of a controller was taken away");
     Ok(())
 }
@@ -80,8 +80,8 @@ fn directory_in(bytes: &[u8]) -> Result<Option<DirectoryId>, Status> {
     Ok(Some(DirectoryId(id)))
 }
 
-fn refused(error: VoterError, context: &Context) -> Status {
-    let code = match &error {
+fn refused(error: &VoterError, context: &Context) -> Status {
+    let code = match error {
         VoterError::NotLeader => return refusal::not_active(&context.active),
         VoterError::InProgress => ErrorCode::ReassignmentInProgress,
         VoterError::NotCaughtUp(_) => ErrorCode::RequestTimedOut,
