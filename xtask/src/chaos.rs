@@ -1,5 +1,5 @@
-//! `cargo xtask chaos`: a node is killed, restarted and frozen under load, as a seed decides, and what the clients saw is
-//! checked.
+//! `cargo xtask chaos`: a node or a cluster is killed, restarted and frozen under load, as a seed decides, and what the
+//! clients saw is checked.
 
 use clap::Args;
 
@@ -17,6 +17,9 @@ pub(crate) struct Options {
     /// SIGKILL also loses what was not synced; takes FUSE and the right to mount.
     #[arg(long)]
     loss: bool,
+    /// Three controllers and three brokers in place of one node.
+    #[arg(long, conflicts_with = "loss")]
+    cluster: bool,
     /// The seed of the faults; without it one is drawn and printed.
     #[arg(long)]
     seed: Option<u64>,
@@ -33,6 +36,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Outcome {
         .cargo(&["run", "--locked", "--release", "--package", "levada-end-to-end", "--bin", "chaos", "--"])
         .args(length)
         .args(options.loss.then_some("--loss"))
+        .args(options.cluster.then_some("--cluster"))
         .env("LEVADA_BIN", levada);
     match options.seed {
         Some(seed) => chaos.args(["--seed", &seed.to_string()]),

@@ -42,7 +42,7 @@ enum Lane {
     Conformance(conformance::Options),
     /// The log's model test over the simulated disk, with fresh seeds or one given seed.
     Simulate(simulate::Options),
-    /// Kills, restarts and freezes a node under load and checks what the clients saw.
+    /// Kills, restarts and freezes a node or a cluster under load and checks what the clients saw.
     Chaos(chaos::Options),
     /// Criterion benches and `levada bench`, or a comparison with another server.
     Bench(bench::Options),

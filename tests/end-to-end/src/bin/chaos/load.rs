@@ -1,6 +1,7 @@
 //! The producers and followers of a chaos run, and the check of what they were told.
 
 use std::{
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -11,7 +12,7 @@ use std::{
 use levada_end_to_end::{
     Admin, Followed, Follower, Outcome, Reader, Recorder, RecorderOptions, check_acknowledged, fail,
 };
-use levada_harness::{Corpus, Node};
+use levada_harness::Corpus;
 
 /// How much of each file is a record's value: small records make many batches, and leave the disk some room.
 const VALUE_BYTES: usize = 256;
@@ -22,7 +23,7 @@ const IN_FLIGHT: u64 = 2_000;
 /// How many partitions each topic has.
 const PARTITIONS: i32 = 3;
 
-/// How long a node that runs may acknowledge nothing.
+/// How long nothing may be acknowledged while everything runs.
 const STALL_LIMIT: Duration = Duration::from_secs(60);
 
 /// One producer, its topic, and who follows that.
@@ -43,8 +44,8 @@ pub(crate) struct Load {
 
 impl Load {
     /// Creates the topics with these settings and connects the clients.
-    pub(crate) fn start(node: &Node, settings: &[(&str, &str)]) -> Outcome<Self> {
-        let admin = Admin::connect(node.kafka()?)?;
+    pub(crate) fn start(bootstrap: SocketAddr, settings: &[(&str, &str)]) -> Outcome<Self> {
+        let admin = Admin::connect(bootstrap)?;
         let corpus = Arc::new(Corpus::load(4 << 20)?);
         let kinds: [(&str, RecorderOptions); 3] = [
             ("acks-1", RecorderOptions { acks: "1", ..RecorderOptions::default() }),
@@ -54,11 +55,11 @@ impl Load {
         let mut lines = Vec::new();
         for (topic, options) in kinds {
             admin.create_topic(topic, PARTITIONS, settings)?;
-            let recorder = Recorder::connect(node.kafka()?, &options)?;
+            let recorder = Recorder::connect(bootstrap, &options)?;
             let handed = Arc::new(AtomicU64::new(0));
             let seen = Followed::new(PARTITIONS, options.idempotent);
             let (known, sent) = (corpus.clone(), handed.clone());
-            let follower = Follower::start(node.kafka()?, topic, seen, move |seen| {
+            let follower = Follower::start(bootstrap, topic, seen, move |seen| {
                 let number = seen.number.ok_or("not one of our records")?;
                 if number >= sent.load(Ordering::Acquire) {
                     return fail(format!("record {number} was read before it was sent"));
@@ -73,7 +74,7 @@ impl Load {
         Ok(Self { corpus, lines })
     }
 
-    /// Produces for a while, whatever the node does meanwhile.
+    /// Produces for a while, whatever happens meanwhile.
     pub(crate) fn run_for(&mut self, duration: Duration) -> Outcome {
         let begun = Instant::now();
         while begun.elapsed() < duration {
@@ -82,7 +83,7 @@ impl Load {
         Ok(())
     }
 
-    /// Produces until so many more records have been acknowledged, which a node that runs does.
+    /// Produces until so many more records have been acknowledged, which they are when everything runs.
     pub(crate) fn run_until_acknowledged(&mut self, records: usize) -> Outcome {
         let enough = self.acknowledged() + records;
         let (mut most, mut moved) = (0, Instant::now());
@@ -94,7 +95,7 @@ impl Load {
             if acknowledged > most {
                 (most, moved) = (acknowledged, Instant::now());
             } else if moved.elapsed() > STALL_LIMIT {
-                return fail(format!("nothing was acknowledged for {STALL_LIMIT:?}, though the node runs"));
+                return fail(format!("nothing was acknowledged for {STALL_LIMIT:?}, though everything runs"));
             }
             self.turn()?;
         }
@@ -137,12 +138,12 @@ impl Load {
         Ok(())
     }
 
-    /// Waits for every answer and checks them all against what the followers saw and what the node has.
-    pub(crate) fn check(self, node: &Node) -> Outcome {
+    /// Waits for every answer and checks them all against what the followers saw and what the servers have.
+    pub(crate) fn check(self, bootstrap: SocketAddr) -> Outcome {
         for line in self.lines {
             let wrong = |error| format!("{}: {error}", line.topic);
             let history = line.recorder.finish().map_err(wrong)?;
-            let reader = Reader::connect(node.kafka()?, line.topic)?;
+            let reader = Reader::connect(bootstrap, line.topic)?;
             let followed = line.follower.finish(reader.ranges()?).map_err(wrong)?;
             println!(
                 "chaos: {}: {} records acknowledged, {} failed, {} followed",

@@ -1,4 +1,5 @@
-//! One node under load that is killed, restarted and frozen, and a check of what the clients were told.
+//! One node, or with `--cluster` three controllers and three brokers, under load, killed, restarted and frozen, and a check
+//! of what the clients were told.
 //!
 //! Three librdkafka producers run all the while: acks=1, acks=all, and idempotent; a consumer follows each of their topics
 //! by assignment. The consumers see no gap, no record out of its place, none that was not sent, and at no offset another
@@ -13,6 +14,7 @@
 
 mod load;
 mod schedule;
+mod subject;
 
 use std::{
     process::ExitCode,
@@ -20,18 +22,18 @@ use std::{
 };
 
 use clap::Parser;
-use levada_end_to_end::{Outcome, Seeded};
-use levada_harness::{LossyVolume, Node, NodeOptions};
+use levada_end_to_end::Outcome;
 
 use crate::{
     load::Load,
     schedule::{Fault, Schedule, Step},
+    subject::Subject,
 };
 
 /// What topics are asked for where power is lost: an acknowledgement means synced.
 const SYNCED: &[(&str, &str)] = &[("flush.messages", "1")];
 
-/// Kills, restarts and freezes a node under load and checks what the clients saw.
+/// Kills, restarts and freezes processes under load and checks what the clients saw.
 #[derive(Parser)]
 struct Arguments {
     /// How long to go on.
@@ -43,6 +45,9 @@ struct Arguments {
     /// SIGKILL also loses what was not synced; takes FUSE and the right to mount.
     #[arg(long)]
     loss: bool,
+    /// Three controllers and three brokers in place of one node; a fault strikes one of them, or two neighbours.
+    #[arg(long, conflicts_with = "loss")]
+    cluster: bool,
     /// The seed of the faults; without it one is drawn.
     #[arg(long)]
     seed: Option<u64>,
@@ -59,9 +64,13 @@ fn main() -> ExitCode {
         None => begun.elapsed() < Duration::from_secs(arguments.minutes * 60),
     };
     let mut faults = 0;
-    let outcome = run(arguments.loss, Schedule::new(seed), more, &mut faults);
-    let loss = if arguments.loss { " --loss" } else { "" };
-    println!("chaos: the same faults again: cargo xtask chaos{loss} --seed {seed} --faults {faults}");
+    let outcome = run(&arguments, Schedule::new(seed), more, &mut faults);
+    let kind = match (arguments.cluster, arguments.loss) {
+        (true, _) => " --cluster",
+        (_, true) => " --loss",
+        _ => "",
+    };
+    println!("chaos: the same faults again: cargo xtask chaos{kind} --seed {seed} --faults {faults}");
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -71,80 +80,48 @@ fn main() -> ExitCode {
     }
 }
 
-/// The node under test, and the disk that it writes to if that can lose power.
-struct Subject {
-    // Gone before its disk is unmounted.
-    node: Node,
-    volume: Option<LossyVolume>,
-}
-
-impl Subject {
-    fn start(loss: bool) -> Outcome<Self> {
-        let volume = loss.then(LossyVolume::mount).transpose();
-        let volume = volume.map_err(|error| format!("no volume that loses what is not synced: {error}"))?;
-        let data_dir = volume.as_ref().map(|volume| volume.path().join("data"));
-        Ok(Self { node: Node::start_with(NodeOptions { data_dir, ..NodeOptions::default() })?, volume })
-    }
-
-    /// SIGKILL, and the loss of power that it stands for.
-    fn kill(&mut self, survival: u64) -> Outcome {
-        self.node.kill()?;
-        if let Some(volume) = &self.volume {
-            let mut random = Seeded::new(survival);
-            let lost = volume.lose_unsynced(|appended| random.below(appended + 1))?;
-            println!("chaos: {} bytes in {} files were not synced and are gone", lost.bytes, lost.files);
-        }
-        Ok(())
-    }
-}
-
 /// Goes through the schedule while there are to be `more` than the `faults` so far, and checks everything.
-fn run(loss: bool, schedule: Schedule, more: impl Fn(usize) -> bool, faults: &mut usize) -> Outcome {
-    let mut subject = Subject::start(loss)?;
-    let mut load = Load::start(&subject.node, if loss { SYNCED } else { &[] })?;
+fn run(arguments: &Arguments, schedule: Schedule, more: impl Fn(usize) -> bool, faults: &mut usize) -> Outcome {
+    let mut subject = if arguments.cluster { Subject::cluster()? } else { Subject::node(arguments.loss)? };
+    let mut load = Load::start(subject.kafka()?, if arguments.loss { SYNCED } else { &[] })?;
     for step in schedule {
         if !more(*faults) {
             break;
         }
         *faults += 1;
-        println!("chaos: fault {faults}: {step}");
+        println!("chaos: fault {faults} strikes {}: {step}", subject.name(step.victim));
         if let Err(error) = strike(&mut subject, &mut load, &step) {
             let findings = load.findings().join("\n");
-            return Err(format!("{error}\n{findings}\nthe node wrote:\n{}", subject.node.log()).into());
+            return Err(format!("{error}\n{findings}\n{}", subject.log()).into());
         }
     }
-    load.check(&subject.node).map_err(|error| format!("{error}\nthe node wrote:\n{}", subject.node.log()).into())
+    load.check(subject.kafka()?).map_err(|error| format!("{error}\n{}", subject.log()).into())
 }
 
-/// One step: calm, the fault, and the node as it was before.
+/// One step: calm, the fault, and the subject as it was before.
 fn strike(subject: &mut Subject, load: &mut Load, step: &Step) -> Outcome {
     load.run_until_acknowledged(step.calm)?;
+    let victim = step.victim;
     match step.fault {
         Fault::Kill => {
-            subject.kill(step.survival)?;
+            subject.kill(victim, step.survival)?;
             load.run_for(step.down)?;
-            subject.node.start_again()?;
+            subject.start_again(victim)?;
         }
         Fault::KillTwice(starting) => {
-            subject.kill(step.survival)?;
+            subject.kill(victim, step.survival)?;
             load.run_for(step.down)?;
-            subject.node.launch()?;
-            load.run_for(starting)?;
-            subject.kill(!step.survival)?;
-            subject.node.start_again()?;
+            subject.kill_again(victim, !step.survival, starting, |duration| load.run_for(duration))?;
         }
         Fault::Stop => {
-            let status = subject.node.terminate()?;
-            if !status.success() {
-                return Err(format!("SIGTERM ended the node with {status}").into());
-            }
+            subject.terminate(victim)?;
             load.run_for(step.down)?;
-            subject.node.start_again()?;
+            subject.start_again(victim)?;
         }
         Fault::Freeze(frozen) => {
-            subject.node.freeze()?;
+            subject.freeze(victim)?;
             load.run_for(frozen)?;
-            subject.node.thaw()?;
+            subject.thaw(victim)?;
         }
     }
     load.reread(step.reread);

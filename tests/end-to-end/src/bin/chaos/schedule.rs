@@ -20,12 +20,12 @@ const MAX_FROZEN_MS: u64 = 2_000;
 /// The most records that the followers read again after a fault.
 const MAX_REREAD: u64 = 20_000;
 
-/// What happens to the node.
+/// What happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
     /// SIGKILL.
     Kill,
-    /// SIGKILL, and SIGKILL again so long after the process was started again.
+    /// SIGKILL, and a second one so much later: into the start of a node, or at the neighbour of a process.
     KillTwice(Duration),
     /// SIGTERM, which it must follow well.
     Stop,
@@ -38,6 +38,8 @@ pub(crate) enum Fault {
 pub(crate) struct Step {
     /// How many records must have been acknowledged since the fault before this one.
     pub(crate) calm: usize,
+    /// Whom it strikes, as a number to be taken modulo the number of processes.
+    pub(crate) victim: u64,
     /// What happens then.
     pub(crate) fault: Fault,
     /// For how long the node is not started again, if the fault ended it.
@@ -71,7 +73,7 @@ impl Iterator for Schedule {
     type Item = Step;
 
     fn next(&mut self) -> Option<Step> {
-        let calm = self.count(MAX_CALM_RECORDS);
+        let (calm, victim) = (self.count(MAX_CALM_RECORDS), self.0.number());
         let fault = match self.0.below(8) {
             0..=2 => Fault::Kill,
             3 | 4 => Fault::KillTwice(self.time(MAX_STARTING_MS)),
@@ -79,17 +81,17 @@ impl Iterator for Schedule {
             _ => Fault::Freeze(self.time(MAX_FROZEN_MS)),
         };
         let (down, reread) = (self.time(MAX_DOWN_MS), self.count(MAX_REREAD));
-        Some(Step { calm, fault, down, reread, survival: self.0.number() })
+        Some(Step { calm, victim, fault, down, reread, survival: self.0.number() })
     }
 }
 
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { calm, fault, down, reread, survival: _ } = self;
+        let Self { calm, victim: _, fault, down, reread, survival: _ } = self;
         write!(f, "after {calm} records ")?;
         match fault {
             Fault::Kill => write!(f, "SIGKILL, down for {down:?}")?,
-            Fault::KillTwice(starting) => write!(f, "SIGKILL, down for {down:?}, again {starting:?} into the start")?,
+            Fault::KillTwice(starting) => write!(f, "SIGKILL, down for {down:?}, and a second {starting:?} later")?,
             Fault::Stop => write!(f, "SIGTERM, down for {down:?}")?,
             Fault::Freeze(frozen) => write!(f, "frozen for {frozen:?}")?,
         }
