@@ -10,13 +10,13 @@ use std::sync::Arc;
 use levada_log::{OpenError, OpenLog, RecoveryProgress};
 use levada_metadata::config::{Resolver, TopicSettings};
 use levada_metadata::{ConfigResource, Image, Partition as Assignment, ReplicaDirectory, Topic};
+use levada_replication::PartitionView;
 use levada_types::{BrokerEpoch, DirectoryId, TopicId, TopicIdPartition, TopicPartition};
 
 use crate::Broker;
 use crate::clock::now_ms;
 use crate::log_config::log_config;
 use crate::partition::{Health, Partition, Role};
-use crate::replication::partition_view;
 use crate::threads::{Gather, Job, Sight, Slot};
 
 /// How long what is known of an idle producer is kept if the setting cannot be read: Kafka's default, one day.
@@ -110,13 +110,11 @@ impl Broker {
         self.epoch().filter(|epoch| image.broker(self.id()).is_some_and(|known| known.epoch == *epoch))
     }
 
-    fn part(&self, image: &Image, topic: TopicId, assignment: &Assignment, min_in_sync: usize) -> Part {
+    fn part(&self, image: &Image, id: TopicIdPartition, assignment: &Assignment, min_in_sync: usize) -> Part {
         let role = Role::of(assignment, self.id(), min_in_sync);
-        match self.registration_in(image) {
-            Some(broker_epoch) => {
-                let view = partition_view(image, topic, assignment, false);
-                Part { role, sight: Some(Sight { view, broker_epoch }) }
-            }
+        let registered = self.registration_in(image);
+        match registered.zip(PartitionView::of(image.state(), id, false)) {
+            Some((broker_epoch, view)) => Part { role, sight: Some(Sight { view, broker_epoch }) },
             None => Part { role: Role { leads: false, ..role }, sight: None },
         }
     }
@@ -193,7 +191,7 @@ impl Broker {
         let config = log_config(settings, self.producer_id_expiration_ms(image));
         for (index, assignment) in topic.partitions().filter(|(_, p)| p.has_replica(self.id())) {
             let id = TopicIdPartition { topic_id: topic.id(), partition: index };
-            let part = self.part(image, topic.id(), assignment, min_in_sync);
+            let part = self.part(image, id, assignment, min_in_sync);
             if let Some(partition) = self.partitions.get(&id) {
                 if reconfigure {
                     partition.set_flushes_by_time(config.flush_ms.is_some());

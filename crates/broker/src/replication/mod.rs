@@ -17,7 +17,6 @@ mod hub;
 mod proposals;
 mod serve;
 mod ticks;
-mod view;
 mod wire;
 
 pub(crate) use epochs::LogEpochs;
@@ -26,4 +25,4 @@ pub(crate) use hub::{RETRY_MS, Replication};
 pub(crate) use proposals::propose_in_sync_sets;
 pub(crate) use serve::{FollowerLink, Sending, replication_server};
 pub(crate) use ticks::tick_replicas;
-pub(crate) use view::partition_view;
+pub(crate) use wire::Attachment;

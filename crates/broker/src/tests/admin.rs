@@ -48,6 +48,32 @@ async fn the_latest_offset_is_the_high_watermark() {
     assert_eq!(code(&found[1]), ErrorCode::FencedLeaderEpoch);
 }
 
+#[tokio::test]
+async fn the_latest_offset_is_not_told_before_a_new_leader_can_know_it() {
+    let mut world = World::new();
+    let id = tp(world.create("orders", 1), 0);
+    world.assign(id, led_by(Some(BROKER), 1, &[BROKER, super::world::OTHER]));
+    world.put(id, &["not committed"]).await;
+    let latest = || vec![ListOffset { partition: id, spec: OffsetSpec::Latest, current_leader_epoch: None }];
+    let told = world.broker.list_offsets(latest(), Isolation::ReadUncommitted).await.remove(0);
+    assert_eq!(told.unwrap().offset, 0, "its own epoch begins where the log ended then");
+
+    // What the leader before this one had committed may reach up to the start of its epoch.
+    world.assign(id, led_by(Some(BROKER), 2, &[BROKER, super::world::OTHER]));
+    let told = world.broker.list_offsets(latest(), Isolation::ReadUncommitted).await.remove(0);
+    assert_eq!(code(&told), ErrorCode::OffsetNotAvailable);
+    // Earlier offsets are no secret.
+    let earliest = ListOffset { partition: id, spec: OffsetSpec::Earliest, current_leader_epoch: None };
+    let told = world.broker.list_offsets(vec![earliest], Isolation::ReadUncommitted).await.remove(0);
+    assert_eq!(told.unwrap().offset, 0);
+
+    world.assign(id, led_by(Some(BROKER), 2, &[BROKER]));
+    // Answered by the replica's actor, behind what the metadata says.
+    world.broker.describe_producers(id).await.unwrap();
+    let told = world.broker.list_offsets(latest(), Isolation::ReadUncommitted).await.remove(0);
+    assert_eq!(told.unwrap().offset, 1);
+}
+
 async fn delete(
     world: &World,
     id: levada_types::TopicIdPartition,

@@ -4,7 +4,7 @@ use std::mem::take;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use levada_log::LogError;
+use levada_log::{DirectoryState, LogError};
 use levada_replication::{
     Attach, AttachAnswer, AttachOutcome, AttachRefusal, Effect, Event, LogEnds, PartitionView, Replica, Session,
 };
@@ -13,7 +13,7 @@ use levada_types::{BrokerEpoch, BrokerId, Offset};
 use super::actor::Actor;
 use crate::clock::{now_ms, uptime_ms};
 use crate::partition::Health;
-use crate::replication::{FollowerLink, LogEpochs, Sending};
+use crate::replication::{Attachment, FollowerLink, LogEpochs, Sending};
 
 /// What comes with an event and the state machine does not look at.
 #[derive(Default)]
@@ -122,7 +122,10 @@ impl Actor {
             Effect::Attach { leader, attach } => {
                 self.owed_credit = 0;
                 self.is_restless = true;
-                self.replication.leaders.attach(leader, id, attach);
+                // What a disk that is full or gone cannot take is not asked for. The replica tries again, and again.
+                if self.partition.reader().directory_state() == DirectoryState::Online {
+                    self.replication.leaders.attach(leader, id, attach);
+                }
             }
             Effect::Ack { leader, ack } => {
                 self.replication.leaders.ack(leader, id, ack, take(&mut self.owed_credit));
@@ -214,14 +217,17 @@ impl Actor {
     }
 
     fn end_stream(&mut self, follower: BrokerId, session: Session) {
-        let Some(at) = self.sendings.iter().position(|s| s.follower() == follower && s.session() == session) else {
-            return;
-        };
-        let sending = self.sendings.swap_remove(at);
-        sending.end();
-        if let Some(link) = self.replication.followers.link(follower) {
-            link.forget(&sending);
-            link.tell_ended(sending.attachment());
+        let link = self.replication.followers.link(follower);
+        if let Some(at) = self.sendings.iter().position(|s| s.follower() == follower && s.session() == session) {
+            let sending = self.sendings.swap_remove(at);
+            sending.end();
+            if let Some(link) = link {
+                link.forget(&sending);
+                link.tell_ended(sending.attachment());
+            }
+        } else if let (Some(link), Some(leader_epoch)) = (link, self.leads) {
+            // It has ended before, and the follower does not know that perhaps.
+            link.tell_ended(Attachment { partition: self.partition.id(), leader_epoch, session });
         }
     }
 

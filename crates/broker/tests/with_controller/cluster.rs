@@ -8,7 +8,7 @@ use std::time::Duration;
 use levada_broker::api::{Acks, Fetch, FetchPartition, FetchedPartition, PartitionError, Produce, ProducePartition};
 use levada_broker::{Broker, BrokerDeps, BrokerOptions, PhaseReporter, RunningBroker, start};
 use levada_controller::{ControllerOptions, RunningController};
-use levada_log::RealDisk;
+use levada_log::{Disk, RealDisk};
 use levada_metadata::config::StaticConfigs;
 use levada_metadata::{Command, Image, ManualAssignment, NewTopic, Response};
 use levada_peers::Controllers;
@@ -27,6 +27,8 @@ pub(super) struct Cluster {
     controller_stop: CancellationToken,
     brokers: BTreeMap<i32, Member>,
     settings: Vec<(String, String)>,
+    /// Brokers whose files are elsewhere than in `dir`.
+    disks: BTreeMap<i32, Arc<dyn Disk>>,
 }
 
 struct Member {
@@ -50,25 +52,33 @@ impl Cluster {
         let controller =
             levada_controller::start(options, network.clone(), ready, controller_stop.clone()).await.unwrap();
         let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let mut cluster = Self { dir, network, controller, controller_stop, brokers: BTreeMap::new(), settings };
+        let (brokers_by_id, disks) = (BTreeMap::new(), BTreeMap::new());
+        let mut cluster = Self { dir, network, controller, controller_stop, brokers: brokers_by_id, settings, disks };
         for id in 1..=brokers {
             cluster.start_broker(id).await;
         }
         cluster
     }
 
+    /// Starts one more broker, whose files are on this disk.
+    pub(super) async fn start_broker_on(&mut self, id: i32, disk: Arc<dyn Disk>) {
+        self.disks.insert(id, disk);
+        self.start_broker(id).await;
+    }
+
     /// Starts a broker for the first time, or again.
     pub(super) async fn start_broker(&mut self, id: i32) {
         let statics = StaticConfigs::new(self.settings.iter().cloned()).unwrap();
         let log_dirs = [self.log_dir(id).to_str().unwrap().to_owned()].into_iter().collect();
-        let options = BrokerOptions { node_id: id, log_dirs, statics, ..BrokerOptions::default() };
+        let options =
+            BrokerOptions { node_id: id, log_dirs, statics, full_probe_interval_ms: 20, ..BrokerOptions::default() };
         let internal_address = Address::memory(format!("broker-{id}"));
         let deps = BrokerDeps {
             controllers: Controllers::new(self.network.clone(), vec![Address::memory("controller")]),
             internal: self.network.bind(&internal_address).await.unwrap(),
             network: self.network.clone(),
             internal_address,
-            disk: Arc::new(RealDisk),
+            disk: self.disks.get(&id).map_or_else(|| Arc::new(RealDisk) as Arc<dyn Disk>, Arc::clone),
             faces: vec![Box::new(TestFace)],
             phase: PhaseReporter::default(),
             ready: Readiness::new().part("broker"),

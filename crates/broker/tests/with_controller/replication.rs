@@ -1,8 +1,12 @@
 //! Partitions with several replicas.
 
-use levada_broker::api::Acks;
-use levada_types::ErrorCode;
+use std::sync::Arc;
 
+use levada_broker::api::{Acks, DeleteRecords, ListOffset, OffsetSpec};
+use levada_log::sim::SimDisk;
+use levada_types::{ErrorCode, Isolation};
+
+use super::LIMIT;
 use super::cluster::{Cluster, values_in};
 
 const ALL: [i32; 3] = [1, 2, 3];
@@ -66,5 +70,45 @@ async fn below_the_minimum_acks_all_is_refused_and_reading_goes_on() {
     assert_eq!(cluster.put_somehow(id, "d").await, 3);
     assert_eq!(cluster.values(cluster.leader(id), id).await, ["a", "b", "c", "d"]);
     assert_eq!(cluster.segment(2, "orders"), cluster.segment(1, "orders"));
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_follower_that_falls_behind_leaves_the_set_and_comes_back_when_it_has_caught_up() {
+    let mut cluster = Cluster::start(2, &[("replica.lag.time.max.ms", "400")]).await;
+    let disk = SimDisk::new();
+    cluster.start_broker_on(3, Arc::new(disk.clone())).await;
+    let id = cluster.create("orders", &ALL, &[("min.insync.replicas", "2")]).await;
+    cluster.put(1, id, Acks::All, "a").await.unwrap();
+
+    // It can take nothing more, so that this is answered only when the set has shrunk.
+    disk.set_capacity(1);
+    assert_eq!(cluster.put_somehow(id, "b").await, 1);
+    cluster.in_sync(id, &[1, 2]).await;
+    assert_eq!(cluster.segment(2, "orders"), cluster.segment(1, "orders"));
+
+    disk.set_capacity(u64::MAX);
+    cluster.in_sync(id, &ALL).await;
+    assert_eq!(cluster.put_somehow(id, "c").await, 2);
+    assert_eq!(cluster.values(1, id).await, ["a", "b", "c"]);
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn records_are_deleted_at_every_replica_before_the_answer() {
+    let mut cluster = Cluster::start(3, &[]).await;
+    let id = cluster.create("orders", &ALL, &[]).await;
+    for value in ["a", "b", "c"] {
+        cluster.put(1, id, Acks::All, value).await.unwrap();
+    }
+    let deleted = cluster.broker(1).delete_records(vec![DeleteRecords { partition: id, before: Some(2) }], LIMIT).await;
+    assert_eq!(deleted, [Ok(2)]);
+    // Whoever leads next has done it already.
+    cluster.stop_broker(1).await;
+    cluster.in_sync(id, &[2, 3]).await;
+    let leader = cluster.leader(id);
+    let asked = ListOffset { partition: id, spec: OffsetSpec::Earliest, current_leader_epoch: None };
+    let found = cluster.broker(leader).list_offsets(vec![asked], Isolation::ReadUncommitted).await.remove(0);
+    assert_eq!(found.unwrap().offset, 2);
     cluster.stop().await;
 }
