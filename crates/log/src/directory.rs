@@ -5,12 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicUsize, Ordering};
 
-use levada_types::{DirectoryId, Offset, TopicPartition};
+use levada_types::{DirectoryId, TopicPartition};
 use nix::errno::Errno;
-use parking_lot::Mutex;
 use tracing::{error, info, warn};
 
-use crate::checkpoint::{Durability, OffsetCheckpoint, RECOVERY_POINT_FILE, offsets_text, replace_file};
+use crate::checkpoint::CheckpointFile;
 use crate::disk::{FilePool, is_full};
 use crate::graveyard::Graveyard;
 use crate::state_listener::StateListener;
@@ -34,6 +33,16 @@ pub enum DirectoryState {
     Offline,
 }
 
+impl DirectoryState {
+    const fn of(number: u8) -> Self {
+        match number {
+            0 => Self::Online,
+            1 => Self::Full,
+            _ => Self::Offline,
+        }
+    }
+}
+
 /// A data directory and the files open in it.
 #[derive(Debug)]
 pub(crate) struct Directory {
@@ -42,13 +51,22 @@ pub(crate) struct Directory {
     pub(crate) pool: Arc<FilePool>,
     /// What is to be removed from it.
     pub(crate) graveyard: Graveyard,
-    /// What its checkpoint of recovery points holds.
-    recovery_points: Mutex<OffsetCheckpoint>,
+    pub(crate) checkpoints: Checkpoints,
     /// How many logs are in it, open or only found.
     pub(crate) logs: AtomicUsize,
     state: AtomicU8,
     listener: Arc<StateListener>,
     next_probe_ms: AtomicI64,
+}
+
+/// What a data directory remembers of its logs beside their own files.
+#[derive(Debug)]
+pub(crate) struct Checkpoints {
+    /// Below these everything is durable.
+    pub(crate) recovery_points: CheckpointFile,
+    /// Where logs start, if not at their first segment.
+    pub(crate) log_starts: CheckpointFile,
+    pub(crate) high_watermarks: CheckpointFile,
 }
 
 /// What an error of the disk means for the one who met it.
@@ -68,13 +86,13 @@ impl Directory {
         path: PathBuf,
         pool: Arc<FilePool>,
         listener: Arc<StateListener>,
-        recovery_points: OffsetCheckpoint,
+        checkpoints: Checkpoints,
     ) -> Self {
         Self {
             id,
             path,
             pool,
-            recovery_points: Mutex::new(recovery_points),
+            checkpoints,
             graveyard: Graveyard::default(),
             logs: AtomicUsize::new(0),
             state: AtomicU8::new(DirectoryState::Online as u8),
@@ -84,59 +102,31 @@ impl Directory {
     }
 
     pub(crate) fn state(&self) -> DirectoryState {
-        match self.state.load(Ordering::Acquire) {
-            0 => DirectoryState::Online,
-            1 => DirectoryState::Full,
-            _ => DirectoryState::Offline,
-        }
+        DirectoryState::of(self.state.load(Ordering::Acquire))
     }
 
     fn set_state(&self, state: DirectoryState) -> DirectoryState {
-        let before = self.state();
-        // Nothing leads out of Offline but a restart.
-        if before != DirectoryState::Offline {
-            self.state.store(state as u8, Ordering::Release);
-            if before != state {
+        // Nothing leads out of Offline but a restart; another thread may be just there.
+        let offline = DirectoryState::Offline as u8;
+        let next = |before| (before != offline).then_some(state as u8);
+        match self.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, next) {
+            Ok(before) if before == state as u8 => state,
+            Ok(before) => {
                 self.listener.tell();
+                DirectoryState::of(before)
             }
+            Err(_) => DirectoryState::Offline,
         }
-        before
     }
 
-    /// The recovery point that the checkpoint has for a log.
-    pub(crate) fn recovery_point(&self, partition: &TopicPartition) -> Option<Offset> {
-        self.recovery_points.lock().get(partition).copied()
-    }
-
-    /// Writes the checkpoint of recovery points, if it says anything new.
-    pub(crate) fn write_recovery_points(&self, collect: impl FnOnce() -> OffsetCheckpoint) -> io::Result<()> {
-        // Collected under the lock: a recovery point that is lowered meanwhile is written after this, not before.
-        let mut on_disk = self.recovery_points.lock();
-        let current = collect();
-        if *on_disk != current {
-            self.write_checkpoint(&current)?;
-            *on_disk = current;
-        }
-        Ok(())
-    }
-
-    /// Makes sure that the checkpoint does not say that a log is durable beyond `offset`. What takes the place of
-    /// truncated records would else be trusted after a crash as if it had been flushed.
-    pub(crate) fn lower_recovery_point(&self, partition: &TopicPartition, offset: Offset) -> io::Result<()> {
-        let mut on_disk = self.recovery_points.lock();
-        if on_disk.get(partition).is_none_or(|&point| point <= offset) {
-            return Ok(());
-        }
-        let mut lowered = on_disk.clone();
-        lowered.insert(partition.clone(), offset);
-        self.write_checkpoint(&lowered)?;
-        *on_disk = lowered;
-        Ok(())
-    }
-
-    fn write_checkpoint(&self, recovery_points: &OffsetCheckpoint) -> io::Result<()> {
-        let path = self.path.join(RECOVERY_POINT_FILE);
-        replace_file(&**self.pool.disk(), &path, offsets_text(recovery_points).as_bytes(), Durability::Machine)
+    /// Makes sure that no checkpoint tells of the last log of this name, which was deleted: after a crash the new one
+    /// would be taken for durable as far as that was, or to start where that one started.
+    pub(crate) fn forget(&self, partition: &TopicPartition) -> io::Result<()> {
+        let disk = &**self.pool.disk();
+        let Checkpoints { recovery_points, log_starts, high_watermarks } = &self.checkpoints;
+        recovery_points.lower(disk, partition, 0)?;
+        log_starts.lower(disk, partition, 0)?;
+        high_watermarks.lower(disk, partition, 0)
     }
 
     /// Whether it may be written now. A full directory is looked at again from time to time.

@@ -40,8 +40,8 @@ pub use directory::DirectoryState;
 pub use disk::{Disk, DiskFile, RealDisk};
 pub use error::{AppendError, LogError, OpenError, ReadError, StoreError};
 pub use log::{
-    AbortedTransaction, ActiveProducer, AppendBatch, AppendInfo, DeletedSegment, DeletionReason, EpochEnd,
-    FollowerAppend, LogReader, LogWriter, Origin, ReadInfo, TimestampOffset,
+    AbortedTransaction, ActiveProducer, AppendBatch, AppendInfo, DeletedSegment, DeletionReason, EpochEnd, FlushTicket,
+    Flushed, FollowerAppend, LogReader, LogWriter, Origin, ReadInfo, TimestampOffset,
 };
 pub use recovery::RecoveryProgress;
 pub use slice::Slice;

@@ -38,7 +38,7 @@ mod tests {
         let epochs = parse_epochs(text).unwrap();
         assert_eq!(epochs.latest(), Some(LeaderEpoch(3)));
         assert_eq!(epochs_text(&epochs), text);
-        for damaged in ["", "1\n0\n", "0\n2\n0 0\n", "0\n1\n0\n", "0\nx\n", "0\n1\na b\n"] {
+        for damaged in ["", "1\n0\n", "0\n2\n0 0\n", "0\n1\n0\n", "0\nx\n", "0\n1\na b\n", "0\n2\n0 0\n3 12"] {
             assert!(parse_epochs(damaged).is_err(), "{damaged:?}");
         }
     }

@@ -1,6 +1,7 @@
 //! The small text files of a data directory: checkpoints, identity, the clean-shutdown mark. All of them Kafka's.
 
 mod atomic_file;
+mod checkpoint_file;
 mod clean_shutdown;
 mod epoch_checkpoint;
 mod meta_properties;
@@ -9,6 +10,7 @@ mod offset_checkpoint;
 mod partition_metadata;
 
 pub(crate) use atomic_file::{Durability, replace_file};
+pub(crate) use checkpoint_file::CheckpointFile;
 pub(crate) use clean_shutdown::{CLEAN_SHUTDOWN_FILE, clean_shutdown_epoch, clean_shutdown_text};
 pub(crate) use epoch_checkpoint::{EPOCH_CHECKPOINT_FILE, epochs_text, parse_epochs};
 pub(crate) use meta_properties::{META_PROPERTIES_FILE, MetaProperties};

@@ -18,6 +18,10 @@ pub(super) fn write(lines: impl ExactSizeIterator<Item = String>) -> String {
 /// # Errors
 /// What is wrong with it.
 pub(super) fn read(text: &str) -> Result<Vec<&str>, String> {
+    // A file that was renamed before its end was on the device may end within a number.
+    if !text.ends_with('\n') {
+        return Err("its last line has no end".to_owned());
+    }
     let mut lines = text.lines();
     let version = lines.next().unwrap_or_default();
     if version.trim() != VERSION {

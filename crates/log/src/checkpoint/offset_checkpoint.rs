@@ -57,7 +57,7 @@ mod tests {
         let key = TopicPartition { topic: TopicName::new("a-topic").unwrap(), partition: 10 };
         assert_eq!(offsets.get(&key), Some(&7));
         assert_eq!(offsets_text(&offsets), text);
-        for damaged in ["", "0\n1\n", "0\n1\na 0\n", "0\n1\na 0 1 2\n", "0\n1\na/b 0 1\n", "7\n0\n"] {
+        for damaged in ["", "0\n1\n", "0\n1\na 0\n", "0\n1\na 0 1 2\n", "0\n1\na 0 1", "0\n1\na/b 0 1\n", "7\n0\n"] {
             assert!(parse_offsets(damaged).is_err(), "{damaged:?}");
         }
     }

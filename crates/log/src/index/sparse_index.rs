@@ -7,7 +7,7 @@
 use std::io;
 use std::marker::PhantomData;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwapOption;
@@ -31,6 +31,8 @@ pub(crate) struct SparseIndex<E> {
     file: PooledFile,
     /// `None` until somebody needs it.
     view: ArcSwapOption<View<E>>,
+    /// Whether the file may hold what was not synced.
+    unsynced: AtomicBool,
     entry: PhantomData<E>,
 }
 
@@ -127,13 +129,20 @@ impl<E: IndexEntry> View<E> {
 impl<E: IndexEntry> SparseIndex<E> {
     /// The index of a segment that exists; looked at when it is needed.
     pub(crate) fn lazy() -> Self {
-        Self { file: PooledFile::new(), view: ArcSwapOption::empty(), entry: PhantomData }
+        Self {
+            file: PooledFile::new(),
+            view: ArcSwapOption::empty(),
+            // Whoever wrote it may have been killed before the sync.
+            unsynced: AtomicBool::new(true),
+            entry: PhantomData,
+        }
     }
 
     /// An index whose file holds `stored` entries: 0 for a new segment.
     pub(crate) fn with_stored(stored: usize) -> Self {
         let index = Self::lazy();
         index.view.store(Some(Arc::new(View::new(stored, 0))));
+        index.unsynced.store(stored > 0, Ordering::Relaxed);
         index
     }
 
@@ -242,7 +251,10 @@ impl<E: IndexEntry> SparseIndex<E> {
             entry.encode(&mut bytes);
         }
         let file = self.open(at, OpenMode::Create)?;
-        file.write_all_at(&bytes, ((view.stored + written) * E::SIZE) as u64)?;
+        let result = file.write_all_at(&bytes, ((view.stored + written) * E::SIZE) as u64);
+        // Not before: a sync that runs beside it may miss it.
+        self.unsynced.store(true, Ordering::Release);
+        result?;
         view.written.store(len, Ordering::Relaxed);
         Ok(())
     }
@@ -261,12 +273,16 @@ impl<E: IndexEntry> SparseIndex<E> {
         Ok(())
     }
 
-    /// Makes the file durable, if there is one.
+    /// Makes the file durable, if there is one that is not.
     pub(crate) fn sync(&self, at: IndexFile<'_>) -> io::Result<()> {
-        match self.existing(at)? {
-            Some(file) => file.sync(),
-            None => Ok(()),
+        if !self.unsynced.swap(false, Ordering::AcqRel) {
+            return Ok(());
         }
+        let synced = self.existing(at).and_then(|file| file.map_or(Ok(()), |file| file.sync()));
+        if synced.is_err() {
+            self.unsynced.store(true, Ordering::Release);
+        }
+        synced
     }
 
     /// Cuts the index back to its first `entries`, on disk too. Only for an index that no reader has yet.
@@ -274,7 +290,9 @@ impl<E: IndexEntry> SparseIndex<E> {
         if let Some(file) = self.existing(at)? {
             let len = (entries * E::SIZE) as u64;
             if file.size()? > len {
-                file.set_len(len)?;
+                let result = file.set_len(len);
+                self.unsynced.store(true, Ordering::Release);
+                result?;
             }
         }
         self.view.store(Some(Arc::new(View::new(entries, 0))));

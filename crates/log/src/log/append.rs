@@ -237,6 +237,11 @@ impl LogWriter {
             error!(partition = %self.state.dir.partition, error = %cut, "a failed write could not be taken back");
             self.failed = true;
             self.state.failure(cut);
+        } else if let Err(unsynced) = file.sync() {
+            // If everything before it was flushed and the segment is closed now, no flush would sync it again, and a
+            // crash would bring the rest of the write back behind the recovery point's back.
+            self.failed = true;
+            self.state.sync_failure(unsynced);
         }
         Err(self.state.failure(error).into())
     }

@@ -1,10 +1,11 @@
 //! Making a log durable, and giving it up cleanly.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use levada_types::Offset;
 
-use super::{LogState, LogWriter};
+use super::{Durable, EpochsOnDisk, FlushTicket, Flushed, LogState, LogWriter};
 use crate::LogError;
 use crate::checkpoint::{Durability, EPOCH_CHECKPOINT_FILE, PARTITION_METADATA_FILE, epochs_text, replace_file};
 use crate::directory::Failure;
@@ -13,15 +14,23 @@ use crate::segment::{FileKind, SegmentList};
 
 impl LogState {
     /// Makes the segments of `segments` durable up to `end`, with their indexes, the epochs and the names of the files,
-    /// and moves the recovery point there.
-    pub(super) fn flush_up_to(&self, end: Offset, segments: &SegmentList) -> Result<(), Failure> {
-        let mut durable = self.durable.lock();
+    /// and moves the recovery point there. `durable` is locked, so that nobody truncates the log or takes segments away
+    /// meanwhile.
+    pub(super) fn flush_up_to(
+        &self,
+        durable: &mut Durable,
+        end: Offset,
+        segments: &SegmentList,
+    ) -> Result<(), Failure> {
         let from = self.recovery_point();
-        if end <= from {
+        // Once the writer is gone the files may be another one's, or removed.
+        if end <= from || self.released.load(Ordering::Acquire) {
             return Ok(());
         }
         let (failure, sync_failure) = (|error| self.failure(error), |error| self.sync_failure(error));
-        for segment in segments.starting_at(from).filter(|segment| segment.base_offset() < end) {
+        let unflushed = segments.starting_at(from).filter(|segment| segment.base_offset() < end);
+        // Retention may have taken some since they were listed; the log starts behind them.
+        for segment in unflushed.filter(|segment| !segment.is_deleted()) {
             segment.sync().map_err(sync_failure)?;
             if segment.end_offset() <= end {
                 // Recovery replays the log from here, or has nothing else once retention has deleted what is before.
@@ -29,9 +38,10 @@ impl LogState {
             }
         }
         let epochs = self.epochs.load_full();
-        if durable.epochs != *epochs {
+        if !durable.epochs.are_durable(&epochs) {
+            durable.epochs = EpochsOnDisk::Unknown;
             self.write_epochs(&epochs, Durability::Machine).map_err(failure)?;
-            durable.epochs = (*epochs).clone();
+            durable.epochs = EpochsOnDisk::Durable((*epochs).clone());
         }
         if self.names_dirty.swap(false, Ordering::AcqRel) {
             self.dir.disk().sync_dir(&self.dir.path).map_err(|error| {
@@ -44,9 +54,18 @@ impl LogState {
             self.sync_identity().map_err(sync_failure)?;
             durable.identity = true;
         }
-        // Truncation takes the same lock, so the segments synced are still the log's.
         self.recovery_point.store(end, Ordering::Release);
         Ok(())
+    }
+
+    /// Makes the closed segments durable. Nothing is done while the log is being truncated.
+    pub(super) fn flush_closed(&self) -> Result<(), Failure> {
+        let mut durable = self.durable.lock();
+        if self.truncations.load(Ordering::Acquire) % 2 == 1 {
+            return Ok(());
+        }
+        let segments = self.segments.load_full();
+        self.flush_up_to(&mut durable, segments.active().base_offset(), &segments)
     }
 
     pub(super) fn write_epochs(
@@ -84,6 +103,21 @@ impl LogWriter {
     /// What the disk says. A sync that fails takes the directory offline, whatever the reason: the kernel reports it
     /// once and may have dropped what it could not write, so that trying again proves nothing.
     pub fn flush(&mut self, now_ms: i64) -> Result<Offset, LogError> {
+        match self.begin_flush(now_ms)? {
+            Some(ticket) => self.flushed(ticket.run()),
+            None => Ok(self.active.end_offset()),
+        }
+    }
+
+    /// Begins a flush of everything that is in the log now, for another thread to run: here only what the indexes hold in
+    /// memory is written out. `None` if everything is durable. Flushes may overlap; the recovery point never goes back
+    /// for it.
+    ///
+    /// Meant for group commit: begin one flush, collect appends while it runs, begin the next when it is back.
+    ///
+    /// # Errors
+    /// As [`Self::flush`], but for what only fsyncing finds out.
+    pub fn begin_flush(&mut self, now_ms: i64) -> Result<Option<FlushTicket>, LogError> {
         if self.failed {
             return Err(LogError::Closed);
         }
@@ -92,15 +126,43 @@ impl LogWriter {
             return Err(LogError::DirectoryOffline);
         }
         let end = self.active.end_offset();
+        if end <= self.state.recovery_point() {
+            self.unflushed_since_ms = None;
+            return Ok(None);
+        }
+        // Entries that a later write put below the recovery point would be trusted without having been synced.
         let segment = &self.active;
         let offsets = segment.with_index(FileKind::OffsetIndex, |at| segment.offset_index().write_out(at));
         let times = segment.with_index(FileKind::TimeIndex, |at| segment.time_index().write_out(at));
         for result in [offsets, times] {
             result.map_err(|error| self.state.failure(error))?;
         }
-        self.state.flush_up_to(end, &self.state.segments.load())?;
-        self.unflushed_since_ms = None;
-        Ok(end)
+        Ok(Some(FlushTicket {
+            state: Arc::clone(&self.state),
+            segments: self.state.segments.load_full(),
+            end,
+            truncations: self.state.truncations.load(Ordering::Acquire),
+            begun_ms: now_ms,
+        }))
+    }
+
+    /// Takes note of a flush of this log that has run; returns the recovery point. One that an earlier writer of the log
+    /// has begun says nothing.
+    ///
+    /// # Errors
+    /// Those of the flush.
+    pub fn flushed(&mut self, flushed: Flushed) -> Result<Offset, LogError> {
+        if !Arc::ptr_eq(&self.state, &flushed.state) {
+            return Ok(self.state.recovery_point());
+        }
+        let recovery_point = flushed.result?;
+        if recovery_point >= self.active.end_offset() {
+            self.unflushed_since_ms = None;
+        } else if recovery_point >= flushed.end {
+            // What is left was appended since it was begun.
+            self.unflushed_since_ms = Some(flushed.begun_ms);
+        }
+        Ok(recovery_point)
     }
 
     /// Flushes if `flush.ms` asks for it. (`flush.messages` is minded by the appends themselves.)
@@ -139,10 +201,11 @@ impl LogWriter {
         }
         let epochs = self.state.epochs.load_full();
         let mut durable = self.state.durable.lock();
-        let is_outdated = durable.epochs != *epochs;
-        if is_outdated && !(is_read_whole && durable.epochs.entries().is_empty()) {
+        let needs_no_file = is_read_whole && matches!(durable.epochs, EpochsOnDisk::Absent);
+        if !needs_no_file && !durable.epochs.are_written(&epochs) {
+            durable.epochs = EpochsOnDisk::Unknown;
             match self.state.write_epochs(&epochs, Durability::Process) {
-                Ok(()) => durable.epochs = (*epochs).clone(),
+                Ok(()) => durable.epochs = EpochsOnDisk::Written((*epochs).clone()),
                 // Recovery finds the epochs in the batches.
                 Err(error) if is_full(&error) => return Err(LogError::DiskFull),
                 Err(error) => return Err(self.state.failure(error).into()),

@@ -166,8 +166,7 @@ impl LogReader {
         if self.state.deleted.load(Ordering::Acquire) || !self.has_unflushed_closed_segments() {
             return Ok(());
         }
-        let segments = self.state.segments.load_full();
-        Ok(self.state.flush_up_to(segments.active().base_offset(), &segments)?)
+        Ok(self.state.flush_closed()?)
     }
 }
 

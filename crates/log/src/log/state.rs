@@ -2,13 +2,13 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use levada_types::Offset;
 use parking_lot::Mutex;
 
-use super::LogDir;
+use super::{Durable, LogDir};
 use crate::ReadError;
 use crate::directory::Failure;
 use crate::epochs::LeaderEpochs;
@@ -27,6 +27,8 @@ pub(crate) struct LogState {
     pub(crate) first_open_transaction: AtomicI64,
     /// Held by whoever moves the recovery point, or takes away segments that may be in flush. Never by an append.
     pub(crate) durable: Mutex<Durable>,
+    /// How often a truncation has begun or ended: odd while one is under way. It begins under the lock of `durable`.
+    pub(crate) truncations: AtomicU64,
     /// Whether names in the log's directory were created or changed since it was last synced.
     pub(crate) names_dirty: AtomicBool,
     /// How long the files of a deleted log stay.
@@ -37,15 +39,6 @@ pub(crate) struct LogState {
     pub(crate) released: AtomicBool,
     /// Whether the log's files are such that it opens without recovery.
     pub(crate) closed: AtomicBool,
-}
-
-/// What is known to be on disk.
-#[derive(Debug, Default)]
-pub(crate) struct Durable {
-    /// What `leader-epoch-checkpoint` holds.
-    pub(crate) epochs: LeaderEpochs,
-    /// Whether the log's directory itself and its identity have been synced.
-    pub(crate) identity: bool,
 }
 
 impl LogState {

@@ -8,11 +8,11 @@ use tracing::info;
 
 use super::LogWriter;
 use super::writer::ActiveProgress;
+use crate::LogError;
 use crate::directory::Failure;
 use crate::producers::ProducerStates;
 use crate::recovery::{rebuild_producers, snapshots_in};
-use crate::segment::{FileKind, MaxTimestamp, Position, ScanError, Segment, SegmentList};
-use crate::{LogError, ReadError};
+use crate::segment::{FileKind, Position, ScanError, Segment, SegmentList};
 
 impl LogWriter {
     /// Removes every batch that holds or follows `offset`. Returns whether there was any. The log then ends at
@@ -42,9 +42,7 @@ impl LogWriter {
             self.truncate_fully_and_start_at(start, now_ms)?;
             return Ok(true);
         }
-        self.lower_recovery_point(cut.1)?;
-        // Until all of it is done the log is neither the old one nor the new one.
-        self.failed = true;
+        self.begin_truncation(cut.1)?;
         let active = Arc::new(self.cut_segment(segment, cut)?);
 
         let kept = list.closed().iter().take_while(|closed| closed.base_offset() < segment.base_offset());
@@ -62,7 +60,7 @@ impl LogWriter {
         });
         self.reload_producers(end, now_ms)?;
         self.sync_names()?;
-        self.failed = false;
+        self.end_truncation();
         Ok(true)
     }
 
@@ -78,8 +76,7 @@ impl LogWriter {
         // Down to the segment that holds the offset: should a crash leave it beside the new one, recovery has to find
         // that it reaches beyond the new one's start, and then the old log stays.
         let holding = list.starting_at(offset).next().map_or(offset, |segment| segment.base_offset().min(offset));
-        self.lower_recovery_point(holding)?;
-        self.failed = true;
+        self.begin_truncation(holding)?;
         let active = Arc::new(Segment::empty(Arc::clone(&self.state.dir), offset));
         let create = || active.log_file_for_append().map(drop).map_err(|error| self.state.failure(error));
         // The new file first, so that a crash in between leaves one or the other; unless they bear the same name.
@@ -89,11 +86,16 @@ impl LogWriter {
         }
         self.state.segments.store(Arc::new(SegmentList::new(Vec::new(), Arc::clone(&active))));
         self.state.log_start.store(offset, Ordering::Release);
+        // The old log may have started later: after a crash the new one would be taken to end before it starts.
+        let dir = &self.state.dir;
+        let lowered = dir.directory.checkpoints.log_starts.lower(dir.disk(), &dir.partition, offset);
+        lowered.map_err(|error| self.state.failure(error))?;
         let gone: Vec<_> = list.iter().rev().cloned().collect();
         self.bury(&gone, now_ms)?;
         if same_name {
             create()?;
         }
+        self.remove_snapshots()?;
         self.sync_names()?;
         info!(partition = %self.state.dir.partition, start = offset, "emptied the log");
         self.active = active;
@@ -104,17 +106,41 @@ impl LogWriter {
         self.producers = ProducerStates::default();
         self.last_snapshot = None;
         self.publish_transactions();
-        self.state.recovery_point.store(offset, Ordering::Release);
-        self.failed = false;
+        // The recovery point stays where it was lowered to: a log that was never flushed may lose its very directory.
+        self.end_truncation();
         Ok(())
     }
 
-    /// In memory and on disk, before anything is cut.
-    fn lower_recovery_point(&self, offset: Offset) -> Result<(), Failure> {
+    /// Lowers the recovery point in memory and on disk, before anything is cut: what takes the place of truncated records
+    /// would else be trusted after a crash as if it had been flushed. Until all of it is done, the log is neither the old
+    /// one nor the new one.
+    fn begin_truncation(&mut self, offset: Offset) -> Result<(), Failure> {
         let _durable = self.state.durable.lock();
-        self.state.recovery_point.fetch_min(offset, Ordering::AcqRel);
+        let before = self.state.recovery_point.fetch_min(offset, Ordering::AcqRel);
         let dir = &self.state.dir;
-        dir.directory.lower_recovery_point(&dir.partition, offset).map_err(|error| self.state.failure(error))
+        let point = before.min(offset);
+        let lowered = dir.directory.checkpoints.recovery_points.lower(dir.disk(), &dir.partition, point);
+        lowered.map_err(|error| self.state.failure(error))?;
+        self.state.truncations.fetch_add(1, Ordering::AcqRel);
+        self.failed = true;
+        Ok(())
+    }
+
+    fn end_truncation(&mut self) {
+        self.state.truncations.fetch_add(1, Ordering::AcqRel);
+        self.failed = false;
+    }
+
+    /// Removes the snapshots of the producers: those that were taken when the log was closed belong to no segment, and
+    /// would tell of other batches once the log gets there again.
+    fn remove_snapshots(&self) -> Result<(), Failure> {
+        let dir = &self.state.dir;
+        let remove = |offset| match dir.disk().remove_file(&FileKind::ProducerSnapshot.path(&dir.path, offset)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        };
+        let removed = snapshots_in(dir).and_then(|snapshots| snapshots.into_iter().try_for_each(remove));
+        removed.map_err(|error| self.state.failure(error))
     }
 
     fn sync_names(&self) -> Result<(), Failure> {
@@ -165,37 +191,9 @@ impl LogWriter {
             file.sync().map_err(|error| self.state.sync_failure(error))?;
         }
         cut.set_has_transaction_index(segment.has_transaction_index());
-        self.find_max_timestamp(&cut)?;
+        // The writer goes on from it.
+        cut.max_timestamp().map_err(|error| self.state.scan_failure(segment, error))?;
         Ok(cut)
-    }
-
-    /// The time index knows nothing of the batches behind its last entry: they are looked at.
-    fn find_max_timestamp(&self, segment: &Segment) -> Result<(), LogError> {
-        let read = |error: ScanError| -> ReadError { self.state.scan_failure(segment, error) };
-        let end = segment.end();
-        if end.bytes == 0 {
-            segment.set_max_timestamp(MaxTimestamp::NONE);
-            return Ok(());
-        }
-        let io = |error| read(ScanError::Io(error));
-        let time = segment.with_index(FileKind::TimeIndex, |at| segment.time_index().last(at)).map_err(io)?;
-        let offset = segment.with_index(FileKind::OffsetIndex, |at| segment.offset_index().last(at)).map_err(io)?;
-        let mut max = time.map_or(MaxTimestamp::NONE, |entry| MaxTimestamp {
-            timestamp: entry.timestamp,
-            relative_offset: entry.relative_offset,
-        });
-        let file = segment.log_file().map_err(io)?;
-        let mut scan = segment.scan(&file, offset.map_or(0, |entry| entry.position), end.bytes);
-        while let Some((_, header)) = scan.next().map_err(read)? {
-            if header.max_timestamp > max.timestamp {
-                max = MaxTimestamp {
-                    timestamp: header.max_timestamp,
-                    relative_offset: segment.relative(header.last_offset()),
-                };
-            }
-        }
-        segment.set_max_timestamp(max);
-        Ok(())
     }
 
     /// The producers as of the new end: those of an older snapshot, and what the log says since.

@@ -171,6 +171,8 @@ impl LogWriter {
 
 impl Drop for LogWriter {
     fn drop(&mut self) {
+        // A flush that is running ends first: from here on the files may be another writer's.
+        let _durable = self.state.durable.lock();
         self.state.released.store(true, Ordering::Release);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64};
 
 use arc_swap::ArcSwap;
 use levada_types::{LeaderEpoch, Offset};
@@ -15,8 +15,7 @@ use super::producers::rebuild_producers;
 use super::segment::{finish_indexes, recover_segment};
 use crate::checkpoint::{EPOCH_CHECKPOINT_FILE, MAX_CHECKPOINT_BYTES, parse_epochs};
 use crate::epochs::LeaderEpochs;
-use crate::log::Durable;
-use crate::log::{LogDir, LogState, LogWriter, WriterParts};
+use crate::log::{Durable, EpochsOnDisk, LogDir, LogState, LogWriter, WriterParts};
 use crate::segment::{Position, ScanError, Segment, SegmentList};
 use crate::{LogConfig, OpenError, ReadError};
 
@@ -30,6 +29,8 @@ pub(crate) struct OpenExisting<'a> {
     pub(crate) log_start: Option<Offset>,
     /// Whether it was closed cleanly.
     pub(crate) clean: bool,
+    /// Whether everything was synced after that.
+    pub(crate) durable: bool,
     pub(crate) now_ms: i64,
     pub(crate) progress: &'a RecoveryProgress,
 }
@@ -37,13 +38,11 @@ pub(crate) struct OpenExisting<'a> {
 struct Loaded {
     segments: Vec<Segment>,
     epochs: LeaderEpochs,
-    /// What the epoch checkpoint on disk holds.
-    epochs_on_disk: LeaderEpochs,
 }
 
 /// Opens a log: as it was left, or after recovery. Without segments it is empty, and no file is created.
 pub(crate) fn open_existing(request: OpenExisting<'_>) -> Result<LogWriter, OpenError> {
-    let OpenExisting { dir, config, recovery_point, log_start, clean, now_ms, progress } = request;
+    let OpenExisting { dir, config, recovery_point, log_start, clean, durable, now_ms, progress } = request;
     let contents = Contents::read(dir.disk(), &dir.path)?;
     let epochs_on_disk = if contents.has_epochs { read_epochs(&dir)? } else { None };
     // Without a checkpoint the epochs are read from the batches.
@@ -52,12 +51,17 @@ pub(crate) fn open_existing(request: OpenExisting<'_>) -> Result<LogWriter, Open
 
     let as_left = if clean { load(&dir, &contents)? } else { None };
     let mut loaded = match as_left {
-        Some(segments) => Loaded {
-            segments,
-            epochs: epochs_on_disk.clone().unwrap_or_default(),
-            epochs_on_disk: epochs_on_disk.unwrap_or_default(),
-        },
-        None => recover(&dir, &contents, &config, recovery_point, epochs_on_disk.unwrap_or_default(), progress)?,
+        Some(segments) => Loaded { segments, epochs: epochs_on_disk.clone().unwrap_or_default() },
+        None => {
+            let epochs = epochs_on_disk.clone().unwrap_or_default();
+            recover(&dir, &contents, &config, recovery_point, epochs, progress)?
+        }
+    };
+    let epochs_on_disk = match epochs_on_disk {
+        Some(epochs) if durable => EpochsOnDisk::Durable(epochs),
+        Some(epochs) => EpochsOnDisk::Written(epochs),
+        None if contents.has_epochs => EpochsOnDisk::Unknown,
+        None => EpochsOnDisk::Absent,
     };
 
     for segment in &loaded.segments {
@@ -67,6 +71,9 @@ pub(crate) fn open_existing(request: OpenExisting<'_>) -> Result<LogWriter, Open
     let start = log_start.unwrap_or(0).max(first.unwrap_or(0));
     let active = loaded.segments.pop().unwrap_or_else(|| Segment::empty(Arc::clone(&dir), start));
     let end = active.end_offset();
+    // What is appended now, where records were lost or a truncation was cut off, is not what was durable there.
+    let lowered = dir.directory.checkpoints.recovery_points.lower(dir.disk(), &dir.partition, end);
+    lowered.map_err(|error| io_error(&dir.path, error))?;
     loaded.epochs.truncate_end(end.max(start));
     loaded.epochs.truncate_start(start);
     let closed = loaded.segments.into_iter().map(Arc::new).collect();
@@ -74,11 +81,13 @@ pub(crate) fn open_existing(request: OpenExisting<'_>) -> Result<LogWriter, Open
         segments: ArcSwap::from_pointee(SegmentList::new(closed, Arc::new(active))),
         epochs: ArcSwap::from_pointee(loaded.epochs),
         log_start: AtomicI64::new(start),
-        recovery_point: AtomicI64::new(if clean { end } else { recovery_point.clamp(start.min(end), end) }),
+        // Not up to the log start: that may lie within a batch, of which nothing was synced yet.
+        recovery_point: AtomicI64::new(if durable { end } else { recovery_point.clamp(0, end) }),
         first_open_transaction: AtomicI64::new(i64::MAX),
-        durable: Mutex::new(Durable { epochs: loaded.epochs_on_disk, identity: clean }),
+        durable: Mutex::new(Durable { epochs: epochs_on_disk, identity: durable }),
+        truncations: AtomicU64::new(0),
         file_delete_delay_ms: AtomicI64::new(config.file_delete_delay_ms),
-        names_dirty: AtomicBool::new(!clean),
+        names_dirty: AtomicBool::new(!durable),
         deleted: AtomicBool::new(false),
         released: AtomicBool::new(false),
         closed: AtomicBool::new(false),
@@ -217,10 +226,9 @@ fn recover(
     contents: &Contents,
     config: &LogConfig,
     recovery_point: Offset,
-    epochs_on_disk: LeaderEpochs,
+    mut epochs: LeaderEpochs,
     progress: &RecoveryProgress,
 ) -> Result<Loaded, OpenError> {
-    let mut epochs = epochs_on_disk.clone();
     // Later ones come from the batches.
     epochs.truncate_end(recovery_point);
     let bases = &contents.segments;
@@ -257,7 +265,7 @@ fn recover(
             break;
         }
     }
-    Ok(Loaded { segments, epochs, epochs_on_disk })
+    Ok(Loaded { segments, epochs })
 }
 
 /// The epochs in the checkpoint; `None` if it is damaged.

@@ -315,6 +315,11 @@ impl Segment {
         Ok(())
     }
 
+    /// Whether its files have been renamed to be removed.
+    pub(crate) fn is_deleted(&self) -> bool {
+        self.deleted.load(Ordering::Acquire)
+    }
+
     /// Notes whether there is a transaction index.
     pub(crate) fn set_has_transaction_index(&self, has: bool) {
         self.has_transaction_index.store(has, Ordering::Release);

@@ -11,18 +11,8 @@ use super::LogStore;
 use super::data_dir::Taken;
 use super::discovery::{EntryState, LogEntry};
 use crate::LogError;
-use crate::checkpoint::{
-    CLEAN_SHUTDOWN_FILE, Durability, HIGH_WATERMARK_FILE, LOG_START_FILE, OffsetCheckpoint, clean_shutdown_text,
-    offsets_text, replace_file,
-};
+use crate::checkpoint::{CLEAN_SHUTDOWN_FILE, Durability, OffsetCheckpoint, clean_shutdown_text, replace_file};
 use crate::directory::DirectoryState;
-
-/// What the checkpoints of a data directory say beside the recovery points.
-#[derive(Default)]
-struct Checkpoints {
-    log_starts: OffsetCheckpoint,
-    high_watermarks: OffsetCheckpoint,
-}
 
 impl LogStore {
     /// Writes the checkpoints of recovery points, log start offsets and these high watermarks (`None` for a log whose
@@ -70,6 +60,7 @@ impl LogStore {
         for entry in self.logs.lock().values().filter(|entry| entry.directory.id == taken.directory.id) {
             if let EntryState::Opened(state) = &entry.state {
                 state.recovery_point.store(state.end_offset(), Ordering::Release);
+                state.names_dirty.store(false, Ordering::Release);
             }
         }
         self.write_checkpoints(taken, high_watermarks)?;
@@ -80,49 +71,46 @@ impl LogStore {
     }
 
     fn write_checkpoints(&self, taken: &Taken, high_watermarks: &HashMap<TopicPartition, Offset>) -> io::Result<()> {
-        taken.directory.write_recovery_points(|| self.recovery_points(taken))?;
-        let checkpoints = self.collect(taken, high_watermarks);
-        for (name, offsets) in
-            [(HIGH_WATERMARK_FILE, &checkpoints.high_watermarks), (LOG_START_FILE, &checkpoints.log_starts)]
-        {
-            let text = offsets_text(offsets);
-            let mut written = taken.written.lock();
-            if written.get(name) != Some(&text) {
-                replace_file(self.disk(), &taken.directory.path.join(name), text.as_bytes(), Durability::Machine)?;
-                written.insert(name, text);
-            }
-        }
-        Ok(())
+        let checkpoints = &taken.directory.checkpoints;
+        checkpoints.recovery_points.write(self.disk(), || self.collect(taken, recovery_point))?;
+        checkpoints.high_watermarks.write(self.disk(), || {
+            self.collect(taken, |partition, entry| {
+                entry.high_watermark = high_watermarks.get(partition).copied().or(entry.high_watermark);
+                entry.high_watermark
+            })
+        })?;
+        checkpoints.log_starts.write(self.disk(), || self.collect(taken, log_start))
     }
 
-    fn recovery_points(&self, taken: &Taken) -> OffsetCheckpoint {
-        let logs = self.logs.lock();
-        let here = logs.iter().filter(|(_, entry)| entry.directory.id == taken.directory.id);
-        let point = |entry: &LogEntry| match &entry.state {
-            EntryState::Opened(state) => state.recovery_point(),
-            EntryState::Found | EntryState::Busy => entry.recovery_point,
-        };
-        here.map(|(partition, entry)| (partition.clone(), point(entry))).collect()
-    }
-
-    fn collect(&self, taken: &Taken, high_watermarks: &HashMap<TopicPartition, Offset>) -> Checkpoints {
-        let mut checkpoints = Checkpoints::default();
+    /// What `offset` says of each log in a directory.
+    fn collect(
+        &self,
+        taken: &Taken,
+        mut offset: impl FnMut(&TopicPartition, &mut LogEntry) -> Option<Offset>,
+    ) -> OffsetCheckpoint {
         let mut logs = self.logs.lock();
-        for (partition, entry) in logs.iter_mut().filter(|(_, entry)| entry.directory.id == taken.directory.id) {
-            if let Some(&offset) = high_watermarks.get(partition) {
-                entry.high_watermark = Some(offset);
-            }
-            let log_start = match &entry.state {
-                EntryState::Opened(state) => {
-                    let first = state.segments.load().first().base_offset();
-                    Some(state.log_start_offset()).filter(|&start| start > first)
-                }
-                EntryState::Found | EntryState::Busy => entry.log_start,
-            };
-            checkpoints.log_starts.extend(log_start.map(|start| (partition.clone(), start)));
-            checkpoints.high_watermarks.extend(entry.high_watermark.map(|offset| (partition.clone(), offset)));
+        let here = logs.iter_mut().filter(|(_, entry)| entry.directory.id == taken.directory.id);
+        here.filter_map(|(partition, entry)| Some((partition.clone(), offset(partition, entry)?))).collect()
+    }
+}
+
+/// Up to where a log is durable.
+fn recovery_point(_: &TopicPartition, entry: &mut LogEntry) -> Option<Offset> {
+    match &entry.state {
+        EntryState::Opened(state) => Some(state.recovery_point()),
+        EntryState::Found | EntryState::Busy => Some(entry.recovery_point),
+    }
+}
+
+/// Where a log starts, if not at its first segment. It is also told while a crash may bring deleted segments back.
+fn log_start(_: &TopicPartition, entry: &mut LogEntry) -> Option<Offset> {
+    match &entry.state {
+        EntryState::Opened(state) => {
+            let first =
+                if state.names_dirty.load(Ordering::Acquire) { 0 } else { state.segments.load().first().base_offset() };
+            Some(state.log_start_offset()).filter(|&start| start > first)
         }
-        checkpoints
+        EntryState::Found | EntryState::Busy => entry.log_start,
     }
 }
 

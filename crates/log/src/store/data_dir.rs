@@ -1,7 +1,6 @@
 //! Takes a data directory: its lock, its identity, its checkpoints.
 
 use std::any::Any;
-use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,11 +11,11 @@ use tracing::{error, warn};
 
 use crate::StoreError;
 use crate::checkpoint::{
-    CLEAN_SHUTDOWN_FILE, Durability, HIGH_WATERMARK_FILE, LOG_START_FILE, MAX_CHECKPOINT_BYTES, MAX_IDENTITY_BYTES,
-    META_PROPERTIES_FILE, MetaProperties, OffsetCheckpoint, RECOVERY_POINT_FILE, clean_shutdown_epoch, parse_offsets,
-    replace_file,
+    CLEAN_SHUTDOWN_FILE, CheckpointFile, Durability, HIGH_WATERMARK_FILE, LOG_START_FILE, MAX_CHECKPOINT_BYTES,
+    MAX_IDENTITY_BYTES, META_PROPERTIES_FILE, MetaProperties, OffsetCheckpoint, RECOVERY_POINT_FILE,
+    clean_shutdown_epoch, parse_offsets, replace_file,
 };
-use crate::directory::Directory;
+use crate::directory::{Checkpoints, Directory};
 use crate::disk::{Disk, FilePool};
 use crate::state_listener::StateListener;
 
@@ -37,10 +36,6 @@ pub(super) struct Taken {
     pub(super) properties: Mutex<MetaProperties>,
     /// The broker epoch that the clean shutdown noted; `None` if it was not closed cleanly.
     pub(super) clean: Option<i64>,
-    pub(super) log_starts: OffsetCheckpoint,
-    pub(super) high_watermarks: OffsetCheckpoint,
-    /// The checkpoints as they were last written, by file name, so that nothing is written that says the same.
-    pub(super) written: Mutex<HashMap<&'static str, String>>,
     _lock: Box<dyn Any + Send + Sync>,
 }
 
@@ -112,22 +107,25 @@ fn take_it(
     if clean.is_some() {
         // From now on it is in use: whatever happens, this start will not be taken for a clean stop.
         disk.remove_file(&clean_file)?;
-        disk.sync_dir(path)?;
     }
-    let recovery_points = read_checkpoint(disk, &path.join(RECOVERY_POINT_FILE))?;
+    // In any case: a process before this one may have been killed between the two, and a power loss would bring the mark
+    // back.
+    disk.sync_dir(path)?;
+    let checkpoints = Checkpoints {
+        recovery_points: read_checkpoint(disk, path.join(RECOVERY_POINT_FILE))?,
+        log_starts: read_checkpoint(disk, path.join(LOG_START_FILE))?,
+        high_watermarks: read_checkpoint(disk, path.join(HIGH_WATERMARK_FILE))?,
+    };
     Ok(Taken {
         directory: Arc::new(Directory::new(
             directory_id,
             path.to_path_buf(),
             Arc::clone(pool),
             Arc::clone(listener),
-            recovery_points,
+            checkpoints,
         )),
         properties: Mutex::new(complete),
         clean,
-        log_starts: read_checkpoint(disk, &path.join(LOG_START_FILE))?,
-        high_watermarks: read_checkpoint(disk, &path.join(HIGH_WATERMARK_FILE))?,
-        written: Mutex::new(HashMap::new()),
         _lock: lock,
     })
 }
@@ -201,10 +199,11 @@ fn read_if_present(disk: &dyn Disk, path: &Path, limit: u64) -> io::Result<Optio
 }
 
 /// A checkpoint; empty if it is absent or damaged, which costs a longer recovery.
-fn read_checkpoint(disk: &dyn Disk, path: &Path) -> io::Result<OffsetCheckpoint> {
-    let Some(text) = read_if_present(disk, path, MAX_CHECKPOINT_BYTES)? else { return Ok(OffsetCheckpoint::new()) };
-    Ok(parse_offsets(&text).unwrap_or_else(|reason| {
+fn read_checkpoint(disk: &dyn Disk, path: PathBuf) -> io::Result<CheckpointFile> {
+    let text = read_if_present(disk, &path, MAX_CHECKPOINT_BYTES)?;
+    let offsets = text.map_or(Ok(OffsetCheckpoint::new()), |text| parse_offsets(&text)).unwrap_or_else(|reason| {
         warn!(path = %path.display(), %reason, "a damaged checkpoint is not used");
         OffsetCheckpoint::new()
-    }))
+    });
+    Ok(CheckpointFile::new(path, offsets))
 }

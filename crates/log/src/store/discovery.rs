@@ -61,9 +61,9 @@ pub(super) fn find_logs(taken: &Taken, threads: usize) -> io::Result<Vec<(TopicP
             topic_id: read_topic_id(disk, &path),
             directory: Arc::clone(directory),
             path,
-            recovery_point: directory.recovery_point(&partition).unwrap_or(0),
-            log_start: taken.log_starts.get(&partition).copied(),
-            high_watermark: taken.high_watermarks.get(&partition).copied(),
+            recovery_point: directory.checkpoints.recovery_points.get(&partition).unwrap_or(0),
+            log_start: directory.checkpoints.log_starts.get(&partition),
+            high_watermark: directory.checkpoints.high_watermarks.get(&partition),
             clean: taken.clean.is_some(),
             state: EntryState::Found,
         };

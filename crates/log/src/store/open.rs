@@ -23,6 +23,8 @@ struct Reserved {
     recovery_point: Offset,
     log_start: Option<Offset>,
     clean: bool,
+    /// Whether everything was synced after it was closed.
+    durable: bool,
     /// Whether there is no directory of it yet.
     is_new: bool,
     /// Whether the directory lacks the topic's id.
@@ -113,7 +115,16 @@ impl LogStore {
             state: EntryState::Busy,
         };
         logs.insert(partition.clone(), entry);
-        Ok(Reserved { path, directory, recovery_point: 0, log_start: None, clean: false, is_new: true, lacks_id: true })
+        Ok(Reserved {
+            path,
+            directory,
+            recovery_point: 0,
+            log_start: None,
+            clean: false,
+            durable: false,
+            is_new: true,
+            lacks_id: true,
+        })
     }
 
     /// Where to create a log: the directory asked for, or the one in use with the fewest logs.
@@ -144,6 +155,8 @@ impl LogStore {
             return Err(OpenError::DirectoryOffline);
         }
         if reserved.is_new {
+            let forgotten = reserved.directory.forget(partition);
+            forgotten.map_err(|error| io_error(&reserved.path, error))?;
             self.disk().create_dir_all(&reserved.path).map_err(|error| io_error(&reserved.path, error))?;
         }
         if reserved.lacks_id {
@@ -161,6 +174,7 @@ impl LogStore {
             recovery_point: reserved.recovery_point,
             log_start: reserved.log_start,
             clean: reserved.clean,
+            durable: reserved.durable,
             now_ms,
             progress,
         })
@@ -194,6 +208,7 @@ fn reserve_existing(
         Some(_) => {}
         None => warn!(%partition, %topic_id, "a log that did not say which topic it is of is taken for this one's"),
     }
+    let durable = entry.clean && matches!(entry.state, EntryState::Found);
     if let EntryState::Opened(state) = &entry.state {
         // It was open in this process: what was known last is what counts.
         entry.recovery_point = state.recovery_point();
@@ -207,6 +222,7 @@ fn reserve_existing(
         recovery_point: entry.recovery_point,
         log_start: entry.log_start,
         clean: entry.clean,
+        durable,
         is_new: false,
         lacks_id: entry.topic_id.is_none(),
     })

@@ -201,3 +201,30 @@ fn a_directory_that_is_replaced_while_in_use_goes_offline_and_does_not_stop_the_
     let log = store.open_log(placed, NOW).unwrap();
     assert_eq!((Some(log.directory), log.created), (ids[1], true));
 }
+
+#[test]
+fn a_topic_that_is_created_again_owes_nothing_to_the_one_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open_store(dir.path());
+    let mut log = open_log(&store, &LogConfig::default());
+    for _ in 0..30 {
+        append(&mut log.writer, &batch(&["old"]));
+    }
+    log.writer.flush(NOW).unwrap();
+    log.writer.advance_log_start(20).unwrap();
+    let partition = topic_partition("t", 0);
+    store.checkpoint(&[(partition.clone(), 30)].into()).unwrap();
+    drop(log);
+    store.delete(&partition, NOW).unwrap();
+    let mut again = request("t", 0, &LogConfig::default());
+    again.partition.topic_id = topic_id(2);
+    let mut log = store.open_log(again.clone(), NOW).unwrap();
+    append(&mut log.writer, &batch(&["new"]));
+    drop((log, store));
+
+    let store = open_store(dir.path());
+    assert_eq!(store.high_watermark(&partition), Some(0));
+    let log = store.open_log(again, NOW).unwrap();
+    assert_eq!((log.reader.log_start_offset(), log.reader.recovery_point()), (0, 0));
+    assert_eq!(read_all(&log.reader), [(0, "new".to_owned())]);
+}

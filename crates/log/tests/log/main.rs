@@ -5,6 +5,7 @@ mod append;
 mod capacity;
 mod directories;
 mod disk_errors;
+mod flush;
 mod kafka_layout;
 mod reads;
 mod restart;

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::path::Path;
 
-use levada_log::{AppendBatch, AppendError, Disk, Origin};
+use levada_log::{AppendBatch, AppendError, DeletedSegment, DeletionReason, Disk, Origin};
 use levada_types::{LeaderEpoch, Offset};
 use rand::Rng;
 
@@ -28,15 +28,22 @@ impl World {
             return true;
         }
         match self.ageing.random_range(0..100) {
-            0..15 => self.roll_if_due(),
+            0..15 => {
+                self.note("roll if due");
+                self.roll_if_due()
+            }
             15..35 => {
+                self.note("retain");
                 let any = self.ageing.random_range(self.model.log_start..=self.model.end());
                 let high_watermark = if self.ageing.random_bool(0.3) { any } else { Offset::MAX };
                 self.retain(high_watermark)
             }
             35..50 => self.expire_producers(),
-            50..65 => self.resend(),
-            _ => true,
+            50..65 => {
+                self.note("resend");
+                self.resend()
+            }
+            _ => self.be_a_replica(),
         }
     }
 
@@ -117,10 +124,14 @@ impl World {
     /// Enforces retention: whatever goes must be old, or lie below the log start, and nothing of that kind may stay.
     pub(super) fn retain(&mut self, high_watermark: Offset) -> bool {
         let now = self.now;
+        let size = self.reader().size_bytes();
         let result = self.writer().enforce_retention(high_watermark, now);
         let (before, start) = (self.model.log_start, self.reader().log_start_offset());
+        if let Ok(deleted) = &result {
+            self.check_excess(size, deleted);
+        }
         for batch in self.batches_in(Offset::MIN..start).filter(|batch| batch.end() > before && batch.end() <= start) {
-            assert!(self.is_old(batch), "{batch:?} was deleted too early");
+            assert!(self.is_old(batch) || self.settings.retention_bytes.is_some(), "{batch:?} was deleted too early");
             assert!(batch.end() <= high_watermark, "{batch:?} was deleted above the high watermark {high_watermark}");
         }
         self.model.log_start = start;
@@ -128,13 +139,38 @@ impl World {
             Ok(_) => {
                 if let [first, second, ..] = self.segment_starts()[..] {
                     let kept = self.batches_in(first..second).any(|batch| !self.is_old(batch));
-                    let wanted = second > start && kept;
+                    let wanted = second > start && kept && !self.is_in_excess(first);
                     assert!(wanted || second > high_watermark, "the segment [{first}, {second}) was not deleted");
                 }
                 true
             }
             Err(error) => self.survives(&error),
         }
+    }
+
+    /// What was deleted for its size was more than `retention.bytes`, and what for its age was old.
+    fn check_excess(&self, mut size: u64, deleted: &[DeletedSegment]) {
+        let ends = deleted.iter().skip(1).map(|next| next.base_offset).chain([self.reader().log_start_offset()]);
+        for (segment, end) in deleted.iter().zip(ends) {
+            size -= segment.bytes;
+            match segment.reason {
+                DeletionReason::Size => {
+                    let limit = self.settings.retention_bytes;
+                    assert!(limit.is_some_and(|limit| size >= limit), "{segment:?} has left {size} of {limit:?} bytes");
+                }
+                DeletionReason::Time => {
+                    let young = self.batches_in(segment.base_offset..end).find(|batch| !self.is_old(batch));
+                    assert!(young.is_none(), "{young:?} was deleted too early");
+                }
+                DeletionReason::LogStart => {}
+            }
+        }
+    }
+
+    /// Whether the log has as many bytes as retention keeps without its first segment.
+    fn is_in_excess(&self, first: Offset) -> bool {
+        let bytes = self.disk.stat(&Path::new(LOG).join(format!("{first:020}.log"))).unwrap().len;
+        self.settings.retention_bytes.is_some_and(|limit| self.reader().size_bytes() >= limit + bytes)
     }
 
     fn expire_producers(&mut self) -> bool {
@@ -156,7 +192,14 @@ impl World {
             return true;
         }
         let id = heard[self.ageing.random_range(0..heard.len())];
-        let last = self.model.batches.iter().rev().find(|batch| batch.producer.is_some_and(|(of, _)| of == id));
+        let mut of_it = self.model.batches.iter().rev().filter(|batch| batch.producer.is_some_and(|(of, _)| of == id));
+        let mut last = of_it.next();
+        if self.settings.is_replica {
+            // Of what was appended since the log was opened the last five are known.
+            let since = self.model.reloaded_at.max(self.model.forgotten_at.get(&id).copied().unwrap_or(0));
+            let earlier = of_it.take(4).filter(|batch| batch.base >= since).last();
+            last = earlier.filter(|_| self.ageing.random_bool(0.7)).or(last);
+        }
         // A crash may have taken what was known of one whose records are deleted.
         let Some(last) = last.filter(|batch| batch.base >= self.reader().log_start_offset()).cloned() else {
             return true;

@@ -6,6 +6,7 @@
 
 mod ageing;
 mod model;
+mod replica;
 mod settings;
 mod world;
 
@@ -16,11 +17,33 @@ use settings::Settings;
 use world::{Stop, World};
 
 /// Seeds that the gate runs: the first ones, and those that have found a defect.
-const FIXED: [u64; 5] =
-    [2, 374_651_890_470_174_583, 9_476_683_012_817_106_800, 12_168_027_361_632_417_381, 17_550_715_841_130_607_713];
+const FIXED: [u64; 1] = [4];
 
-/// Those that are older than the settings that a seed draws, and run with plain ones: with others they would not find
-/// again what they have found.
+/// Seeds that have found a defect when they were stopped in this way at this operation.
+const MOMENTS: [(u64, Stop, u64); 10] = [
+    (1_795_318_569_695_839_704, Stop::IoError, 76),
+    (3_458_657_801_019_280_835, Stop::Full, 95),
+    (6_785_344_813_935_967_422, Stop::PowerLoss, 98),
+    (7_813_346_942_414_211_977, Stop::Kill, 232),
+    (9_476_687_055_593_129_077, Stop::Full, 83),
+    (9_476_688_497_621_269_932, Stop::Kill, 89),
+    (13_831_373_441_427_393_913, Stop::Kill, 1),
+    (14_859_374_434_488_541_180, Stop::DroppedSync, 105),
+    (17_550_718_944_871_869_239, Stop::Full, 85),
+    (17_550_718_958_897_708_758, Stop::PowerLoss, 256),
+];
+
+/// Those that are older than replicas: as such they would not find again what they have found.
+const TIMED: [u64; 6] = [
+    2,
+    374_651_890_470_174_583,
+    3_458_657_801_019_280_835,
+    9_476_683_012_817_106_800,
+    12_168_027_361_632_417_381,
+    17_550_715_841_130_607_713,
+];
+
+/// Those that are older than the settings that a seed draws.
 const PLAIN: [u64; 9] = [
     1,
     3,
@@ -36,8 +59,11 @@ const PLAIN: [u64; 9] = [
 /// Operations of one run.
 const STEPS: usize = 30;
 
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok().map(|text| text.parse().expect(variable))
+}
+
 fn seeds() -> Vec<u64> {
-    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect(name));
     if let Some(seed) = number("LEVADA_SIM_SEED") {
         return vec![seed];
     }
@@ -45,7 +71,8 @@ fn seeds() -> Vec<u64> {
         let start = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64;
         return (0..count).map(|i| start.wrapping_add(i.wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
     }
-    PLAIN.into_iter().chain(FIXED).collect()
+    let timed = TIMED.into_iter().filter(|seed| MOMENTS.iter().all(|moment| moment.0 != *seed));
+    PLAIN.into_iter().chain(timed).chain(FIXED).collect()
 }
 
 fn for_each_seed(test: impl Fn(u64)) {
@@ -72,65 +99,64 @@ impl Drop for Context {
 /// Work, then `stop` in the middle of it, then more work on what is left.
 fn run(seed: u64, stop: Option<(u64, Stop)>) -> u64 {
     let _context = Context(stop);
-    let settings = if PLAIN.contains(&seed) { Settings::plain() } else { Settings::drawn(seed) };
+    let settings = match seed {
+        _ if PLAIN.contains(&seed) => Settings::plain(),
+        _ if TIMED.contains(&seed) => Settings::timed(seed),
+        _ => Settings::drawn(seed),
+    };
     let mut world = World::new(seed, settings);
     if let Some((operation, stop)) = stop {
         world.plan(operation, stop);
     }
     world.work(STEPS);
     let operations = world.operations();
-    world.stop_and_check();
+    world.stop_and_check(false);
     world.work(STEPS / 4);
-    world.stop_and_check();
+    world.stop_and_check(true);
     operations
+}
+
+/// Runs every seed with this stop at each of its operations; `LEVADA_SIM_OPERATION=<u64>` at that one alone.
+fn stop_everywhere(stop: Stop) {
+    let only = number("LEVADA_SIM_OPERATION");
+    for_each_seed(|seed| {
+        let operations = run(seed, None);
+        for operation in (1..=operations).filter(|operation| only.is_none_or(|only| only == *operation)) {
+            run(seed, Some((operation, stop)));
+        }
+    });
 }
 
 #[test]
 fn nothing_durable_is_lost_when_power_fails_at_any_moment() {
-    for_each_seed(|seed| {
-        let operations = run(seed, None);
-        for operation in 1..=operations {
-            run(seed, Some((operation, Stop::PowerLoss)));
-        }
-    });
+    stop_everywhere(Stop::PowerLoss);
 }
 
 #[test]
 fn nothing_acknowledged_is_lost_when_the_process_is_killed_at_any_moment() {
-    for_each_seed(|seed| {
-        let operations = run(seed, None);
-        for operation in 1..=operations {
-            run(seed, Some((operation, Stop::Kill)));
-        }
-    });
+    stop_everywhere(Stop::Kill);
 }
 
 #[test]
 fn a_full_disk_at_any_moment_leaves_nothing_half_done() {
-    for_each_seed(|seed| {
-        let operations = run(seed, None);
-        for operation in 1..=operations {
-            run(seed, Some((operation, Stop::Full)));
-        }
-    });
+    stop_everywhere(Stop::Full);
 }
 
 #[test]
 fn an_io_error_at_any_moment_takes_nothing_acknowledged() {
-    for_each_seed(|seed| {
-        let operations = run(seed, None);
-        for operation in 1..=operations {
-            run(seed, Some((operation, Stop::IoError)));
-        }
-    });
+    stop_everywhere(Stop::IoError);
 }
 
 #[test]
 fn a_failed_sync_is_never_followed_by_one_that_hides_it() {
-    for_each_seed(|seed| {
-        let operations = run(seed, None);
-        for operation in 1..=operations {
-            run(seed, Some((operation, Stop::DroppedSync)));
-        }
-    });
+    stop_everywhere(Stop::DroppedSync);
+}
+
+#[test]
+fn what_was_found_once_stays_mended() {
+    for (seed, stop, operation) in MOMENTS {
+        println!("seed={seed}");
+        run(seed, None);
+        run(seed, Some((operation, stop)));
+    }
 }

@@ -46,11 +46,15 @@ pub(super) struct Model {
     /// What a crash may bring back instead: the log as it was before truncations that were under way.
     pub(super) before: Option<Vec<ModelBatch>>,
     pub(super) log_start: Offset,
+    /// Where the log started when that was last noted on disk: no restart brings it back below.
+    pub(super) least_start: Offset,
     /// Everything below has been flushed.
     pub(super) flushed: Offset,
     pub(super) producers: BTreeMap<i64, Known>,
     /// Where the log ended when a producer was last forgotten: what it wrote before that brings it back or not.
     pub(super) forgotten_at: BTreeMap<i64, Offset>,
+    /// Where the log ended when it last read its producers from its files, which hold one batch of each.
+    pub(super) reloaded_at: Offset,
 }
 
 impl Model {
@@ -62,6 +66,22 @@ impl Model {
     pub(super) fn records_from(&self, start: Offset) -> Vec<(Offset, String)> {
         let all = self.batches.iter().flat_map(|batch| (batch.base..).zip(batch.values.iter().cloned()));
         all.filter(|(offset, _)| *offset >= start).collect()
+    }
+
+    /// A log end that a truncation to `offset` leads to, whether the log is opened again or not: a follower's log has gaps
+    /// where the leader's was compacted, and after a restart none at its end.
+    pub(super) fn outside_gaps(&self, offset: Offset) -> Offset {
+        let before =
+            self.batches.iter().rev().find(|batch| batch.end() <= offset).map_or(self.log_start, ModelBatch::end);
+        let next = self.batches.iter().find(|batch| batch.end() > offset).map_or(before, |batch| batch.base);
+        if before < next { before.max(self.log_start) } else { offset }
+    }
+
+    /// Removes everything; the next record has this offset. A log that was never flushed may lose its very directory.
+    pub(super) fn reset(&mut self, offset: Offset) {
+        let durable = if self.flushed > 0 { offset } else { 0 };
+        *self =
+            Self { log_start: offset, least_start: durable, flushed: durable, reloaded_at: offset, ..Self::default() };
     }
 
     /// Takes away what lies at or behind `offset`.
@@ -109,6 +129,7 @@ impl Model {
     /// The log has read its producers from its files again: whom it finds there was heard of now.
     pub(super) fn reload_producers(&mut self, now: i64) {
         let end = self.end();
+        self.reloaded_at = end;
         self.forgotten_at.values_mut().for_each(|at| *at = end.min(*at));
         let last: BTreeMap<i64, (Offset, i64)> =
             self.batches.iter().filter_map(|batch| Some((batch.producer?.0, (batch.base, batch.time())))).collect();

@@ -16,6 +16,9 @@ pub(super) struct Settings {
     pub(super) longest_pause_ms: i64,
     /// How much older, or newer, than the time of its append a record may be.
     pub(super) spread_ms: i64,
+    pub(super) retention_bytes: Option<u64>,
+    /// Whether the log is also written as a follower's, flushed beside its appends, and loses power in the end.
+    pub(super) is_replica: bool,
 }
 
 /// Longer than any run.
@@ -32,11 +35,20 @@ impl Settings {
             flush_messages: None,
             longest_pause_ms: 0,
             spread_ms: 0,
+            retention_bytes: None,
+            is_replica: false,
         }
     }
 
     /// Each limit now and then, and of a length that a run comes to.
     pub(super) fn drawn(seed: u64) -> Self {
+        let mut random = StdRng::seed_from_u64(seed.wrapping_add(1));
+        let retention_bytes = random.random_bool(0.4).then(|| random.random_range(800..3_000));
+        Self { retention_bytes, is_replica: true, ..Self::timed(seed) }
+    }
+
+    /// As [`Self::drawn`], for a log that is a leader's alone.
+    pub(super) fn timed(seed: u64) -> Self {
         let mut random = StdRng::seed_from_u64(!seed);
         let mut now_and_then =
             |range: std::ops::Range<i64>| random.random_bool(0.7).then(|| random.random_range(range));
@@ -51,6 +63,8 @@ impl Settings {
             flush_messages: flush.and_then(|limit| u64::try_from(limit).ok()).filter(|&limit| limit > 0),
             longest_pause_ms: pause.unwrap_or(7),
             spread_ms: now_and_then(1..500).unwrap_or(0),
+            retention_bytes: None,
+            is_replica: false,
         }
     }
 
@@ -64,7 +78,7 @@ impl Settings {
             segment_bytes: 900,
             index_interval_bytes: 150,
             retention_ms: self.retention_ms,
-            retention_bytes: None,
+            retention_bytes: self.retention_bytes,
             segment_ms: self.segment_ms,
             segment_jitter_ms: self.segment_jitter_ms,
             producer_id_expiration_ms: self.producer_id_expiration_ms,

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use levada_log::sim::SimDisk;
 use levada_log::{
-    AppendBatch, AppendError, AppendInfo, DirectoryState, Disk, LogError, LogReader, LogStore, LogWriter, OpenedLog,
-    Origin,
+    AppendBatch, AppendError, AppendInfo, DirectoryState, Disk, FlushTicket, LogError, LogReader, LogStore, LogWriter,
+    OpenedLog, Origin,
 };
 use levada_records::{BatchBuilder, Compression};
 use levada_types::{DirectoryId, LeaderEpoch, Offset};
@@ -38,23 +38,35 @@ pub(super) enum Stop {
 pub(super) struct World {
     pub(super) disk: SimDisk,
     pub(super) settings: Settings,
-    random: StdRng,
+    pub(super) random: StdRng,
     /// What has to do with time is chosen apart, so that it changes nothing else.
     pub(super) ageing: StdRng,
     seed: u64,
-    stop: Stop,
-    store: Option<LogStore>,
-    log: Option<OpenedLog>,
+    pub(super) stop: Stop,
+    pub(super) store: Option<LogStore>,
+    pub(super) log: Option<OpenedLog>,
     pub(super) model: Model,
     pub(super) epoch: i32,
     pub(super) now: i64,
     /// For each segment the greatest age at which it was not rolled, and the least at which it was.
     pub(super) ages: HashMap<Offset, (i64, i64)>,
     /// Batches whose fate is not known: their append was cut off.
-    doubtful: Vec<ModelBatch>,
+    pub(super) doubtful: Vec<ModelBatch>,
     /// Logs that a power loss may leave in place of the model's, and from where on they differ: a write that failed was
     /// taken back, but neither is durable before the next sync.
     alternatives: Vec<(Offset, Vec<ModelBatch>)>,
+    /// Flushes that were begun, and whether what they are to make durable is still in the log.
+    pub(super) tickets: Vec<(FlushTicket, bool)>,
+    /// What was done, and what the log was expected to hold before: told when a run fails.
+    history: Vec<(&'static str, Offset, Offset)>,
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("done so far (operation, log start, log end): {:?}", self.history);
+        }
+    }
 }
 
 impl World {
@@ -78,6 +90,8 @@ impl World {
             ages: HashMap::new(),
             doubtful: Vec::new(),
             alternatives: Vec::new(),
+            tickets: Vec::new(),
+            history: Vec::new(),
         };
         world.open();
         world
@@ -130,25 +144,29 @@ impl World {
         crashed || offline
     }
 
+    /// Notes what is done next.
+    pub(super) fn note(&mut self, operation: &'static str) {
+        self.history.push((operation, self.model.log_start, self.model.end()));
+    }
+
     /// Random operations, until they are done or nothing goes any more.
     pub(super) fn work(&mut self, steps: usize) {
         for step in 1..=steps {
             self.pass_time();
             let choice = self.random.random_range(0..100);
-            let done = match choice {
-                0..55 => self.append(),
-                55..67 => self.flush(),
-                67..72 => self.flush_closed(),
-                72..77 => self.checkpoint(),
-                77..82 => self.roll(),
-                82..88 => self.delete_records(),
-                88..94 => self.truncate(),
-                94..96 => {
-                    self.store.as_ref().unwrap().purge(self.now);
-                    true
-                }
-                _ => self.restart_cleanly(),
+            let (name, operation): (_, fn(&mut Self) -> bool) = match choice {
+                0..55 => ("append", Self::append),
+                55..67 => ("flush", Self::flush),
+                67..72 => ("flush closed", Self::flush_closed),
+                72..77 => ("checkpoint", Self::checkpoint),
+                77..82 => ("roll", Self::roll),
+                82..88 => ("delete records", Self::delete_records),
+                88..94 => ("truncate", Self::truncate),
+                94..96 => ("purge", Self::purge),
+                _ => ("restart cleanly", Self::restart_cleanly),
             };
+            self.note(name);
+            let done = operation(self);
             // What only tidies up, as a purge does, meets a stop without a word: it is not what it reports that counts.
             if !done || self.is_down() {
                 return;
@@ -209,7 +227,7 @@ impl World {
                 Err(AppendError::OutOfOrderSequence { .. }) => assert!(refused),
                 Err(AppendError::DiskFull | AppendError::DirectoryOffline | AppendError::Closed) => {
                     refused = true;
-                    if self.is_down() || self.stop == Stop::DroppedSync {
+                    if self.is_down() || self.loses_power_in_the_end() {
                         batch.base = self.doubtful.last().map_or(self.model.end(), ModelBatch::end);
                         self.doubtful.push(batch);
                     }
@@ -220,15 +238,21 @@ impl World {
         !self.is_down()
     }
 
-    fn replace_doubtful(&mut self) {
+    /// Whether a power loss comes last, whatever has stopped the work before.
+    pub(super) fn loses_power_in_the_end(&self) -> bool {
+        self.stop == Stop::DroppedSync || self.settings.is_replica
+    }
+
+    /// Something else has taken the place of what was refused.
+    pub(super) fn replace_doubtful(&mut self) {
         let doubtful = std::mem::take(&mut self.doubtful);
-        if self.stop == Stop::DroppedSync && !doubtful.is_empty() {
+        if self.loses_power_in_the_end() && !doubtful.is_empty() {
             let batches = self.model.batches.iter().cloned().chain(doubtful).collect();
             self.alternatives.push((self.model.end(), batches));
         }
     }
 
-    fn record_time(&mut self) -> i64 {
+    pub(super) fn record_time(&mut self) -> i64 {
         match self.settings.spread_ms {
             0 => self.now,
             spread => self.now + self.ageing.random_range(-spread..=spread / 4),
@@ -281,9 +305,17 @@ impl World {
 
     fn checkpoint(&mut self) -> bool {
         match self.store.as_ref().unwrap().checkpoint(&HashMap::new()) {
-            Ok(()) => true,
+            Ok(()) => {
+                self.model.least_start = self.model.log_start;
+                true
+            }
             Err(error) => self.survives(&error),
         }
+    }
+
+    fn purge(&mut self) -> bool {
+        self.store.as_ref().unwrap().purge(self.now);
+        true
     }
 
     fn roll(&mut self) -> bool {
@@ -306,11 +338,13 @@ impl World {
     fn truncate(&mut self) -> bool {
         let end = self.model.end();
         let offset = self.random.random_range(self.model.log_start.max(end - 12).min(end)..=end);
+        let offset = self.model.outside_gaps(offset);
         let before = self.model.clone();
         let now = self.now;
         self.epoch += 1;
         match self.writer().truncate_to(offset, now) {
             Ok(cut) => {
+                self.tickets.iter_mut().for_each(|ticket| ticket.1 &= !cut);
                 self.model.truncate(offset);
                 if cut {
                     self.model.reload_producers(now);
@@ -338,6 +372,8 @@ impl World {
         match (closed, self.try_open()) {
             (Ok(()), Ok(())) => {
                 self.model.flushed = self.model.end();
+                self.model.least_start = self.model.log_start;
+                self.tickets.iter_mut().for_each(|ticket| ticket.1 = false);
                 self.model.reload_producers(self.now);
                 true
             }
@@ -355,7 +391,7 @@ impl World {
         !self.is_down()
     }
 
-    fn stop_here(&mut self) -> bool {
+    pub(super) fn stop_here(&mut self) -> bool {
         false
     }
 
@@ -403,10 +439,18 @@ impl World {
     }
 
     /// Stops as planned, starts again, and checks what is there.
-    pub(super) fn stop_and_check(&mut self) {
+    pub(super) fn stop_and_check(&mut self, is_last: bool) {
+        self.note("stop");
         let stopped = self.disk.has_crashed();
+        if !stopped && self.log.as_ref().is_some_and(|log| log.reader.directory_state() != DirectoryState::Offline) {
+            // It was refused and taken back.
+            self.replace_doubtful();
+        }
+        self.tickets.clear();
         (self.log, self.store) = (None, None);
-        let lossy = (self.stop == Stop::PowerLoss && stopped) || self.stop == Stop::DroppedSync;
+        let lossy = (self.stop == Stop::PowerLoss && stopped)
+            || self.stop == Stop::DroppedSync
+            || (is_last && self.settings.is_replica);
         if lossy {
             self.disk.restart(self.seed ^ self.disk.operations());
         } else {
@@ -417,12 +461,29 @@ impl World {
         let found = read_all(self.reader());
         let doubtful = std::mem::take(&mut self.doubtful);
         let now = std::mem::take(&mut self.model.batches);
-        let (alternatives, flushed) = (std::mem::take(&mut self.alternatives).into_iter(), self.model.flushed);
-        let candidates: Vec<Vec<ModelBatch>> = [Some(now), self.model.before.take()]
+        let flushed = self.model.flushed;
+        let alternatives = if lossy { std::mem::take(&mut self.alternatives) } else { Vec::new() };
+        if self.model.before.is_none() {
+            let least = self.model.least_start;
+            assert!(
+                (least..=self.model.log_start).contains(&start),
+                "the log starts at {start}, not at {least} or later"
+            );
+        }
+        // Of a log that was being emptied any part may be left, of one that was being cut all that was to stay.
+        let half_done = self.model.before.is_some();
+        let least_end = now.last().map_or(0, ModelBatch::end);
+        assert!(!half_done || lossy || flushed == Offset::MIN || end >= least_end, "{end} instead of {least_end}");
+        let shortened = lossy || half_done;
+        if let Some(before) = self.model.before.as_ref().filter(|_| !lossy && self.settings.is_replica) {
+            // What was cut off is not durable, and nobody was told that it is.
+            self.alternatives.push((least_end, before.clone()));
+        }
+        let candidates: Vec<Vec<ModelBatch>> = [self.model.before.take(), Some(now)]
             .into_iter()
             .flatten()
-            .chain(alternatives.filter(|(from, _)| *from >= flushed).map(|(_, batches)| batches))
-            .filter(|batches| lossy || batches.last().map_or(0, ModelBatch::end) <= end)
+            .chain(alternatives.into_iter().filter(|(from, _)| *from >= flushed).map(|(_, batches)| batches))
+            .filter(|batches| shortened || batches.last().map_or(0, ModelBatch::end) <= end)
             .map(|batches| batches.into_iter().chain(doubtful.iter().cloned()).collect())
             .collect();
         let ends: Vec<_> = candidates.iter().map(|batches| batches.last().map_or(0, ModelBatch::end)).collect();
@@ -441,6 +502,7 @@ impl World {
             self.model.flushed = self.model.flushed.min(end);
         }
         self.model.log_start = start;
+        self.model.least_start = self.model.least_start.min(start);
         self.model.reload_producers(self.now);
         self.epoch += 1;
         self.check_contents();
