@@ -45,7 +45,10 @@ fn alter(draft: &mut Draft, broker: BrokerId, proposal: &IsrProposal) -> Result<
     }
     after.recovery = proposal.recovery;
 
-    let Some(changed) = transition.settle() else { return Ok(answer(&before)) };
+    // Being committed raises the partition epoch, though nothing else has changed: whatever else was proposed on the same
+    // state and got lost on its way can then never be committed.
+    let raised = || Partition { partition_epoch: before.partition_epoch.next(), ..(*before).clone() };
+    let changed = transition.settle().unwrap_or_else(raised);
     let answered = answer(&changed);
     let (topic, index) = (proposal.topic, proposal.partition);
     draft.add(vec![Delta::PartitionSet { topic, index, partition: Arc::new(changed) }])?;
