@@ -77,6 +77,8 @@ impl LogWriter {
         // that it reaches beyond the new one's start, and then the old log stays.
         let holding = list.starting_at(offset).next().map_or(offset, |segment| segment.base_offset().min(offset));
         self.begin_truncation(holding)?;
+        // Before there is a new log that they could be taken for its own.
+        self.remove_snapshots()?;
         let active = Arc::new(Segment::empty(Arc::clone(&self.state.dir), offset));
         let create = || active.log_file_for_append().map(drop).map_err(|error| self.state.failure(error));
         // The new file first, so that a crash in between leaves one or the other; unless they bear the same name.
@@ -95,7 +97,6 @@ impl LogWriter {
         if same_name {
             create()?;
         }
-        self.remove_snapshots()?;
         self.sync_names()?;
         info!(partition = %self.state.dir.partition, start = offset, "emptied the log");
         self.active = active;

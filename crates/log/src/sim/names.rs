@@ -42,7 +42,11 @@ impl Names {
 
     /// Every file that a name stands for, now or after a crash.
     pub(super) fn files(&self) -> impl Iterator<Item = u64> {
-        self.now.values().chain(self.durable.values()).filter_map(|node| match node {
+        let added = self.pending.values().flatten().filter_map(|change| match change {
+            Change::Add(_, node) => Some(node),
+            Change::Remove(_) | Change::Rename(..) => None,
+        });
+        self.now.values().chain(self.durable.values()).chain(added).filter_map(|node| match node {
             Node::File(inode) => Some(*inode),
             Node::Dir => None,
         })

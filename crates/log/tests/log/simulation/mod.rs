@@ -20,7 +20,7 @@ use world::{Stop, World};
 const FIXED: [u64; 1] = [4];
 
 /// Seeds that have found a defect when they were stopped in this way at this operation.
-const MOMENTS: [(u64, Stop, u64); 10] = [
+const MOMENTS: [(u64, Stop, u64); 12] = [
     (1_795_318_569_695_839_704, Stop::IoError, 76),
     (3_458_657_801_019_280_835, Stop::Full, 95),
     (6_785_344_813_935_967_422, Stop::PowerLoss, 98),
@@ -28,9 +28,11 @@ const MOMENTS: [(u64, Stop, u64); 10] = [
     (9_476_687_055_593_129_077, Stop::Full, 83),
     (9_476_688_497_621_269_932, Stop::Kill, 89),
     (13_831_373_441_427_393_913, Stop::Kill, 1),
+    (14_709_392_702_547_350_977, Stop::Full, 241),
     (14_859_374_434_488_541_180, Stop::DroppedSync, 105),
     (17_550_718_944_871_869_239, Stop::Full, 85),
     (17_550_718_958_897_708_758, Stop::PowerLoss, 256),
+    (18_428_738_205_979_487_021, Stop::IoError, 178),
 ];
 
 /// Those that are older than replicas: as such they would not find again what they have found.
