@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use levada_log::sim::SimDisk;
-use levada_log::{AppendBatch, Disk, LogConfig, LogReader, LogStore, LogWriter, OpenLog, Origin, StoreOptions};
+use levada_log::{
+    AppendBatch, AppendError, Disk, LogConfig, LogReader, LogStore, LogWriter, OpenLog, Origin, StoreOptions,
+};
 use levada_metadata::{
     Command, Image, IsrProposal, ItemError, LeaderRecovery, LevelRange, NewBroker, Response, SubmitError,
 };
@@ -281,7 +283,16 @@ impl Universe {
             return Ok(());
         }
         broker.image = image;
-        let own = broker.image.broker(broker.id).filter(|own| own.incarnation == broker.incarnation);
+        let registered = broker.image.broker(broker.id);
+        if broker.epoch.is_some_and(|epoch| registered.is_some_and(|own| own.epoch > epoch)) {
+            // Somebody has registered under its number, be it a late message of its own past: it stops, and is started
+            // again.
+            broker.crash(None);
+            self.note(|| format!("broker {index} finds itself replaced"));
+            self.start(index);
+            return Ok(());
+        }
+        let own = registered.filter(|own| own.incarnation == broker.incarnation);
         let Some(epoch) = own.map(|own| own.epoch) else { return Ok(()) };
         broker.epoch = Some(epoch);
         broker.last_epoch = epoch;
@@ -310,15 +321,11 @@ impl Universe {
         id: ProposalId,
         result: &Result<Response, SubmitError>,
     ) -> Result<(), Failure> {
-        let asked = self.brokers[index].proposals.iter().find(|proposal| proposal.id == id).cloned();
         let answer = match result {
-            Ok(Response::AlterPartition(Ok(items))) => match (items.first(), &asked) {
-                (Some(Ok(altered)), Some(asked)) if altered.partition_epoch == asked.partition_epoch => {
-                    ProposalAnswer::NotApplied
-                }
-                (Some(Ok(altered)), _) => ProposalAnswer::Committed { partition_epoch: altered.partition_epoch },
-                (Some(Err(refused)), _) => refusal(refused),
-                (None, _) => ProposalAnswer::Unknown,
+            Ok(Response::AlterPartition(Ok(items))) => match items.first() {
+                Some(Ok(altered)) => ProposalAnswer::Committed { partition_epoch: altered.partition_epoch },
+                Some(Err(refused)) => refusal(refused),
+                None => ProposalAnswer::Unknown,
             },
             Ok(Response::AlterPartition(Err(refused))) => refusal(refused),
             Err(SubmitError::NotActive | SubmitError::Busy) => ProposalAnswer::NotApplied,
@@ -484,7 +491,7 @@ impl Universe {
         let done = match effect {
             Effect::Append { .. } => {
                 broker.appended += records.len();
-                writer.append_as_follower(records, now_ms).map_err(|error| error.to_string()).map(|_| ())
+                append(writer, records, ends_of(reader), now_ms)
             }
             Effect::Truncate { to, .. } => writer.truncate_to(*to, now_ms).map_err(|e| e.to_string()).map(|_| ()),
             Effect::StartAt { offset, .. } => {
@@ -590,6 +597,22 @@ fn open_replica(
     broker.is_news = true;
     broker.lost = false;
     Ok(())
+}
+
+/// Appends what a leader sent. Where the leader's log starts within a batch, a follower's that begins anew starts with
+/// that batch, as Kafka's does; what lies before the start stays deleted.
+fn append(writer: &mut LogWriter, records: &Bytes, ends: LogEnds, now_ms: i64) -> Result<(), String> {
+    let text = |error: &dyn std::fmt::Display| error.to_string();
+    match writer.append_as_follower(records, now_ms) {
+        Ok(_) => Ok(()),
+        Err(AppendError::UnexpectedOffset { expected, found }) if ends.start == ends.end && found < expected => {
+            writer.truncate_fully_and_start_at(found, now_ms).map_err(|error| text(&error))?;
+            writer.append_as_follower(records, now_ms).map_err(|error| text(&error))?;
+            writer.advance_log_start(expected).map_err(|error| text(&error))?;
+            Ok(())
+        }
+        Err(error) => Err(text(&error)),
+    }
 }
 
 fn refusal(refused: &ItemError) -> ProposalAnswer {
