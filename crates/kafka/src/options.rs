@@ -37,7 +37,8 @@ pub struct KafkaOptions {
     #[serde(rename = "connection.queued.max.request.bytes")]
     pub connection_queued_max_request_bytes: usize,
     /// How many bytes of requests, arriving or unanswered, all connections may hold together; at least the size of one
-    /// request. -1, Kafka's default and no bound there, means [`DEFAULT_QUEUED_BYTES`] here.
+    /// request, and a sixteenth more for small ones. -1, Kafka's default and no bound there, means
+    /// [`DEFAULT_QUEUED_BYTES`] here.
     #[serde(rename = "queued.max.request.bytes")]
     pub queued_max_request_bytes: i64,
     /// How long a connection waits for its share of `queued.max.request.bytes` before it is closed, in milliseconds.

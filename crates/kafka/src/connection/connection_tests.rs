@@ -250,6 +250,16 @@ async fn a_request_waits_for_its_share_of_memory_and_not_for_ever() {
 }
 
 #[tokio::test]
+async fn a_request_whose_sender_is_gone_does_not_wait_for_memory() {
+    let options = KafkaOptions { queued_max_request_bytes: 64 << 10, ..KafkaOptions::default() };
+    let mut harness = Harness::new(options).await;
+    harness.client.write_i32(100 << 10).await.expect("announces");
+    harness.client.write_all(&[0; 80 << 10]).await.expect("sends");
+    drop(harness.client);
+    assert!(matches!(harness.server.await.expect("no panic"), End::Closed | End::Io(_)));
+}
+
+#[tokio::test]
 async fn a_request_that_does_not_go_on_gives_its_memory_back() {
     let options = KafkaOptions { queued_max_request_bytes: 64 << 10, queued_max_wait_ms: 1, ..KafkaOptions::default() };
     let mut harness = Harness::new(options).await;

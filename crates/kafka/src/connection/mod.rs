@@ -214,6 +214,10 @@ impl<S: Service> Connection<S> {
                     if self.open.fetches + self.open.others > 0 || self.draining {
                         return Ok(());
                     }
+                    // A frame that waits for memory while its sender is gone would hold what others wait for.
+                    if self.waits_for_grant && self.open.produces == 0 {
+                        return Ok(());
+                    }
                     self.peer_closed = true;
                 }
             }
