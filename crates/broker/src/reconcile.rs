@@ -325,6 +325,16 @@ impl Broker {
         }
     }
 
+    /// Resolves once every replica has taken the part that the metadata has given it by now.
+    pub(crate) async fn parts_taken(&self) {
+        let partitions = self.partitions.all();
+        let (gather, slots) = Gather::new(vec![None; partitions.len()], || ());
+        for (partition, slot) in partitions.iter().zip(slots) {
+            partition.post(Job::Reach(slot));
+        }
+        (&gather).await;
+    }
+
     /// Closes every log, so that it opens without recovery. Says whether all went well. Blocks.
     pub(crate) fn close_all(&self) -> bool {
         let ending = |partition: &Partition| match partition.health() {

@@ -130,7 +130,7 @@ async fn bring_up(
     let ticking = tokio::spawn(tick_replicas(ticker, upkeep.clone()));
     let reconciling = tokio::spawn(reconciler.run(upkeep.clone()));
     tokio::select! {
-        () = led(&broker, epoch) => {}
+        () = leading(&broker, epoch) => {}
         refused = refusal(session.state(), &broker) => return Err(refused.into()),
     }
 
@@ -190,12 +190,13 @@ async fn first_image(source: &MetadataWatch) -> Arc<Image> {
     image
 }
 
-/// Resolves once this broker has acted upon an image in which it is unfenced, and so leads what it is to lead.
-async fn led(broker: &Broker, epoch: BrokerEpoch) {
+/// Resolves once this broker has acted upon an image in which it is unfenced, and leads what it is to lead.
+async fn leading(broker: &Broker, epoch: BrokerEpoch) {
     let mut image = broker.image();
     while !image.broker(broker.id()).is_some_and(|registered| registered.is_live() && registered.epoch >= epoch) {
         image = broker.metadata.changed(image.offset()).await;
     }
+    broker.parts_taken().await;
 }
 
 /// Opens the logs that `image` assigns to this broker, and tells how far it is.

@@ -131,6 +131,7 @@ impl Actor {
                     drop(share);
                 }
                 Job::DeleteRecords(delete) => self.delete_records(delete),
+                Job::Reach(answer) => answer.fill(()),
                 Job::DescribeProducers(answer) => answer.fill(Some(self.describe_producers())),
                 Job::Configure(config) => self.writer.update_config(*config),
                 Job::Maintain { now_ms } => self.maintain(now_ms, metrics),

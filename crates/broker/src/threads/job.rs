@@ -29,6 +29,8 @@ pub(crate) enum Job {
     Frame(Box<Frame>),
     /// Move the log start offset up.
     DeleteRecords(DeleteRecords),
+    /// Say when everything that was asked before is done.
+    Reach(Slot<()>),
     /// Tell which producers the log remembers.
     DescribeProducers(Slot<Option<Vec<DescribedProducer>>>),
     /// The topic's settings are now these.
