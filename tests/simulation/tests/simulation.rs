@@ -28,7 +28,9 @@ const RARE: [Defect; 6] = [
 const LAST_LINES: usize = 80;
 
 fn seeds() -> Range<u64> {
-    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect(name));
+    let number = |name: &str| {
+        std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap_or_else(|_| panic!("{name}={text}")))
+    };
     match (number("LEVADA_SIM_SEED"), number("LEVADA_SIM_SEEDS")) {
         (Some(seed), _) => seed..seed + 1,
         (None, Some(count)) => 0..count,
