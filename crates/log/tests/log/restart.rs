@@ -175,6 +175,27 @@ fn a_torn_tail_is_cut_off_and_the_rest_is_served() {
 }
 
 #[test]
+fn what_comes_in_the_place_of_lost_records_is_not_taken_for_durable() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open_store(dir.path());
+    let mut log = open_log(&store, &LogConfig::default());
+    for i in 0..10 {
+        append(&mut log.writer, &sequenced(1, 0, i, 1));
+    }
+    log.writer.flush(NOW).unwrap();
+    store.checkpoint(&Default::default()).unwrap();
+    let size = log.reader.size_bytes();
+    drop((log, store));
+    fs::File::options().write(true).open(log_file(dir.path(), 0)).unwrap().set_len(size / 2 + 1).unwrap();
+
+    let store = open_store(dir.path());
+    let log = open_log(&store, &LogConfig::default());
+    assert_eq!(log.reader.log_end_offset(), 5);
+    let checkpoint = fs::read_to_string(dir.path().join("recovery-point-offset-checkpoint")).unwrap();
+    assert_eq!(checkpoint, "0\n1\nt 0 5\n");
+}
+
+#[test]
 fn recovery_starts_at_the_recovery_point() {
     let dir = tempfile::tempdir().unwrap();
     let store = open_store(dir.path());
