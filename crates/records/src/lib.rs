@@ -10,7 +10,7 @@
 //! - Read: [`Batches`] walks concatenated batches, [`RecordBatch`] is one of them in place, [`Records`] iterates over
 //!   its records without allocating per record.
 //! - Write: [`BatchBuilder`], [`EndTxnMarker`].
-//! - Rewrite, where a topic's settings ask for it: [`with_log_append_time`], [`recompress`].
+//! - Rewrite, where a topic's settings ask for it: [`with_log_append_time`], [`with_max_timestamp`], [`recompress`].
 
 mod attributes;
 mod batch;
@@ -42,5 +42,5 @@ pub use header::{BATCH_HEADER_LEN, BatchHeader, LENGTH_PREFIX_LEN, MAGIC_V2, STA
 pub use limits::{Limits, MAX_DECOMPRESSED_BYTES, TimestampWindow};
 pub use record::{Header, Headers, Record};
 pub use records::{RecordBuffer, Records};
-pub use rewrite::{recompress, with_log_append_time, with_producer};
+pub use rewrite::{recompress, with_log_append_time, with_max_timestamp, with_producer};
 pub use validation::{KeyRule, RecordsSummary};

@@ -18,6 +18,15 @@ pub fn with_log_append_time(batch: &RecordBatch<'_>, now_ms: TimestampMs) -> Byt
     Bytes::from(bytes)
 }
 
+/// The batch with `max_timestamp` as the greatest timestamp of its records, with a new checksum: for producers that leave
+/// it out.
+#[must_use]
+pub fn with_max_timestamp(batch: &RecordBatch<'_>, max_timestamp: TimestampMs) -> Bytes {
+    let mut bytes = batch.bytes().to_vec();
+    write_checksummed(&mut bytes, BatchHeader { max_timestamp, ..*batch.header() });
+    Bytes::from(bytes)
+}
+
 /// The batch under another producer identity and sequence number, with a new checksum: for producers that number queued
 /// batches anew.
 #[must_use]

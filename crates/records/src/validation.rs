@@ -30,8 +30,8 @@ pub struct RecordsSummary {
 }
 
 impl RecordBatch<'_> {
-    /// Checks size, checksum, counts, attributes, producer fields and timestamps of a batch that a client made. The
-    /// records are not looked at.
+    /// Checks size, checksum, counts, attributes and producer fields of a batch that a client made. The records are not
+    /// looked at.
     ///
     /// # Errors
     /// What [`BatchError`] says; in this order: size, checksum, then the rest.
@@ -43,8 +43,7 @@ impl RecordBatch<'_> {
         self.verify_crc()?;
         self.validate_counts()?;
         self.validate_flags()?;
-        self.validate_producer()?;
-        self.validate_timestamps(&limits.timestamps)
+        self.validate_producer()
     }
 
     fn validate_counts(&self) -> Result<(), BatchError> {
@@ -93,17 +92,9 @@ impl RecordBatch<'_> {
         Err(BatchError::InvalidProducer { reason })
     }
 
-    fn validate_timestamps(&self, window: &TimestampWindow) -> Result<(), BatchError> {
-        let header = self.header();
-        if header.max_timestamp < header.base_timestamp {
-            return Err(BatchError::InvalidTimestamps { reason: "the greatest is less than the first" });
-        }
-        within(window, header.base_timestamp)?;
-        within(window, header.max_timestamp)
-    }
-
     /// Decompresses the batch and checks every record: well-formed, offsets without a gap, a key where `keys` asks for
-    /// one, timestamps within `limits` and not above what the header claims. To be called after [`Self::validate`].
+    /// one, timestamps within `limits`. To be called after [`Self::validate`]. The greatest timestamp that the header
+    /// claims is not looked at, since clients exist that never set it (sarama before 1.45): what is returned is the truth.
     ///
     /// # Errors
     /// What [`BatchError`] says.
@@ -127,9 +118,6 @@ impl RecordBatch<'_> {
             if record.timestamp > summary.max_timestamp {
                 summary = RecordsSummary { max_timestamp: record.timestamp, offset_of_max_timestamp: record.offset };
             }
-        }
-        if summary.max_timestamp != header.max_timestamp {
-            return Err(BatchError::InvalidTimestamps { reason: "the header's greatest is not that of the records" });
         }
         Ok(summary)
     }

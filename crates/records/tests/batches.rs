@@ -7,7 +7,7 @@ use bytes::Bytes;
 use levada_records::{
     Attributes, BATCH_HEADER_LEN, BatchBuilder, BatchError, BatchHeader, Batches, Compression, Header, KeyRule, Limits,
     RecordBatch, RecordBuffer, STAMP_LEN, TimestampType, TimestampWindow, crc32c, recompress, stamp,
-    with_log_append_time, with_producer,
+    with_log_append_time, with_max_timestamp, with_producer,
 };
 use levada_types::ErrorCode;
 use proptest::prelude::*;
@@ -360,8 +360,6 @@ fn each_defect_has_its_error_code() {
     let bytes = valid(3);
     let size = bytes.len();
     let tight = |max_batch_bytes| Limits { max_batch_bytes, ..Limits::NONE };
-    let early = Limits { timestamps: TimestampWindow { earliest: 1_001, latest: 2_000 }, ..Limits::NONE };
-    let late = Limits { timestamps: TimestampWindow { earliest: 0, latest: 1_001 }, ..Limits::NONE };
     let changed = |change: fn(&mut BatchHeader)| validated(&with_header(&bytes, change), &Limits::NONE);
     let mut flipped = bytes.to_vec();
     flipped[size - 1] ^= 1;
@@ -394,9 +392,6 @@ fn each_defect_has_its_error_code() {
             changed(|h| (h.producer_id, h.attributes) = (-1, h.attributes.with_transactional(true))),
             ErrorCode::InvalidRecord,
         ),
-        ("timestamps", changed(|h| h.max_timestamp = 999), ErrorCode::InvalidTimestamp),
-        ("too early", validated(&bytes, &early), ErrorCode::InvalidTimestamp),
-        ("too late", validated(&bytes, &late), ErrorCode::InvalidTimestamp),
     ];
     for (defect, outcome, code) in cases {
         assert_eq!(outcome.map_err(|error| error.code()), Err(code), "{defect}");
@@ -423,10 +418,27 @@ fn records_are_checked_where_the_topic_asks_for_it() {
     assert_eq!(check(&Limits::NONE, KeyRule::Optional), Ok(2_000));
     assert_eq!(check(&Limits::NONE, KeyRule::Required), Err(BatchError::MissingKey { index: 1 }));
 
-    let lying = with_header(&bytes, |header| header.max_timestamp = 3_000);
-    let lying = RecordBatch::parse_only(&lying).unwrap();
-    let outcome = lying.validate_records(&Limits::NONE, KeyRule::Optional, &mut buffer);
-    assert_eq!(outcome.map_err(|error| error.code()), Err(ErrorCode::InvalidTimestamp));
+    let within = |earliest, latest| Limits { timestamps: TimestampWindow { earliest, latest }, ..Limits::NONE };
+    for (limits, timestamp) in [(within(1_001, 9_000), 1_000), (within(0, 1_999), 2_000)] {
+        let TimestampWindow { earliest, latest } = limits.timestamps;
+        let refused = BatchError::TimestampOutOfRange { timestamp, earliest, latest };
+        assert_eq!(check(&limits, KeyRule::Optional), Err(refused));
+    }
+}
+
+#[test]
+fn the_greatest_timestamp_is_that_of_the_records_whatever_the_header_claims() {
+    let bytes = valid(3);
+    let right = RecordBatch::parse_only(&bytes).unwrap();
+    let mut buffer = RecordBuffer::new();
+    for claimed in [-1, 0, i64::MAX] {
+        let lying = with_header(&bytes, |header| header.max_timestamp = claimed);
+        let lying = RecordBatch::parse_only(&lying).unwrap();
+        assert_eq!(lying.validate(&Limits::NONE), Ok(()));
+        let summary = lying.validate_records(&Limits::NONE, KeyRule::Optional, &mut buffer).unwrap();
+        assert_eq!(summary.max_timestamp, right.header().max_timestamp);
+        assert_eq!(with_max_timestamp(&lying, summary.max_timestamp), bytes);
+    }
 }
 
 #[test]

@@ -74,9 +74,8 @@ impl Broker {
         if acks == Acks::All {
             role.check_in_sync()?;
         }
-        let header =
-            BatchHeader::parse(&asked.records).map_err(|error| PartitionError::new(error.code(), error.to_string()))?;
-        if header.is_transactional() {
+        // What is no batch at all is the log's to refuse, like everything else about it.
+        if BatchHeader::parse(&asked.records).is_ok_and(|header| header.is_transactional()) {
             // Kafka's answer for a transaction that its coordinator has not confirmed (KIP-890).
             let message = "no transaction coordinator knows this transaction";
             return Err(PartitionError::new(ErrorCode::InvalidTxnState, message));

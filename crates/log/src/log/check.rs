@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use levada_records::{
-    BatchHeader, Compression, EndTxnMarker, KeyRule, Limits, MAX_DECOMPRESSED_BYTES, RecordBatch, RecordBuffer,
-    TimestampType, TimestampWindow, recompress, with_log_append_time,
+    BatchError, BatchHeader, Compression, EndTxnMarker, KeyRule, Limits, MAX_DECOMPRESSED_BYTES, RecordBatch,
+    RecordBuffer, TimestampType, TimestampWindow, recompress, with_log_append_time, with_max_timestamp,
 };
 
 use super::{Origin, read_marker};
@@ -28,7 +28,11 @@ pub(super) fn check(
     buffer: &mut RecordBuffer,
     now_ms: i64,
 ) -> Result<CheckedBatch, AppendError> {
-    let (batch, rest) = RecordBatch::parse(records)?;
+    // What is cut off will be cut off again, so the client is not told to try again, as it is of damaged bytes.
+    let (batch, rest) = RecordBatch::parse(records).map_err(|error| match error {
+        BatchError::Truncated { .. } => AppendError::InvalidRecord("the records end before their batch does"),
+        error => error.into(),
+    })?;
     if !rest.is_empty() {
         return Err(AppendError::InvalidRecord("a partition of a produce request takes exactly one record batch"));
     }
@@ -54,7 +58,7 @@ pub(super) fn check(
     };
     batch.validate(&limits)?;
     let keys = if config.compacted { KeyRule::Required } else { KeyRule::Optional };
-    batch.validate_records(&limits, keys, buffer)?;
+    let summary = batch.validate_records(&limits, keys, buffer)?;
 
     let mut bytes = match wanted_compression(&header, config)? {
         Some((codec, level)) => recompress(&batch, codec, level, &limits)?,
@@ -62,6 +66,8 @@ pub(super) fn check(
     };
     if stamped {
         bytes = with_log_append_time(&RecordBatch::parse_only(&bytes)?, now_ms);
+    } else if header.max_timestamp != summary.max_timestamp {
+        bytes = with_max_timestamp(&RecordBatch::parse_only(&bytes)?, summary.max_timestamp);
     }
     let header = BatchHeader::parse(&bytes)?;
     Ok(CheckedBatch { bytes, header, marker: None, log_append_time: if stamped { now_ms } else { -1 } })

@@ -1,7 +1,10 @@
 //! What is appended, what is refused, and what a failed write leaves behind.
 
 use levada_log::{AppendBatch, AppendError, LogConfig, Origin, TopicCompression};
-use levada_records::{BatchBuilder, Batches, Compression, EndTxnMarker, TimestampType, TransactionOutcome};
+use levada_records::{
+    BatchBuilder, Batches, Compression, EndTxnMarker, RecordBatch, TimestampType, TransactionOutcome,
+    with_max_timestamp,
+};
 use levada_types::{ErrorCode, LeaderEpoch, Offset};
 
 use crate::support::*;
@@ -70,7 +73,8 @@ fn what_a_client_may_not_write_is_refused() {
     let two = [batch(&["a"]), batch(&["b"])].concat();
     let marker = EndTxnMarker { outcome: TransactionOutcome::Commit, coordinator_epoch: 1 }.batch(1, 0, NOW).unwrap();
     let cases: Vec<(bytes::Bytes, ErrorCode)> = vec![
-        (bytes::Bytes::new(), ErrorCode::CorruptMessage),
+        (bytes::Bytes::new(), ErrorCode::InvalidRecord),
+        (batch(&["cut off"]).slice(..70), ErrorCode::InvalidRecord),
         (two.into(), ErrorCode::InvalidRecord),
         (marker, ErrorCode::InvalidRecord),
         (batch(&[&"x".repeat(600)]), ErrorCode::MessageTooLarge),
@@ -104,6 +108,21 @@ fn topics_recompress_and_stamp_times_as_they_are_set() {
     assert_eq!(header.compression().unwrap(), Compression::Lz4);
     assert_eq!((header.timestamp_type(), header.max_timestamp), (TimestampType::LogAppendTime, NOW));
     assert_eq!(read_all(&log.reader)[0].1, "value ".repeat(50));
+}
+
+#[test]
+fn a_batch_whose_producer_left_the_greatest_timestamp_out_gets_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open_store(dir.path());
+    let mut log = open_log(&store, &LogConfig::default());
+    let made = batch_at(NOW, &["first", "second"]);
+    let left_out = with_max_timestamp(&RecordBatch::parse_only(&made).unwrap(), -1);
+    assert_eq!(append(&mut log.writer, &left_out).max_timestamp, NOW + 1);
+    let bytes = log.reader.read(0, 1 << 20, Offset::MAX, true).unwrap().slice.to_bytes().unwrap();
+    let stored = Batches::new(&bytes).next().unwrap().unwrap();
+    stored.verify_crc().unwrap();
+    assert_eq!(stored.header().max_timestamp, NOW + 1);
+    assert_eq!(read_all(&log.reader).len(), 2);
 }
 
 #[test]
