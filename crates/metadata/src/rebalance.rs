@@ -246,7 +246,8 @@ impl<'a> Board<'a> {
     /// Gives leaderships to whoever has fewer, among the replicas as they are, until no partition can make it more even.
     fn even_leaders(&mut self) {
         let partitions: Vec<TopicIdPartition> = self.assignments.keys().copied().collect();
-        while partitions.iter().fold(false, |swapped, at| self.pass_leadership(*at) || swapped) {}
+        // Each round goes over all of them, whether or not one has passed on already.
+        while partitions.iter().filter(|at| self.pass_leadership(**at)).count() > 0 {}
     }
 
     /// Whether the leadership of a partition passed to another of its replicas.
