@@ -9,6 +9,7 @@ mod crash;
 mod disks;
 mod metrics;
 mod overload;
+mod power;
 mod replication;
 mod round_trip;
 mod sandbox;
