@@ -71,7 +71,7 @@ async fn bad_batches_are_refused_and_leave_nothing_behind() {
     assert_eq!(code(&world.produce(id, flipped.into()).await), ErrorCode::CorruptMessage);
 
     let whole = batch(&["a"]);
-    assert_eq!(code(&world.produce(id, whole.slice(..whole.len() - 1)).await), ErrorCode::CorruptMessage);
+    assert_eq!(code(&world.produce(id, whole.slice(..whole.len() - 1)).await), ErrorCode::InvalidRecord);
 
     let marker = EndTxnMarker { outcome: TransactionOutcome::Commit, coordinator_epoch: 0 }.batch(1, 0, 0).unwrap();
     let refused = world.produce(id, marker).await;
