@@ -127,6 +127,19 @@ async fn an_offset_that_does_not_exist_is_reset_or_told() {
 }
 
 #[tokio::test]
+async fn a_start_beyond_the_end_is_told_and_a_start_at_the_end_is_none() {
+    let node = ten_records().await;
+    let consumer = |offset| {
+        let builder = node.client().consumer().partition("t", 0, StartAt::Offset(offset));
+        builder.auto_offset_reset(OffsetReset::Fail).stop_at_end(true).build()
+    };
+    assert_eq!(rest(consumer(10).await.unwrap()).await.unwrap(), [0; 0]);
+    let told = rest(consumer(11).await.unwrap()).await.unwrap_err();
+    assert_eq!(told.code(), ErrorCode::OffsetOutOfRange);
+    node.stop().await;
+}
+
+#[tokio::test]
 async fn what_is_not_there_cannot_be_consumed() {
     let node = ten_records().await;
     let client = node.client();

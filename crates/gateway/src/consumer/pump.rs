@@ -71,7 +71,7 @@ impl Pump {
             _ => None,
         });
         let latest = latest.await?;
-        let positions = starts
+        let positions: Vec<Position> = starts
             .into_iter()
             .zip(found.into_iter().zip(latest))
             .zip(ends)
@@ -83,6 +83,7 @@ impl Pump {
                 start.at(offset, end)
             })
             .collect();
+        check_starts(&gateway, &positions).await?;
         let or_default = |asked: u32, default: u32| if asked == 0 { default } else { asked };
         let limit = gateway.options.fetch_max_response_bytes.max(1);
         Ok(Self {
@@ -157,7 +158,7 @@ impl Pump {
                 }
             }
             _ if fetched.error.is_none() => return Ok(None),
-            _ => Err(PartitionError { leader: fetched.leader, ..fetched.error.into() }),
+            _ => return Err(refusal(&self.gateway, position, fetched)),
         };
         match written {
             Ok((next_offset, frame)) => {
@@ -196,6 +197,35 @@ fn encode(
     let too_large = "the records are larger than a message can be; ask for raw batches, or for less at a time";
     let frame = frame.ok_or_else(|| PartitionError::new(ErrorCode::MessageTooLarge, too_large))?;
     Ok((response.next_offset, frame))
+}
+
+/// Fails if a partition is to be read from beyond where it ends. Nothing of it would ever be read, so that the stream ended
+/// as if all were well. Whether the offset exists is the broker's to say, since the log may end after the high watermark.
+async fn check_starts(gateway: &Gateway, positions: &[Position]) -> Result<(), Status> {
+    let beyond: Vec<&Position> =
+        positions.iter().filter(|position| position.end.is_some_and(|end| position.offset > end)).collect();
+    if beyond.is_empty() {
+        return Ok(());
+    }
+    let fetch = Fetch {
+        max_wait: Duration::ZERO,
+        min_bytes: 0,
+        max_bytes: 1,
+        isolation: Isolation::ReadUncommitted,
+        partitions: beyond.iter().map(|position| position.fetch(1)).collect(),
+    };
+    let found = gateway.broker.fetch(&fetch).await;
+    match beyond.into_iter().zip(found).find(|(_, fetched)| !fetched.error.is_none()) {
+        Some((position, fetched)) => Err(refusal(gateway, position, fetched)),
+        None => Ok(()),
+    }
+}
+
+/// What a client is told of a partition that the broker does not read.
+fn refusal(gateway: &Gateway, position: &Position, fetched: FetchedPartition) -> Status {
+    let error = PartitionError { leader: fetched.leader, ..fetched.error.into() };
+    let image = gateway.broker.image();
+    status::status_with(&message_about(&image, error, &position.topic, position.partition.partition))
 }
 
 /// Looks up an offset of each partition for which `spec` has a question. Fails with the first that cannot be found out.
