@@ -1,22 +1,17 @@
 //! A broker: the shipped replica over the shipped log, and the little that is around them.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use levada_log::sim::SimDisk;
-use levada_log::{
-    AppendBatch, AppendError, Disk, LogConfig, LogReader, LogStore, LogWriter, OpenLog, Origin, StoreOptions,
-};
-use levada_metadata::{
-    Command, Image, IsrProposal, ItemError, LeaderRecovery, LevelRange, NewBroker, Response, SubmitError,
-};
+use levada_log::{AppendBatch, Disk, LogConfig, LogReader, LogStore, LogWriter, OpenLog, Origin, StoreOptions};
+use levada_metadata::{Command, Image, ItemError, LevelRange, NewBroker, Response, SubmitError};
 use levada_records::{BatchBuilder, Compression};
 use levada_replication::invariants::Batch;
 use levada_replication::{
-    Due, Effect, EpochEnd, EpochHistory, Event, LogEnds, PartitionView, Proposal, ProposalAnswer, ProposalId, Replica,
-    ReplicaConfig, SendWindow,
+    Event, LogEnds, PartitionView, Proposal, ProposalAnswer, ProposalId, Replica, ReplicaConfig, SendWindow,
 };
 use levada_types::{
     BrokerEpoch, BrokerId, DirectoryId, ErrorCode, LeaderEpoch, Offset, TopicIdPartition, TopicName, TopicPartition,
@@ -24,14 +19,12 @@ use levada_types::{
 use uuid::Uuid;
 
 use crate::happening::{Happening, Message, Party};
+use crate::replica_steps::ends_of;
 use crate::run::Failure;
 use crate::universe::{TOPIC, Universe};
 
 /// How often a broker says that it lives and looks at its replicas.
 const ROUND_MS: i64 = 150;
-
-/// How long a proposal waits for its answer.
-const PROPOSAL_MS: i64 = 800;
 
 /// `replica.lag.time.max.ms` of the run: shorter than in the product, so that runs are short.
 const LAG_TIME_MAX_MS: i64 = 1_500;
@@ -39,14 +32,8 @@ const LAG_TIME_MAX_MS: i64 = 1_500;
 /// When what went unanswered is tried again.
 const RETRY_MS: i64 = 100;
 
-/// Bytes of records that a follower lets come before it has appended them.
-const CREDIT: usize = 2_000;
-
 /// Where a broker keeps its logs.
 const DATA: &str = "/data";
-
-/// Bytes of records in one frame: some batches.
-const FRAME_BYTES: usize = 300;
 
 pub(crate) struct Broker {
     pub(crate) id: BrokerId,
@@ -69,12 +56,13 @@ pub(crate) struct Broker {
     /// What the replica was shown last.
     pub(crate) shown: Option<PartitionView>,
     pub(crate) streams: BTreeMap<BrokerId, SendWindow>,
-    asked: BTreeMap<u64, ProposalId>,
+    /// Proposals that were sent and not answered, by the number they were sent under.
+    pub(crate) asked: BTreeMap<u64, ProposalId>,
     /// Proposals that were not refused for certain.
     pub(crate) proposals: Vec<Proposal>,
-    flush_is_due: bool,
+    pub(crate) flush_is_due: bool,
     /// Bytes appended since the last acknowledgement.
-    appended: usize,
+    pub(crate) appended: usize,
     pub(crate) lost: bool,
     pub(crate) damaged: bool,
     /// What is on the disk, as last read.
@@ -83,26 +71,6 @@ pub(crate) struct Broker {
     pub(crate) ends: LogEnds,
     /// The log has changed since it was read.
     pub(crate) is_news: bool,
-}
-
-/// The leader epochs of a log.
-struct LogEpochs<'a>(&'a LogReader);
-
-impl EpochHistory for LogEpochs<'_> {
-    fn latest(&self) -> Option<LeaderEpoch> {
-        self.0.latest_epoch()
-    }
-
-    fn floor(&self, epoch: LeaderEpoch) -> Option<EpochEnd> {
-        let asked = self.0.latest_epoch()?.min(epoch);
-        let end = self.0.end_offset_for_epoch(asked)?;
-        Some(EpochEnd { epoch: end.epoch, end_offset: end.end_offset })
-    }
-}
-
-pub(crate) fn ends_of(reader: &LogReader) -> LogEnds {
-    let (start, end) = (reader.log_start_offset(), reader.log_end_offset());
-    LogEnds { start, end, flushed: reader.recovery_point().clamp(start, end) }
 }
 
 impl Broker {
@@ -396,185 +364,6 @@ impl Universe {
         self.tell(index, Event::Appended { end }, &Bytes::new())?;
         if acks_all { self.tell(index, Event::Awaited { end }, &Bytes::new()) } else { Ok(()) }
     }
-
-    /// Hands an event to a broker's replica, does what it wants done, and looks at the world.
-    pub(crate) fn tell(&mut self, index: usize, event: Event, records: &Bytes) -> Result<(), Failure> {
-        let mut events = VecDeque::from([event]);
-        while let Some(event) = events.pop_front() {
-            let now_ms = self.now_ms;
-            let broker = &mut self.brokers[index];
-            let (Some(replica), Some((_, reader))) = (&mut broker.replica, &broker.log) else { return Ok(()) };
-            let mut effects = Vec::new();
-            let told = (event != Event::Tick).then(|| format!("broker {index} <- {event:?}"));
-            replica.handle(event, now_ms, &LogEpochs(reader), &mut effects);
-            if let Some(told) = told {
-                self.note(|| told);
-            }
-            let mut acknowledged = None;
-            for effect in effects {
-                self.note(|| format!("broker {index} -> {effect:?}"));
-                if let Effect::Acknowledge { end } = effect {
-                    acknowledged = Some((self.brokers[index].id, end));
-                    self.acknowledged += 1;
-                }
-                events.extend(self.carry_out(index, effect, records));
-            }
-            self.look(acknowledged)?;
-        }
-        self.pump(index)
-    }
-
-    fn carry_out(&mut self, index: usize, effect: Effect, records: &Bytes) -> Option<Event> {
-        let me = Party::Broker(index);
-        match effect {
-            Effect::Append { .. }
-            | Effect::Truncate { .. }
-            | Effect::StartAt { .. }
-            | Effect::AdvanceLogStart { .. } => self.change_log(index, &effect, records),
-            Effect::Flush => {
-                let broker = &mut self.brokers[index];
-                if !std::mem::replace(&mut broker.flush_is_due, true) {
-                    let life = broker.life;
-                    let delay = self.between(1, 12);
-                    self.after(delay, Happening::Flush { broker: index, life });
-                }
-                None
-            }
-            Effect::Propose(proposal) => {
-                self.send_proposal(index, proposal);
-                None
-            }
-            Effect::Answer { follower, answer } => {
-                self.send(me, self.party(follower), Message::Answer(answer));
-                None
-            }
-            Effect::StartStream { follower, session, from, .. } => {
-                let broker = &mut self.brokers[index];
-                if let Some(epoch) = broker.replica.as_ref().and_then(Replica::leading_epoch) {
-                    broker.streams.insert(follower, SendWindow::new(epoch, session, from, CREDIT));
-                }
-                None
-            }
-            Effect::EndStream { follower, session } => {
-                let broker = &mut self.brokers[index];
-                broker.streams.retain(|_, window| window.session() != session);
-                if let Some(epoch) = broker.replica.as_ref().and_then(Replica::leading_epoch) {
-                    self.send(me, self.party(follower), Message::Detached(epoch, session));
-                }
-                None
-            }
-            Effect::Attach { leader, attach } => {
-                self.brokers[index].appended = 0;
-                self.send(me, self.party(leader), Message::Attach(attach));
-                None
-            }
-            Effect::Ack { leader, ack } => {
-                let granted = std::mem::take(&mut self.brokers[index].appended);
-                self.send(me, self.party(leader), Message::Ack(ack, granted));
-                None
-            }
-            Effect::Lead { .. }
-            | Effect::Follow { .. }
-            | Effect::Wait
-            | Effect::HighWatermark { .. }
-            | Effect::LowWatermark { .. }
-            | Effect::Acknowledge { .. }
-            | Effect::FailAwaited { .. } => None,
-        }
-    }
-
-    fn change_log(&mut self, index: usize, effect: &Effect, records: &Bytes) -> Option<Event> {
-        let now_ms = self.now_ms;
-        let broker = &mut self.brokers[index];
-        broker.is_news = true;
-        let (writer, reader) = broker.log.as_mut()?;
-        let done = match effect {
-            Effect::Append { .. } => {
-                broker.appended += records.len();
-                append(writer, records, ends_of(reader), now_ms)
-            }
-            Effect::Truncate { to, .. } => writer.truncate_to(*to, now_ms).map_err(|e| e.to_string()).map(|_| ()),
-            Effect::StartAt { offset, .. } => {
-                writer.truncate_fully_and_start_at(*offset, now_ms).map_err(|error| error.to_string())
-            }
-            Effect::AdvanceLogStart { to } => writer.advance_log_start(*to).map_err(|e| e.to_string()).map(|_| ()),
-            _ => return None,
-        };
-        let ends = ends_of(reader);
-        if let Err(error) = done {
-            self.note(|| format!("broker {index}: {error}"));
-            return Some(Event::LogFailed { ends });
-        }
-        Some(match effect {
-            Effect::Append { .. } => Event::Appended { end: ends.end },
-            Effect::AdvanceLogStart { .. } => Event::LogStartMoved { start: ends.start },
-            _ => Event::Truncated { ends },
-        })
-    }
-
-    fn send_proposal(&mut self, index: usize, proposal: Proposal) {
-        let Some(at) = self.partition() else { return };
-        let broker = &mut self.brokers[index];
-        let partitions = vec![IsrProposal {
-            topic: at.topic_id,
-            partition: at.partition,
-            leader_epoch: proposal.leader_epoch,
-            partition_epoch: proposal.partition_epoch,
-            isr: proposal.isr.clone(),
-            incomplete: proposal.incomplete.clone(),
-            recovery: LeaderRecovery::Recovered,
-        }];
-        let command = Command::AlterPartition { broker: broker.id, epoch: broker.last_epoch, partitions };
-        self.next_number += 1;
-        let (number, life, id) = (self.next_number, broker.life, proposal.id);
-        broker.asked.insert(number, id);
-        broker.proposals.push(proposal);
-        self.send(Party::Broker(index), Party::Controller(self.raft.leader), Message::Submit { number, command });
-        self.after(PROPOSAL_MS, Happening::ProposalTimeout { broker: index, life, proposal: id });
-    }
-
-    /// Sends what is due on every stream of a leader.
-    fn pump(&mut self, index: usize) -> Result<(), Failure> {
-        let followers: Vec<BrokerId> = self.brokers[index].streams.keys().copied().collect();
-        for follower in followers {
-            while let Some(message) = self.due(index, follower)? {
-                self.send(Party::Broker(index), self.party(follower), message);
-            }
-        }
-        Ok(())
-    }
-
-    fn due(&mut self, index: usize, follower: BrokerId) -> Result<Option<Message>, Failure> {
-        let broker = &mut self.brokers[index];
-        let (Some(replica), Some((_, reader))) = (&broker.replica, &broker.log) else { return Ok(None) };
-        let (ends, high_watermark) = (ends_of(reader), replica.high_watermark());
-        let Some(window) = broker.streams.get_mut(&follower) else { return Ok(None) };
-        match window.due(ends, high_watermark) {
-            Due::Nothing => Ok(None),
-            Due::Marks => {
-                let frame = window.frame(window.next(), 0, high_watermark, ends.start);
-                Ok(Some(Message::Frame(frame, Bytes::new())))
-            }
-            Due::Records { from, max_bytes } => {
-                let read = reader.read(from, max_bytes.min(FRAME_BYTES), Offset::MAX, true);
-                let read = read.map_err(|error| Failure::Stuck(error.to_string()))?;
-                let records = read.slice.to_bytes().map_err(|error| Failure::Stuck(error.to_string()))?;
-                let frame = window.frame(read.next_offset, records.len(), high_watermark, ends.start);
-                Ok(Some(Message::Frame(frame, records)))
-            }
-            Due::Gone => {
-                let session = window.session();
-                let epoch = replica.leading_epoch();
-                broker.streams.remove(&follower);
-                self.tell(index, Event::StreamEnded { follower, session }, &Bytes::new())?;
-                Ok(epoch.map(|epoch| Message::Detached(epoch, session)))
-            }
-        }
-    }
-
-    pub(crate) fn party(&self, id: BrokerId) -> Party {
-        Party::Broker(self.brokers.iter().position(|broker| broker.id == id).unwrap_or(usize::MAX))
-    }
 }
 
 fn open_replica(
@@ -597,22 +386,6 @@ fn open_replica(
     broker.is_news = true;
     broker.lost = false;
     Ok(())
-}
-
-/// Appends what a leader sent. Where the leader's log starts within a batch, a follower's that begins anew starts with
-/// that batch, as Kafka's does; what lies before the start stays deleted.
-fn append(writer: &mut LogWriter, records: &Bytes, ends: LogEnds, now_ms: i64) -> Result<(), String> {
-    let text = |error: &dyn std::fmt::Display| error.to_string();
-    match writer.append_as_follower(records, now_ms) {
-        Ok(_) => Ok(()),
-        Err(AppendError::UnexpectedOffset { expected, found }) if ends.start == ends.end && found < expected => {
-            writer.truncate_fully_and_start_at(found, now_ms).map_err(|error| text(&error))?;
-            writer.append_as_follower(records, now_ms).map_err(|error| text(&error))?;
-            writer.advance_log_start(expected).map_err(|error| text(&error))?;
-            Ok(())
-        }
-        Err(error) => Err(text(&error)),
-    }
 }
 
 fn refusal(refused: &ItemError) -> ProposalAnswer {

@@ -15,6 +15,7 @@ mod happening;
 mod look;
 mod network;
 mod raft;
+mod replica_steps;
 mod run;
 mod universe;
 

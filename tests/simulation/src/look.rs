@@ -6,7 +6,8 @@ use levada_replication::invariants::{Batch, Leading, ReplicaState, World};
 use levada_replication::{PartitionView, Replica};
 use levada_types::{BrokerId, LeaderEpoch, Offset};
 
-use crate::broker::{Broker, ends_of};
+use crate::broker::Broker;
+use crate::replica_steps::ends_of;
 use crate::run::Failure;
 use crate::universe::Universe;
 
