@@ -72,9 +72,10 @@ pub struct BrokerOptions {
 /// The most log threads that are started by default.
 const DEFAULT_IO_THREADS_MAX: usize = 4;
 
-/// The bound on bytes that wait for the log threads, if none is set: some 2,000 requests of 64 KiB, which is more than
-/// the log threads write in 50 ms, and little beside the page cache.
-pub const DEFAULT_QUEUED_BYTES: usize = 128 << 20;
+/// What `queued.max.request.bytes` is, if it is not set, for the Kafka face's requests and for what waits for the log
+/// threads: two of the largest requests (`socket.request.max.bytes`, 100 MiB) and some room, and little beside the page
+/// cache.
+pub const DEFAULT_QUEUED_BYTES: usize = 256 << 20;
 
 /// Kafka's default of `replica.lag.time.max.ms`.
 const DEFAULT_REPLICA_LAG_TIME_MAX_MS: i64 = 30_000;

@@ -107,6 +107,9 @@ impl Face for KafkaFace {
     }
 }
 
+/// Receive buffers are kept for reuse up to this part of the request memory.
+const KEPT_PART: usize = 4;
+
 /// Accepts connections until `shutdown`, then waits for those that are open to finish.
 pub(crate) async fn serve<S: Service>(
     listener: TcpListener,
@@ -117,7 +120,9 @@ pub(crate) async fn serve<S: Service>(
     let memory = options.queued_bytes();
     let shared = Arc::new(Shared {
         service,
-        buffers: Arc::new(BufferPool::new(memory)),
+        // What is kept for reuse comes on top of what requests hold, so it is a part of it: many sizes that nobody asks
+        // for again would double the memory.
+        buffers: Arc::new(BufferPool::new(memory / KEPT_PART)),
         budget: Budget::new(memory),
         metrics: FaceMetrics::new(),
         shutdown: shutdown.clone(),

@@ -27,4 +27,4 @@ mod wire;
 
 pub use face::KafkaFace;
 pub use fuzz::fuzz_frame;
-pub use options::{DEFAULT_QUEUED_BYTES, KafkaOptions};
+pub use options::KafkaOptions;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use levada_broker::DEFAULT_QUEUED_BYTES;
 use serde::{Deserialize, Serialize};
 
 /// What an operator may set. The names on the wire of the configuration are Kafka's; where Kafka has no such setting,
@@ -65,9 +66,6 @@ pub struct KafkaOptions {
     #[serde(rename = "connection.shutdown.wait.ms")]
     pub connection_shutdown_wait_ms: u64,
 }
-
-/// The bytes of requests that a face holds unless it is told otherwise: two of the largest and some room.
-pub const DEFAULT_QUEUED_BYTES: usize = 256 << 20;
 
 impl Default for KafkaOptions {
     fn default() -> Self {

@@ -4,6 +4,7 @@ use kafka_protocol::messages::create_topics_request::CreatableTopic;
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::*;
 use kafka_protocol::protocol::{Request, StrBytes};
+use levada_broker::DEFAULT_QUEUED_BYTES;
 use uuid::Uuid;
 
 use crate::client::{Client, batch, fetch, newest, produce, topic_name, unstamped};
@@ -381,12 +382,13 @@ async fn defaults_are_told_as_they_are_here() {
     let node = Node::start().await;
     let mut client = node.client().await;
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(4).to_string();
+    let queued = DEFAULT_QUEUED_BYTES.to_string();
     let expected = [
         ("log.flush.scheduler.interval.ms", "1000"),
         ("max.connections", "10000"),
         ("max.connections.per.ip", "10000"),
         ("num.io.threads", threads.as_str()),
-        ("queued.max.request.bytes", "134217728"),
+        ("queued.max.request.bytes", queued.as_str()),
         ("socket.listen.backlog.size", "1024"),
     ];
     let broker = describe_configs_request::DescribeConfigsResource::default()
