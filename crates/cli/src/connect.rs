@@ -8,7 +8,7 @@ use clap::Args;
 use levada_client::{Client, ClientError, ClientOptions};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::CliError;
+use crate::{CliError, output};
 
 /// How long a broker may take to accept a connection before a command gives up on it.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -47,7 +47,7 @@ pub(crate) fn client(servers: &[String]) -> Result<Client, CliError> {
 
 /// Says on standard error why nothing happens, once for each question that a broker does not answer.
 fn tell(error: &ClientError) {
-    eprintln!("levada: {error}; trying again");
+    output::tell(format_args!("{error}; trying again"));
 }
 
 /// Whether anybody accepts connections at `server`.

@@ -77,7 +77,7 @@ pub fn run(command: Command) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("levada: {error}");
+            output::tell(format_args!("{error}"));
             error.exit_code()
         }
     }

@@ -1,5 +1,6 @@
 //! How results are shown: a table for people, JSON for programs.
 
+use std::fmt;
 use std::io::{self, Write};
 
 use clap::{Args, ValueEnum};
@@ -47,6 +48,12 @@ pub(crate) fn print_line(text: &str) -> Result<(), CliError> {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(CliError::io("standard output")(error)),
         _ => Ok(()),
     }
+}
+
+/// Says something on standard error. That nobody reads it any more changes nothing of what the command does, whereas
+/// `eprintln!` would panic.
+pub(crate) fn tell(text: fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr().lock(), "levada: {text}");
 }
 
 /// A table with one header line and no frame, so that `awk` and eyes both read it.

@@ -19,8 +19,9 @@ pub struct ClientOptions {
     pub retry_backoff_max: Duration,
     /// `metadata.max.age.ms`: how long the leaders of a topic are believed without being asked again. Default 5 min.
     pub metadata_max_age: Duration,
-    /// Told when no broker answers and a question is asked again, once for each question; for a program whose user would
-    /// otherwise see nothing until a limit has passed. Called on a task of the client, so it must not block.
+    /// Told when no broker answers and a question is asked again, once for each question, and when what is produced or
+    /// consumed waits for a leader, once until there is one; for a program whose user would otherwise see nothing until a
+    /// limit has passed. Called on a task of the client, so it must not block.
     pub on_retry: Option<fn(&ClientError)>,
 }
 

@@ -106,11 +106,18 @@ impl Cluster {
                 return Err(error);
             }
             tracing::debug!(%error, "asking another broker");
-            if let Some(told) = self.options.on_retry.filter(|_| attempt == 0) {
-                told(&error);
+            if attempt == 0 {
+                self.tell_retry(&error);
             }
             tokio::time::sleep(pause).await;
             attempt += 1;
+        }
+    }
+
+    /// Tells the program, if it wants to know, that something has to be tried again because of `error`.
+    pub(crate) fn tell_retry(&self, error: &ClientError) {
+        if let Some(told) = self.options.on_retry {
+            told(error);
         }
     }
 

@@ -110,6 +110,16 @@ impl ClientError {
         }
     }
 
+    /// A partition has no leader, or none that serves gRPC.
+    pub(crate) fn no_leader(topic: &str, partition: i32) -> Self {
+        Self::Broker {
+            code: ErrorCode::LeaderNotAvailable,
+            message: format!("{topic}-{partition} has no leader"),
+            leader_address: None,
+            partition: Some((topic.to_owned(), partition)),
+        }
+    }
+
     /// What `address` answered: the error in the details, or what the transport made of it.
     pub(crate) fn from_status(address: &str, status: &Status) -> Self {
         if let Some(error) = status::error_of(status) {

@@ -49,7 +49,9 @@ pub(crate) fn partition(topic: &Topic, partition: PartitionIndex) -> Result<Topi
         Some(_) => Ok(TopicIdPartition { topic_id: topic.id(), partition }),
         None => {
             let count = topic.partition_count();
-            let message = format!("topic {} has {count} partitions; there is no partition {partition}", topic.name());
+            let plural = if count == 1 { "" } else { "s" };
+            let message =
+                format!("topic {} has {count} partition{plural}; there is no partition {partition}", topic.name());
             Err(PartitionError::new(ErrorCode::UnknownTopicOrPartition, message))
         }
     }

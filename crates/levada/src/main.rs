@@ -14,6 +14,7 @@ mod process;
 mod role;
 mod sandbox;
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -36,7 +37,8 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("levada: {failure}");
+            // Whether anybody reads it or not, the exit code says what happened; `eprintln!` would panic.
+            let _ = writeln!(io::stderr().lock(), "levada: {failure}");
             failure.exit_code()
         }
     }

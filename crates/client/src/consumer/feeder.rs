@@ -98,6 +98,7 @@ impl Feeder {
     /// Opens a stream to every leader of a partition that no stream reads.
     async fn open_streams(&mut self) -> Result<(), ClientError> {
         let deadline = Instant::now() + self.cluster.options().request_timeout;
+        let mut told = false;
         loop {
             let mut by_leader: HashMap<String, HashMap<PartitionKey, Offset>> = HashMap::new();
             for (key, offset) in std::mem::take(&mut self.idle) {
@@ -116,13 +117,12 @@ impl Feeder {
                 self.readers.spawn(Reader { address, channel, options, positions, out, memory }.run());
             }
             let Some(leaderless) = self.idle.keys().next() else { return Ok(()) };
+            let error = ClientError::no_leader(&leaderless.topic, leaderless.partition);
             if Instant::now() >= deadline && self.readers.is_empty() {
-                return Err(ClientError::Broker {
-                    code: ErrorCode::LeaderNotAvailable,
-                    message: format!("{}-{} has no leader", leaderless.topic, leaderless.partition),
-                    leader_address: None,
-                    partition: Some((leaderless.topic.to_string(), leaderless.partition)),
-                });
+                return Err(error);
+            }
+            if !std::mem::replace(&mut told, true) {
+                self.cluster.tell_retry(&error);
             }
             self.pause().await;
             self.refresh_idle().await?;

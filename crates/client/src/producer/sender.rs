@@ -48,6 +48,8 @@ pub(super) struct Sender {
     next_link: u64,
     /// Over which stream a lane's batches in flight went.
     bound: HashMap<LaneKey, String>,
+    /// The lanes that wait for a leader; each is told of once.
+    leaderless: HashSet<LaneKey>,
     refreshing: HashSet<Arc<str>>,
     renewing: HashSet<LaneKey>,
     events: (UnboundedSender<Event>, UnboundedReceiver<Event>),
@@ -62,6 +64,7 @@ impl Sender {
             links: HashMap::new(),
             next_link: 0,
             bound: HashMap::new(),
+            leaderless: HashSet::new(),
             refreshing: HashSet::new(),
             renewing: HashSet::new(),
             events: unbounded_channel(),
@@ -140,10 +143,14 @@ impl Sender {
         let address = metadata.and_then(|known| known.leader(key.partition)?.address.clone());
         match address {
             Some(address) => {
+                self.leaderless.remove(&key);
                 self.bound.insert(key, address.clone());
                 Some(address)
             }
             None => {
+                if self.leaderless.insert(key) {
+                    self.shared.cluster.tell_retry(&ClientError::no_leader(&topic, key.partition));
+                }
                 lane.wait_for_leader(now, self.pause(lane.attempts()));
                 self.refresh(topic);
                 None

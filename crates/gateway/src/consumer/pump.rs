@@ -158,7 +158,7 @@ impl Pump {
                 }
             }
             _ if fetched.error.is_none() => return Ok(None),
-            _ => return Err(refusal(&self.gateway, position, fetched)),
+            _ => return Err(refusal(&self.gateway, position, &fetched)),
         };
         match written {
             Ok((next_offset, frame)) => {
@@ -216,13 +216,13 @@ async fn check_starts(gateway: &Gateway, positions: &[Position]) -> Result<(), S
     };
     let found = gateway.broker.fetch(&fetch).await;
     match beyond.into_iter().zip(found).find(|(_, fetched)| !fetched.error.is_none()) {
-        Some((position, fetched)) => Err(refusal(gateway, position, fetched)),
+        Some((position, fetched)) => Err(refusal(gateway, position, &fetched)),
         None => Ok(()),
     }
 }
 
 /// What a client is told of a partition that the broker does not read.
-fn refusal(gateway: &Gateway, position: &Position, fetched: FetchedPartition) -> Status {
+fn refusal(gateway: &Gateway, position: &Position, fetched: &FetchedPartition) -> Status {
     let error = PartitionError { leader: fetched.leader, ..fetched.error.into() };
     let image = gateway.broker.image();
     status::status_with(&message_about(&image, error, &position.topic, position.partition.partition))
