@@ -77,7 +77,7 @@ impl Universe {
             (leader, other, Message::Detached(epoch, session)),
         ] {
             let delay = self.between(1, 80);
-            self.after(delay, Happening::Arrival { from, to, message });
+            self.after(delay, Happening::Arrival { from, to, message: Box::new(message) });
         }
     }
 

@@ -43,7 +43,7 @@ pub(crate) enum Message {
 #[derive(Debug, Clone)]
 pub(crate) enum Happening {
     /// A message arrives.
-    Arrival { from: Party, to: Party, message: Message },
+    Arrival { from: Party, to: Party, message: Box<Message> },
     /// Raft takes the oldest write of a controller node.
     RaftWrite { node: usize },
     /// A controller node hears that it leads, or does not.

@@ -98,7 +98,7 @@ impl Universe {
         // What happens at a replica is looked at there, event by event.
         let changes_the_world = matches!(happening, Happening::RaftWrite { .. } | Happening::Fault);
         match happening {
-            Happening::Arrival { from, to, message } => self.arrive(from, to, message)?,
+            Happening::Arrival { from, to, message } => self.arrive(from, to, *message)?,
             Happening::RaftWrite { node } => self.raft_write(node)?,
             Happening::RaftNews { node, leads } => self.raft_news(node, leads),
             Happening::Retry { node } => self.retry(node),
