@@ -40,9 +40,14 @@ impl Leader {
         if self.change.pending.is_some() || step.now_ms < self.change.not_before_ms {
             return;
         }
-        let isr = self.wanted(own);
+        // Asked after each event, so nothing is allocated for what stays as it is.
+        let (mut size, mut is_other) = (0, false);
+        for member in self.wanted(own) {
+            size += 1;
+            is_other |= !self.view.isr.contains(&member);
+        }
+        is_other |= size != self.view.isr.len();
         let incomplete: Vec<BrokerId> = self.incomplete().collect();
-        let is_other = isr.len() != self.view.isr.len() || isr.iter().any(|member| !self.view.isr.contains(member));
         if !is_other && incomplete.is_empty() && self.change.doubtful.is_empty() && !self.view.recovering {
             return;
         }
@@ -51,7 +56,7 @@ impl Leader {
             id: own.proposal,
             leader_epoch: self.view.leader_epoch,
             partition_epoch: self.view.partition_epoch,
-            isr,
+            isr: self.wanted(own).collect(),
             incomplete,
         };
         step.effects.push(Effect::Propose(proposal.clone()));
@@ -81,13 +86,13 @@ impl Leader {
     }
 
     /// Members that stay, and replicas that may enter.
-    fn wanted(&self, own: &Own) -> Vec<IsrMember> {
-        let stays = |member: &&IsrMember| {
+    fn wanted(&self, own: &Own) -> impl Iterator<Item = IsrMember> {
+        let stays = move |member: &&IsrMember| {
             member.broker == own.broker()
                 || self.followers.get(&member.broker).is_none_or(|progress| !progress.lagging && !progress.incomplete)
         };
-        let enters = self.followers.keys().filter_map(|follower| self.entrant(*follower, own));
-        self.view.isr.iter().filter(stays).copied().chain(enters).collect()
+        let enters = self.followers.keys().filter_map(move |follower| self.entrant(*follower, own));
+        self.view.isr.iter().filter(stays).copied().chain(enters)
     }
 
     /// The membership that `follower` may have and has not: it is live under its current registration, and has
