@@ -71,7 +71,7 @@ impl<'a> Placement<'a> {
         if factor > self.brokers.len() {
             return Err(ItemError::new(
                 ErrorCode::InvalidReplicationFactor,
-                format!("the replication factor is {factor}, but only {} brokers are live", self.brokers.len()),
+                format!("the replication factor is {factor}; brokers that are live: {}", self.brokers.len()),
             ));
         }
         let mut chosen: Vec<usize> = Vec::with_capacity(factor);
