@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use levada_records::{BatchHeader, Batches, RecordBuffer};
+use levada_records::{BatchHeader, Batches, EndTxnMarker, RecordBuffer};
 use levada_types::{LeaderEpoch, Offset};
 use tracing::error;
 
@@ -17,6 +17,13 @@ use crate::producers::Checked;
 use crate::segment::{FileKind, MaxTimestamp, Position};
 
 type Outcome = Result<AppendInfo, AppendError>;
+
+/// A batch of a leader, checked.
+struct Replicated {
+    header: BatchHeader,
+    bytes: Bytes,
+    marker: Option<EndTxnMarker>,
+}
 
 impl LogWriter {
     /// Appends batches as the leader of `leader_epoch`: checks each, assigns offsets, and writes all that are accepted
@@ -306,15 +313,57 @@ impl LogWriter {
     /// Appends batches as the leader made them: offsets, epochs and timestamps are kept, and every batch's checksum is
     /// checked. Offsets may leave gaps, where the leader has compacted its log.
     ///
+    /// The leader's log start offset may lie within a batch (DeleteRecords). A log that has nothing yet and starts there
+    /// takes that batch whole, and still starts where it did.
+    ///
     /// # Errors
     /// Batches that were written to a segment that filled up before the failure stay, and so does everything if only the
     /// flush failed ([`AppendError::NotFlushed`]); otherwise nothing of `records` is in the log.
     /// [`Self::log_end_offset`] says where to go on.
     pub fn append_as_follower(&mut self, records: &Bytes, now_ms: i64) -> Result<FollowerAppend, AppendError> {
         self.check_open(now_ms)?;
+        // Everything is checked before anything is changed.
+        let checked = self.check_replicated(records)?;
+        let start = self.active.end_offset();
+        let first = checked.first().map_or(start, |batch| batch.header.base_offset);
+        if first < start {
+            self.begin_anew(first, start, now_ms)?;
+        }
+        let appended = self.append_replicated(checked, now_ms);
+        if first < start {
+            // Without the batch the log starts where it ends, as every empty one does.
+            self.move_log_start(start.min(self.active.end_offset()));
+        }
+        appended
+    }
+
+    fn check_replicated(&self, records: &Bytes) -> Result<Vec<Replicated>, AppendError> {
+        let mut checked = Vec::new();
+        let mut buffer = RecordBuffer::new();
+        let mut expected = self.active.end_offset();
+        for batch in Batches::new(records) {
+            let batch = batch?;
+            batch.verify_crc()?;
+            let header = *batch.header();
+            let begins_within = checked.is_empty() && header.next_offset() > expected && self.holds_nothing();
+            if (header.base_offset < expected && !begins_within) || header.last_offset_delta < 0 {
+                return Err(AppendError::UnexpectedOffset { expected, found: header.base_offset });
+            }
+            expected = header.next_offset();
+            let marker = if header.is_control() { read_marker(&batch, &mut buffer)? } else { None };
+            checked.push(Replicated { header, bytes: records.slice_ref(batch.bytes()), marker });
+        }
+        Ok(checked)
+    }
+
+    /// Whether there is no record in any segment, not even one below the log start offset.
+    fn holds_nothing(&self) -> bool {
+        self.active.size() == 0 && self.state.segments.load().closed().is_empty()
+    }
+
+    fn append_replicated(&mut self, batches: Vec<Replicated>, now_ms: i64) -> Result<FollowerAppend, AppendError> {
         let mut outcomes = Vec::new();
-        let result = self.stage_replicated(records, now_ms, &mut outcomes);
-        if let Err(error) = result {
+        if let Err(error) = self.stage_replicated(batches, now_ms, &mut outcomes) {
             self.unstage();
             return Err(error);
         }
@@ -336,26 +385,11 @@ impl LogWriter {
 
     fn stage_replicated(
         &mut self,
-        records: &Bytes,
+        batches: Vec<Replicated>,
         now_ms: i64,
         outcomes: &mut Vec<Outcome>,
     ) -> Result<(), AppendError> {
-        // Everything is checked before anything is staged.
-        let mut checked = Vec::new();
-        let mut buffer = RecordBuffer::new();
-        let mut expected = self.active.end_offset();
-        for batch in Batches::new(records) {
-            let batch = batch?;
-            batch.verify_crc()?;
-            let header = *batch.header();
-            if header.base_offset < expected || header.last_offset_delta < 0 {
-                return Err(AppendError::UnexpectedOffset { expected, found: header.base_offset });
-            }
-            expected = header.next_offset();
-            let marker = if header.is_control() { read_marker(&batch, &mut buffer)? } else { None };
-            checked.push((header, records.slice_ref(batch.bytes()), marker));
-        }
-        for (header, bytes, marker) in checked {
+        for Replicated { header, bytes, marker } in batches {
             outcomes.push(Err(AppendError::Closed));
             self.make_room(&header, bytes.len(), now_ms, outcomes)?;
             let mut staged = Staged::new(header, bytes);

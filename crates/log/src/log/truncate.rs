@@ -72,6 +72,12 @@ impl LogWriter {
         if self.failed {
             return Err(LogError::Closed);
         }
+        Ok(self.begin_anew(offset, offset, now_ms)?)
+    }
+
+    /// Removes everything and goes on at `offset`, with a log that starts at `log_start`: if that is further on, a batch
+    /// has to follow that holds it.
+    pub(super) fn begin_anew(&mut self, offset: Offset, log_start: Offset, now_ms: i64) -> Result<(), Failure> {
         let list = self.state.segments.load_full();
         // Down to the segment that holds the offset: should a crash leave it beside the new one, recovery has to find
         // that it reaches beyond the new one's start, and then the old log stays.
@@ -87,10 +93,10 @@ impl LogWriter {
             create()?;
         }
         self.state.segments.store(Arc::new(SegmentList::new(Vec::new(), Arc::clone(&active))));
-        self.state.log_start.store(offset, Ordering::Release);
+        self.state.log_start.store(log_start, Ordering::Release);
         // The old log may have started later: after a crash the new one would be taken to end before it starts.
         let dir = &self.state.dir;
-        let lowered = dir.directory.checkpoints.log_starts.lower(dir.disk(), &dir.partition, offset);
+        let lowered = dir.directory.checkpoints.log_starts.lower(dir.disk(), &dir.partition, log_start);
         lowered.map_err(|error| self.state.failure(error))?;
         let gone: Vec<_> = list.iter().rev().cloned().collect();
         self.bury(&gone, now_ms)?;

@@ -1,6 +1,11 @@
 //! What is appended, what is refused, and what a failed write leaves behind.
 
-use levada_log::{AppendBatch, AppendError, LogConfig, Origin, TopicCompression};
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use levada_log::sim::SimDisk;
+use levada_log::{AppendBatch, AppendError, LogConfig, OpenedLog, Origin, TopicCompression};
 use levada_records::{
     BatchBuilder, Batches, Compression, EndTxnMarker, RecordBatch, TimestampType, TransactionOutcome,
     with_max_timestamp,
@@ -146,4 +151,89 @@ fn a_follower_keeps_what_the_leader_wrote() {
     let torn = follower.writer.append_as_follower(&bytes.slice(..bytes.len() - 1), NOW).unwrap_err();
     assert!(matches!(torn, AppendError::UnexpectedOffset { .. }));
     assert_eq!(follower.writer.log_end_offset(), 40);
+}
+
+/// A leader's log whose records are at offsets 41 to 46, in two batches of three.
+fn two_batches_at_41(dir: &Path) -> Bytes {
+    let store = open_store(dir);
+    let mut leader = open_log(&store, &LogConfig::default());
+    leader.writer.truncate_fully_and_start_at(41, NOW).unwrap();
+    append(&mut leader.writer, &batch(&["a", "b", "c"]));
+    append(&mut leader.writer, &batch(&["d", "e", "f"]));
+    leader.reader.read(41, 1 << 20, Offset::MAX, true).unwrap().slice.to_bytes().unwrap()
+}
+
+fn follow_from(log: &mut OpenedLog, start: Offset, records: &Bytes) -> Result<(), AppendError> {
+    log.writer.truncate_fully_and_start_at(start, NOW).unwrap();
+    log.writer.append_as_follower(records, NOW).map(drop)
+}
+
+fn from_42() -> Vec<(Offset, String)> {
+    (42..).zip(["b", "c", "d", "e", "f"].map(str::to_owned)).collect()
+}
+
+#[test]
+fn a_log_that_has_nothing_takes_a_batch_that_its_start_lies_within() {
+    let (leader_dir, dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let records = two_batches_at_41(leader_dir.path());
+    let store = open_store(dir.path());
+    let mut log = open_log(&store, &small_segments());
+    follow_from(&mut log, 42, &records).unwrap();
+    assert_eq!((log.reader.log_start_offset(), log.reader.log_end_offset()), (42, 47));
+    assert_eq!(read_all(&log.reader), from_42());
+    assert_eq!(log.reader.epoch_for_offset(42), Some(LeaderEpoch(0)));
+    append(&mut log.writer, &batch(&["g"]));
+    close(store, vec![log.writer]);
+    let store = open_store(dir.path());
+    let mut log = open_log(&store, &small_segments());
+    assert_eq!((log.reader.log_start_offset(), log.reader.log_end_offset()), (42, 48));
+
+    // One that ends before it, or a log that has anything, does not.
+    for (start, expected) in [(44, 44), (47, 47)] {
+        let refused = follow_from(&mut log, start, &records.slice(..records.len() / 2)).unwrap_err();
+        assert!(matches!(refused, AppendError::UnexpectedOffset { found: 41, .. }), "{refused}");
+        assert_eq!((log.reader.log_start_offset(), log.reader.log_end_offset()), (expected, expected));
+    }
+    follow_from(&mut log, 41, &records.slice(..records.len() / 2)).unwrap();
+    assert!(log.writer.append_as_follower(&records, NOW).is_err());
+    assert_eq!(read_all(&log.reader).len(), 3);
+}
+
+#[test]
+fn a_crash_while_it_takes_the_batch_that_its_start_lies_within_leaves_a_log_that_can_begin_anew() {
+    let leader_dir = tempfile::tempdir().unwrap();
+    let records = two_batches_at_41(leader_dir.path());
+    let root = Path::new("/data");
+    for power_goes in [false, true] {
+        for moment in 1.. {
+            let disk = SimDisk::new();
+            let store = open_store_on(Arc::new(disk.clone()), &[root]);
+            let mut log = open_log(&store, &small_segments());
+            log.writer.truncate_fully_and_start_at(42, NOW).unwrap();
+            store.checkpoint(&Default::default()).unwrap();
+            disk.crash_at(disk.operations() + moment);
+            let appended = log.writer.append_as_follower(&records, NOW);
+            let crashed = disk.has_crashed();
+            assert!(crashed || appended.is_ok());
+            drop((log, store));
+            if power_goes {
+                disk.restart(moment)
+            } else {
+                disk.restart_process()
+            }
+            let store = open_store_on(Arc::new(disk), &[root]);
+            let mut log = open_log(&store, &small_segments());
+            let (start, end) = (log.reader.log_start_offset(), log.reader.log_end_offset());
+            assert!(start <= end, "operation {moment}: the log starts at {start} and ends at {end}");
+            let left = read_all(&log.reader);
+            assert!(
+                left.iter().all(|(at, value)| *at == 41 && value == "a" || from_42().contains(&(*at, value.clone())))
+            );
+            follow_from(&mut log, 42, &records).unwrap();
+            assert_eq!(read_all(&log.reader), from_42(), "operation {moment}");
+            if !crashed {
+                break;
+            }
+        }
+    }
 }
