@@ -1,4 +1,4 @@
-//! What can be set on a topic: Kafka's complete list.
+//! What can be set on a topic: Kafka's complete list, and `acks.fsync`.
 
 use super::{Check, ConfigDef, Synonym};
 
@@ -26,6 +26,9 @@ pub(super) const CLEANUP_POLICIES: Check = Check::Among(&["compact", "delete"]);
 
 /// Every setting of a topic, ordered by name.
 pub static TOPIC_CONFIGS: &[ConfigDef] = &[
+    ConfigDef::boolean("acks.fsync", "false")
+        .from(&[Synonym::same("log.acks.fsync")])
+        .doc("Whether a record is committed, so that acks=all is answered and consumers see it, only once every in-sync replica has fsynced it."),
     ConfigDef::list("cleanup.policy", "delete")
         .check(CLEANUP_POLICIES)
         .from(&[Synonym::same("log.cleanup.policy")])

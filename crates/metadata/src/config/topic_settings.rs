@@ -37,6 +37,7 @@ pub enum TimestampKind {
 #[derive(Debug, Clone, PartialEq)]
 #[expect(missing_docs, reason = "every field is the setting of its name; the table documents it")]
 pub struct TopicSettings {
+    pub acks_fsync: bool,
     pub cleanup_compact: bool,
     pub cleanup_delete: bool,
     pub compression_type: CompressionType,
@@ -87,6 +88,7 @@ impl Resolver<'_> {
         let cleanup = text("cleanup.policy");
         let cleans = |policy: &str| split_list(&cleanup).any(|element| element == policy);
         TopicSettings {
+            acks_fsync: boolean("acks.fsync"),
             cleanup_compact: cleans("compact"),
             cleanup_delete: cleans("delete"),
             compression_type: match text("compression.type").trim() {

@@ -20,6 +20,8 @@ pub(super) static CONFIGS: &[ConfigDef] = &[
     ConfigDef::int("compression.zstd.level", "3")
         .range(-131_072, 22)
         .doc("The level of zstd compression of topics that set none."),
+    ConfigDef::boolean("log.acks.fsync", "false")
+        .doc("Whether a record is committed only once every in-sync replica has fsynced it, in topics that set nothing. The same at every broker."),
     ConfigDef::long("log.cleaner.backoff.ms", "15000")
         .at_least(0)
         .per_broker()
