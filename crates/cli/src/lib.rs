@@ -127,6 +127,8 @@ mod tests {
             "bench produce --verify --records 1000000 --record-size 100",
             "bench consume --fetch-bytes 1MiB --output json",
             "bench latency --rate 1000 --acks all --duration 10s",
+            "bench produce --replication-factor 3 --acks all --in-flight 1",
+            "bench failover --addr a:9092 --topic orders --retry 10ms --duration 1h --output json",
         ] {
             assert!(parses(line), "{line}");
         }
@@ -143,6 +145,7 @@ mod tests {
             "produce orders --acks 2",
             "consume orders --from yesterday",
             "bench latency --rate 0",
+            "bench failover",
             "bench produce --verify --bare",
         ] {
             assert!(!parses(line), "{line}");

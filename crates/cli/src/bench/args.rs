@@ -21,6 +21,9 @@ pub enum BenchCommand {
     Consume(ConsumeArgs),
     /// Produces one record a request at a fixed rate and measures latency from when each was due.
     Latency(LatencyArgs),
+    /// Produces one record after the other to each partition, tries again what failed, and tells of every time in which
+    /// nothing was acknowledged: for someone who kills, stops or cuts off brokers meanwhile.
+    Failover(FailoverArgs),
 }
 
 /// Whom to measure, and how.
@@ -39,6 +42,9 @@ pub(super) struct TargetArgs {
     /// Partitions of a topic that is created.
     #[arg(long, default_value = "1", value_name = "N")]
     pub(super) partitions: NonZero<i32>,
+    /// Replicas of each partition of a topic that is created [default: what the cluster has as its default].
+    #[arg(long, value_name = "N")]
+    pub(super) replication_factor: Option<NonZero<i16>>,
     /// Connections to each broker.
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub(super) connections: usize,
@@ -149,6 +155,38 @@ pub struct LatencyArgs {
     /// How records are compressed.
     #[arg(long, value_enum, default_value_t = Codec::None)]
     pub(super) compression: Codec,
+    #[command(flatten)]
+    pub(super) output: OutputArgs,
+}
+
+/// Arguments of `bench failover`, which speaks the Kafka protocol.
+#[derive(Debug, Clone, Args)]
+pub struct FailoverArgs {
+    /// A broker of the cluster; the others are learned from it [default: 127.0.0.1:9092].
+    #[arg(long, value_name = "HOST:PORT", default_value = Protocol::Kafka.default_address())]
+    pub(super) addr: String,
+    /// The topic, which must exist. Every partition of it gets a record in each round.
+    #[arg(long)]
+    pub(super) topic: String,
+    /// How many rounds a second, while all goes well.
+    #[arg(long, default_value = "500", value_name = "N", value_parser = positive)]
+    pub(super) rate: f64,
+    /// How long to wait before what failed is tried again.
+    #[arg(long, default_value = "10ms", value_name = "TIME")]
+    pub(super) retry: Duration,
+    /// Tell of a gap if it is longer than this, even if nothing failed.
+    #[arg(long, default_value = "20ms", value_name = "TIME")]
+    pub(super) longer_than: Duration,
+    /// Bytes of a record's value.
+    #[arg(long, default_value = "100B", value_name = "SIZE")]
+    pub(super) record_size: ByteSize,
+    /// What an acknowledgement waits for: the leader (`1`) or every in-sync replica (`all`).
+    #[arg(long, value_enum, default_value_t = Acks::All)]
+    pub(super) acks: Acks,
+    /// For how long.
+    #[arg(long, default_value = "60s", value_name = "TIME")]
+    pub(super) duration: Duration,
+    /// How to tell of gaps: lines for people, or a JSON value a line.
     #[command(flatten)]
     pub(super) output: OutputArgs,
 }

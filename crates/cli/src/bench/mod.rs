@@ -1,12 +1,13 @@
 //! `levada bench`: the load generator.
 //!
 //! Produces and consumes over the Kafka protocol or over gRPC, and measures throughput, latency and what the server's
-//! process took for it. `--bare` alternates the server's runs with bare loops that move the same bytes on the same machine
+//! process took for it. `failover` tells for how long nothing was acknowledged. `--bare` alternates the server's runs with bare loops that move the same bytes on the same machine
 //! with nothing but system calls, and quotes the median of the ratios.
 
 mod args;
 mod bare;
 mod comparison;
+mod failover;
 mod grpc;
 mod kafka;
 mod outcome;
@@ -19,13 +20,14 @@ mod workload;
 
 pub use args::BenchCommand;
 
+use std::num::NonZero;
 use std::path::Path;
 use std::thread::{self, ScopedJoinHandle};
 
 use args::{ConsumeArgs, LatencyArgs, ProduceArgs, TargetArgs};
 use comparison::Comparison;
 use outcome::Outcome;
-use plan::{ConsumePlan, ProducePlan};
+use plan::{ConsumePlan, ProducePlan, TopicPlan};
 use report::{RunReport, VerifiedReport};
 use server::Server;
 use workload::Workload;
@@ -46,6 +48,7 @@ pub(crate) fn run(command: BenchCommand) -> Result<(), CliError> {
         BenchCommand::Produce(args) => produce(&args),
         BenchCommand::Consume(args) => consume(&args),
         BenchCommand::Latency(args) => latency(&args),
+        BenchCommand::Failover(args) => failover::run(&args),
     }
 }
 
@@ -200,7 +203,13 @@ fn with_topic<T>(target: &TargetArgs, topic: &str, work: impl FnOnce() -> Result
     let created = !target.protocol.exists(&address, topic)?;
     if created {
         // Deleted files give their memory back at once, so that runs do not touch new memory each.
-        target.protocol.create(&address, topic, target.partitions.get(), &[("file.delete.delay.ms", "0")])?;
+        let wanted = TopicPlan {
+            name: topic,
+            partitions: target.partitions.get(),
+            replication_factor: target.replication_factor.map(NonZero::get),
+            settings: &[("file.delete.delay.ms", "0")],
+        };
+        target.protocol.create(&address, &wanted)?;
     }
     let outcome = work();
     if created && !target.keep_topic {

@@ -6,6 +6,17 @@ use tokio::task::spawn_blocking;
 
 use super::workload::Workload;
 
+/// A topic to be made.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TopicPlan<'a> {
+    pub(super) name: &'a str,
+    pub(super) partitions: i32,
+    /// `None`: what the cluster has as its default.
+    pub(super) replication_factor: Option<i16>,
+    /// Settings by name.
+    pub(super) settings: &'a [(&'a str, &'a str)],
+}
+
 /// A run that produces.
 #[derive(Debug, Clone)]
 pub(super) struct ProducePlan {

@@ -4,7 +4,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use super::outcome::Outcome;
-use super::plan::{ConsumePlan, ProducePlan};
+use super::plan::{ConsumePlan, ProducePlan, TopicPlan};
 use super::{grpc, kafka};
 use crate::CliError;
 
@@ -42,16 +42,10 @@ impl Protocol {
         }
     }
 
-    pub(super) fn create(
-        self,
-        address: &str,
-        topic: &str,
-        partitions: i32,
-        settings: &[(&str, &str)],
-    ) -> Result<(), CliError> {
+    pub(super) fn create(self, address: &str, topic: &TopicPlan<'_>) -> Result<(), CliError> {
         match self {
-            Self::Kafka => kafka::create(address, topic, partitions, settings),
-            Self::Grpc | Self::GrpcRecords => grpc::create(address, topic, partitions, settings),
+            Self::Kafka => kafka::create(address, topic),
+            Self::Grpc | Self::GrpcRecords => grpc::create(address, topic),
         }
     }
 

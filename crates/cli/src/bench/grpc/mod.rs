@@ -12,7 +12,7 @@ use std::future::Future;
 use levada_client::{Client, NewTopic, OffsetTarget};
 use levada_types::ErrorCode;
 
-use super::plan::ConsumePlan;
+use super::plan::{ConsumePlan, TopicPlan};
 use super::reading::Position;
 use crate::CliError;
 use crate::connect::runtime;
@@ -48,11 +48,15 @@ pub(super) fn is_empty(address: &str, topic: &str) -> Result<bool, CliError> {
     })
 }
 
-/// Creates a topic with the cluster's replication factor and the settings given.
-pub(super) fn create(address: &str, topic: &str, partitions: i32, settings: &[(&str, &str)]) -> Result<(), CliError> {
+/// Creates a topic.
+pub(super) fn create(address: &str, topic: &TopicPlan<'_>) -> Result<(), CliError> {
     run(async {
-        let wanted = NewTopic::new(topic).partitions(partitions);
-        let wanted = settings.iter().fold(wanted, |wanted, (name, value)| wanted.config(*name, *value));
+        let wanted = NewTopic::new(topic.name).partitions(topic.partitions);
+        let wanted = match topic.replication_factor {
+            Some(factor) => wanted.replication_factor(factor.into()),
+            None => wanted,
+        };
+        let wanted = topic.settings.iter().fold(wanted, |wanted, (name, value)| wanted.config(*name, *value));
         client(address)?.admin().create_topic(wanted).await?;
         Ok(())
     })

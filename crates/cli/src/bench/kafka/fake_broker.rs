@@ -43,6 +43,8 @@ pub(super) enum Fault {
     None,
     /// Refuses the third batch.
     Refuse,
+    /// Closes the connection in place of answering the third batch, which it has.
+    Close,
     /// Loses the second batch and acknowledges it.
     Lose,
     /// Flips a bit of the second batch and makes its checksum right again.
@@ -85,7 +87,12 @@ fn serve(mut connection: TcpStream, state: &Mutex<State>) {
         let version = i16::from_be_bytes([frame[2], frame[3]]);
         let header = RequestHeader::decode(&mut frame, key.request_header_version(version)).unwrap();
         assert!(OFFERED.iter().any(|&(k, least, greatest)| k == key && (least..=greatest).contains(&version)));
-        let answer = state.lock().unwrap().answer(key, version, header.correlation_id, frame);
+        let mut state = state.lock().unwrap();
+        let answer = state.answer(key, version, header.correlation_id, frame);
+        if key == ApiKey::Produce && state.fault == Fault::Close && state.batches_seen == 3 {
+            return;
+        }
+        drop(state);
         if let Some(answer) = answer {
             connection.write_all(&(answer.len() as u32).to_be_bytes()).unwrap();
             connection.write_all(&answer).unwrap();

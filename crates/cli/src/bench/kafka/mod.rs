@@ -2,6 +2,7 @@
 //! connection, records encoded by `levada-records`.
 
 mod connection;
+mod failover;
 mod fetch;
 mod produce;
 mod topics;
@@ -11,6 +12,7 @@ mod fake_broker;
 #[cfg(test)]
 mod tests;
 
+pub(super) use failover::watch;
 pub(super) use fetch::consume;
 pub(super) use produce::produce;
 pub(super) use topics::{create, delete, exists, is_empty};

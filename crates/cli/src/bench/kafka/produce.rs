@@ -16,13 +16,13 @@ use crate::bench::plan::{Pace, ProducePlan};
 use crate::bench::workload::BatchSource;
 
 /// The newest version that names topics rather than identifies them.
-const PRODUCE: i16 = 12;
+pub(super) const PRODUCE: i16 = 12;
 
 /// The version of the question that is asked to learn that a broker has read everything before it.
 const METADATA: i16 = 12;
 
 /// How long the broker may wait for replicas, in milliseconds; what clients ask by default.
-const ACK_TIMEOUT_MS: i32 = 30_000;
+pub(super) const ACK_TIMEOUT_MS: i32 = 30_000;
 
 /// A request that waits for its answer.
 #[derive(Debug)]
@@ -58,9 +58,11 @@ fn run_lane(
     }
     thread::scope(|scope| {
         let (queue, waiting) = sync_channel(plan.in_flight.max(1));
+        // A slot is taken before a request is written and given back with its answer: there are never more in flight.
+        let (slots, answered) = sync_channel(plan.in_flight.max(1));
         let records = u64::from(plan.workload.records_per_batch);
-        let reader = scope.spawn(move || read_answers(&mut receiver, &waiting, version, records, start));
-        let written = write_requests(plan, lane, sender, pace, version, &queue, start);
+        let reader = scope.spawn(move || read_answers(&mut receiver, (&waiting, &answered), version, records, start));
+        let written = write_requests(plan, lane, sender, pace, version, (&queue, &slots), start);
         drop(queue);
         // What the reader met is the cause of what the writer met.
         let outcome = super::super::joined(reader)?;
@@ -75,7 +77,7 @@ fn write_requests(
     mut sender: Sender,
     mut pace: Pace,
     version: i16,
-    queue: &SyncSender<Sent>,
+    (queue, slots): (&SyncSender<Sent>, &SyncSender<()>),
     start: Instant,
 ) -> Result<(), CliError> {
     let mut sources: Vec<_> = lane.partitions.iter().map(|&p| (p, plan.workload.batches(p))).collect();
@@ -85,6 +87,9 @@ fn write_requests(
                 return Ok(());
             }
             let (request, bytes) = request(plan, *partition, source)?;
+            if slots.send(()).is_err() {
+                return Ok(());
+            }
             let at = pace.wait();
             let correlation_id = sender.send(version, &request)?;
             if queue.send(Sent { correlation_id, at, bytes }).is_err() {
@@ -107,7 +112,7 @@ fn request(plan: &ProducePlan, partition: i32, source: &mut BatchSource) -> Resu
 
 fn read_answers(
     receiver: &mut Receiver,
-    waiting: &Queue<Sent>,
+    (waiting, answered): (&Queue<Sent>, &Queue<()>),
     version: i16,
     records: u64,
     start: Instant,
@@ -121,6 +126,8 @@ fn read_answers(
             }
         }
         outcome.add(records, sent.bytes, sent.at.elapsed());
+        // Its writer took one before it sent this request.
+        let _ = answered.try_recv();
     }
     outcome.elapsed = start.elapsed();
     Ok(outcome)

@@ -1,13 +1,16 @@
 //! The client against a broker that can be told to do wrong: what it reports is what happened.
 
+use std::time::{Duration, Instant, SystemTime};
+
 use levada_records::Compression;
 use levada_types::ErrorCode;
 
 use super::fake_broker::{Fault, start};
 use super::*;
 use crate::CliError;
+use crate::bench::failover::{FailoverPlan, Gaps};
 use crate::bench::outcome::Outcome;
-use crate::bench::plan::{ConsumePlan, ProducePlan};
+use crate::bench::plan::{ConsumePlan, ProducePlan, TopicPlan};
 use crate::bench::workload::Workload;
 
 const TOPIC: &str = "t";
@@ -47,7 +50,8 @@ fn round_trip(fault: Fault, acks: i16) -> Result<(Outcome, Outcome), CliError> {
     let address = start(fault);
     let (mut producing, consuming) = plans(&address);
     producing.acks = acks;
-    create(&address, TOPIC, 3, &[("file.delete.delay.ms", "0")])?;
+    let settings = [("file.delete.delay.ms", "0")];
+    create(&address, &TopicPlan { name: TOPIC, partitions: 3, replication_factor: None, settings: &settings })?;
     assert!(exists(&address, TOPIC)? && is_empty(&address, TOPIC)?);
     let produced = produce(&producing)?;
     let consumed = consume(&consuming)?;
@@ -88,6 +92,38 @@ fn a_topic_that_is_not_there_is_an_error() {
     let (producing, consuming) = plans(&start(Fault::None));
     assert!(produce(&producing).unwrap_err().to_string().contains("no topic"));
     assert!(consume(&consuming).unwrap_err().to_string().contains("no topic"));
+}
+
+#[test]
+fn a_producer_that_must_go_on_tries_again_until_it_is_acknowledged_and_tells_of_the_gap() {
+    for (fault, error) in
+        [(Fault::Refuse, ErrorCode::MessageTooLarge.to_string()), (Fault::Close, "end of file".into())]
+    {
+        let address = start(fault);
+        create(&address, &TopicPlan { name: TOPIC, partitions: 2, replication_factor: None, settings: &[] }).unwrap();
+        let plan = FailoverPlan {
+            address: address.clone(),
+            topic: TOPIC.to_owned(),
+            workload: plans(&address).0.workload,
+            acks: -1,
+            interval: Duration::ZERO,
+            retry: Duration::ZERO,
+            duration: Duration::from_secs(600),
+        };
+        let mut told = Vec::new();
+        // Every round is longer than nothing, so that each is told of; the first one with an error ends it.
+        let ended = watch(&plan, Gaps::new(Duration::ZERO, Instant::now(), SystemTime::now()), |event| {
+            told.push(serde_json::to_value(event).unwrap());
+            let failed = told.last().unwrap()["errors"].as_object().is_some_and(|errors| !errors.is_empty());
+            if failed { Err(CliError::Failed("enough".to_owned())) } else { Ok(()) }
+        });
+        assert_eq!(ended.unwrap_err().to_string(), "enough");
+        assert_eq!(told[0]["event"], "begun");
+        assert_eq!(told[0]["partitions"], 2);
+        let gap = told.last().unwrap();
+        assert!(gap["errors"].as_object().unwrap().keys().any(|met| met.contains(&error)), "{gap}");
+        assert!(gap["last_acknowledged_us"].as_u64() <= gap["all_acknowledged_us"].as_u64());
+    }
 }
 
 #[test]

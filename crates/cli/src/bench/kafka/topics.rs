@@ -13,9 +13,10 @@ use levada_types::ErrorCode;
 
 use super::connection::{Connection, check};
 use crate::CliError;
+use crate::bench::plan::TopicPlan;
 
 /// The newest versions that name topics rather than identify them.
-const METADATA: i16 = 12;
+pub(super) const METADATA: i16 = 12;
 const CREATE_TOPICS: i16 = 7;
 const DELETE_TOPICS: i16 = 5;
 const LIST_OFFSETS: i16 = 7;
@@ -41,14 +42,13 @@ pub(in crate::bench) fn name(topic: &str) -> TopicName {
     TopicName(StrBytes::from_string(topic.to_owned()))
 }
 
-/// Creates a topic with the cluster's replication factor and the settings given.
-pub(in crate::bench) fn create(
-    address: &str,
-    topic: &str,
-    partitions: i32,
-    settings: &[(&str, &str)],
-) -> Result<(), CliError> {
-    let configs = settings
+/// The replication factor that asks for the cluster's default (KIP-464).
+const CLUSTER_DEFAULT: i16 = -1;
+
+/// Creates a topic.
+pub(in crate::bench) fn create(address: &str, topic: &TopicPlan<'_>) -> Result<(), CliError> {
+    let configs = topic
+        .settings
         .iter()
         .map(|(key, value)| {
             CreatableTopicConfig::default()
@@ -57,13 +57,13 @@ pub(in crate::bench) fn create(
         })
         .collect();
     let wanted = CreatableTopic::default()
-        .with_name(name(topic))
-        .with_num_partitions(partitions)
-        .with_replication_factor(-1)
+        .with_name(name(topic.name))
+        .with_num_partitions(topic.partitions)
+        .with_replication_factor(topic.replication_factor.unwrap_or(CLUSTER_DEFAULT))
         .with_configs(configs);
     let request = CreateTopicsRequest::default().with_topics(vec![wanted]).with_timeout_ms(CHANGE_TIMEOUT_MS);
     let answer = Connection::open(address)?.call(CREATE_TOPICS, &request)?;
-    answer.topics.iter().try_for_each(|result| check(format!("creating topic {topic}"), result.error_code))
+    answer.topics.iter().try_for_each(|result| check(format!("creating topic {}", topic.name), result.error_code))
 }
 
 /// Deletes a topic.
