@@ -23,6 +23,12 @@ pub(crate) struct Options {
     /// Another server to compare with, in place of the benches.
     #[arg(long)]
     against: Option<Other>,
+    /// A cluster of processes in place of the benches: failover, restarts, replication, many partitions, full load.
+    #[arg(long, conflicts_with = "against")]
+    cluster: bool,
+    /// With --cluster: what to measure and how often, such as `-- --part kills --leaders 50`; `-- --help` tells all.
+    #[arg(last = true, requires = "cluster")]
+    cluster_arguments: Vec<String>,
     /// How many alternated pairs to measure; the median is printed.
     #[arg(long, default_value_t = 7)]
     pairs: u32,
@@ -42,6 +48,7 @@ enum Other {
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Outcome {
     match options.against {
         Some(Other::Kafka) => against_kafka(workspace, options),
+        None if options.cluster => cluster(workspace, options),
         None => benches(workspace, options),
     }
 }
@@ -55,6 +62,11 @@ fn benches(workspace: &Workspace, options: &Options) -> Outcome {
     report.step("levada bench", || comparison(workspace, options).args(["own"]).env("LEVADA_BIN", &levada).run());
     report.step("many topics", || comparison(workspace, options).args(["scale"]).env("LEVADA_BIN", &levada).run());
     report.finish().map(drop)
+}
+
+fn cluster(workspace: &Workspace, options: &Options) -> Outcome {
+    let levada = workspace.build_levada(true)?;
+    comparison(workspace, options).args(["cluster"]).args(&options.cluster_arguments).env("LEVADA_BIN", levada).run()
 }
 
 fn against_kafka(workspace: &Workspace, options: &Options) -> Outcome {

@@ -1,8 +1,10 @@
-//! How fast Levada is: by its own load generator, and beside a real Apache Kafka with librdkafka driving both in turn.
+//! How fast Levada is: by its own load generator, one node and a cluster, and beside a real Apache Kafka with librdkafka
+//! driving both in turn.
 //!
 //! Figures are printed, never asserted. Two servers are measured in alternated pairs on the same machine in the same run,
 //! and what is quoted is the median of the ratios, since absolute figures of a shared machine mislead.
 
+mod cluster;
 mod figures;
 mod kafka_server;
 mod measure;
@@ -39,6 +41,8 @@ enum Subject {
         #[arg(long, default_value_t = 1)]
         every: usize,
     },
+    /// Three controllers and three brokers: failover, restarts, replication, many partitions, and full load.
+    Cluster(cluster::Options),
     /// Beside Apache Kafka, whose jars are in the directory `LEVADA_KAFKA_JARS`.
     Kafka,
 }
@@ -48,6 +52,7 @@ fn main() -> ExitCode {
     let outcome = match arguments.subject {
         Subject::Own => own::run(arguments.pairs, arguments.megabytes),
         Subject::Scale { every } => scale::run(every),
+        Subject::Cluster(options) => cluster::run(&options),
         Subject::Kafka => pairs::run(arguments.pairs, arguments.megabytes),
     };
     match outcome {

@@ -1,0 +1,83 @@
+//! SIGKILL of brokers under a producer: how long until the next acknowledged write.
+
+use std::{thread, time::Duration};
+
+use levada_end_to_end::Outcome;
+
+use super::{
+    gap_watch::{GapWatch, after_fault_ms},
+    rdkafka_watch::RdkafkaWatch,
+    subject::Subject,
+    table::{median_and_greatest, row},
+    time_of_day::now_us,
+};
+
+const TOPIC: &str = "failover";
+
+/// How long the producers go on after the cluster has dealt with a fault, so that its end is seen, and before the next one.
+const SETTLE: Duration = Duration::from_millis(700);
+
+/// What is killed.
+#[derive(Clone, Copy)]
+enum Victim {
+    Leader,
+    Follower,
+    LeaderAndController,
+}
+
+/// Times from the kill to the next acknowledged write.
+#[derive(Default)]
+struct Times {
+    own_ms: Vec<f64>,
+    rdkafka_ms: Vec<f64>,
+}
+
+/// Kills and measures; every process is started again, and all replicas are in sync again, before the next kill.
+pub(crate) fn run(leaders: u32, followers: u32, controllers: u32) -> Outcome {
+    let mut subject = Subject::start(TOPIC, 1, &[("min.insync.replicas", "2")], &[])?;
+    let mut own = GapWatch::start(&mut subject, &["--retry", "10ms"])?;
+    let other = RdkafkaWatch::start(subject.bootstrap()?, TOPIC)?;
+    for (victim, count, name, goal, goal_of_others) in [
+        (Victim::Leader, leaders, "the partition's leader", "median < 300 ms, all < 500 ms", "< 1,000 ms"),
+        (Victim::Follower, followers, "a follower", "median < 300 ms, all < 500 ms", "< 1,000 ms"),
+        (Victim::LeaderAndController, controllers, "the leader and the active controller", "< 3,000 ms", ""),
+    ] {
+        let mut times = Times::default();
+        for _ in 0..count {
+            let (own_ms, rdkafka_ms) = strike(&mut subject, victim, &mut own, &other)?;
+            eprintln!("SIGKILL of {name}: {own_ms:.1} ms, librdkafka {rdkafka_ms:.1} ms");
+            times.own_ms.push(own_ms);
+            times.rdkafka_ms.push(rdkafka_ms);
+        }
+        row(&format!("SIGKILL of {name} to the next acks=all"), &median_and_greatest(&times.own_ms), goal);
+        row("the same by librdkafka with its defaults", &median_and_greatest(&times.rdkafka_ms), goal_of_others);
+    }
+    other.finish()
+}
+
+fn strike(subject: &mut Subject, victim: Victim, own: &mut GapWatch, other: &RdkafkaWatch) -> Outcome<(f64, f64)> {
+    thread::sleep(SETTLE);
+    own.gaps()?;
+    let broker = match victim {
+        Victim::Leader | Victim::LeaderAndController => subject.leader()?,
+        Victim::Follower => subject.follower()?,
+    };
+    let controller = match victim {
+        Victim::LeaderAndController => Some(subject.active_controller()?),
+        Victim::Leader | Victim::Follower => None,
+    };
+    let fault_us = now_us();
+    if let Some(controller) = controller {
+        subject.sandbox.controller(controller)?.kill()?;
+    }
+    subject.sandbox.broker(broker)?.kill()?;
+    subject.wait_until_out(broker)?;
+    thread::sleep(SETTLE);
+    let times = (after_fault_ms(&own.gaps()?, fault_us), other.after_fault_ms(fault_us));
+    if let Some(controller) = controller {
+        subject.sandbox.controller(controller)?.start_again()?;
+    }
+    subject.sandbox.broker(broker)?.start_again()?;
+    subject.wait_until_in_sync()?;
+    Ok(times)
+}

@@ -1,0 +1,152 @@
+//! The cluster that is measured: three controllers and three brokers, each a process of its own.
+
+use std::{
+    collections::BTreeSet,
+    thread,
+    time::{Duration, Instant},
+};
+
+use levada_end_to_end::{Admin, Outcome, client_config, fail};
+use levada_harness::{Role, Sandbox, SandboxOptions};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+
+use super::metrics::metric;
+
+pub(crate) const BROKERS: [u32; 3] = [1, 2, 3];
+const REPLICAS: i32 = 3;
+
+/// How long the cluster may take to become what is waited for.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Between two looks at the cluster: what waits here is not measured, and looking costs the brokers time.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// A cluster with one topic.
+pub(crate) struct Subject {
+    pub(crate) sandbox: Sandbox,
+    topic: &'static str,
+    asking: BaseConsumer,
+}
+
+/// What a broker tells of one partition.
+struct Partition {
+    leader: u32,
+    in_sync: BTreeSet<u32>,
+}
+
+impl Subject {
+    /// Starts three controllers and three brokers with these options of the brokers, creates a topic with three replicas
+    /// and waits until all are in sync.
+    pub(crate) fn start(
+        topic: &'static str,
+        partitions: i32,
+        topic_settings: &[(&str, &str)],
+        broker_settings: &[(&str, &str)],
+    ) -> Outcome<Self> {
+        let options = SandboxOptions::new(3, 3);
+        let options = broker_settings.iter().fold(options, |options, (key, value)| options.set_brokers(key, value));
+        let mut sandbox = Sandbox::start(&options)?;
+        let admin = Admin::connect(sandbox.broker(1)?.kafka()?)?;
+        admin.create_replicated_topic(topic, (partitions, REPLICAS), topic_settings)?;
+        let bootstrap = bootstrap(&mut sandbox)?;
+        let mut config = client_config(sandbox.broker(1)?.kafka()?);
+        let asking = config.set("bootstrap.servers", bootstrap).set("group.id", "none").create()?;
+        let subject = Self { sandbox, topic, asking };
+        subject.wait_until_in_sync()?;
+        Ok(subject)
+    }
+
+    pub(crate) fn topic(&self) -> &'static str {
+        self.topic
+    }
+
+    /// Every broker's address, as librdkafka takes them.
+    pub(crate) fn bootstrap(&mut self) -> Outcome<String> {
+        bootstrap(&mut self.sandbox)
+    }
+
+    /// The leader of partition 0.
+    pub(crate) fn leader(&self) -> Outcome<u32> {
+        match self.partitions()?.first() {
+            Some(partition) => Ok(partition.leader),
+            None => fail("the topic has no partition"),
+        }
+    }
+
+    /// A broker that does not lead partition 0.
+    pub(crate) fn follower(&self) -> Outcome<u32> {
+        let leader = self.leader()?;
+        BROKERS.into_iter().find(|id| *id != leader).ok_or_else(|| "no follower".into())
+    }
+
+    /// The controller that says of itself that it is the active one.
+    pub(crate) fn active_controller(&self) -> Outcome<u32> {
+        self.wait_for("an active controller", |subject| {
+            for process in subject.sandbox.processes().iter().filter(|process| process.role == Role::Controller) {
+                if metric(process.http, "levada_controller_active").is_ok_and(|value| value == Some(1.0)) {
+                    return Ok(Some(process.id));
+                }
+            }
+            Ok(None)
+        })
+    }
+
+    /// How many entries the metadata log has: it grows with every fencing and every change of an in-sync set.
+    pub(crate) fn metadata_offset(&self) -> Outcome<u64> {
+        let mut greatest = 0;
+        for process in self.sandbox.processes().iter().filter(|process| process.role == Role::Controller) {
+            let offset = metric(process.http, "levada_controller_metadata_offset")?;
+            greatest = greatest.max(offset.ok_or("no levada_controller_metadata_offset")? as u64);
+        }
+        Ok(greatest)
+    }
+
+    /// Waits until every partition has a leader and all its replicas in sync.
+    pub(crate) fn wait_until_in_sync(&self) -> Outcome {
+        let everybody = BTreeSet::from(BROKERS);
+        self.wait_for("full in-sync sets", |subject| {
+            let partitions = subject.partitions()?;
+            let whole = |partition: &Partition| partition.in_sync == everybody && everybody.contains(&partition.leader);
+            Ok((!partitions.is_empty() && partitions.iter().all(whole)).then_some(()))
+        })
+    }
+
+    /// Waits until a broker leads nothing and is in sync nowhere.
+    pub(crate) fn wait_until_out(&self, broker: u32) -> Outcome {
+        self.wait_for("a dead broker to be out of every in-sync set", |subject| {
+            let partitions = subject.partitions()?;
+            let without = |partition: &Partition| partition.leader != broker && !partition.in_sync.contains(&broker);
+            Ok((!partitions.is_empty() && partitions.iter().all(without)).then_some(()))
+        })
+    }
+
+    fn partitions(&self) -> Outcome<Vec<Partition>> {
+        let metadata = self.asking.fetch_metadata(Some(self.topic), PATIENCE)?;
+        let topic = metadata.topics().first().ok_or("an answer without the topic")?;
+        let partitions = topic.partitions().iter().map(|partition| {
+            let in_sync = partition.isr().iter().map(|id| u32::try_from(*id)).collect::<Result<_, _>>()?;
+            // No leader is -1.
+            Ok(Partition { leader: u32::try_from(partition.leader()).unwrap_or(0), in_sync })
+        });
+        partitions.collect()
+    }
+
+    fn wait_for<T>(&self, what: &str, look: impl Fn(&Self) -> Outcome<Option<T>>) -> Outcome<T> {
+        let begun = Instant::now();
+        loop {
+            match look(self) {
+                Ok(Some(found)) => return Ok(found),
+                Ok(None) if begun.elapsed() < PATIENCE => thread::sleep(LOOK_AGAIN),
+                Err(_) if begun.elapsed() < PATIENCE => thread::sleep(LOOK_AGAIN),
+                Ok(None) => return fail(format!("{PATIENCE:?} without {what}\n{}", self.sandbox.log())),
+                Err(error) => return fail(format!("{PATIENCE:?} without {what}: {error}\n{}", self.sandbox.log())),
+            }
+        }
+    }
+}
+
+fn bootstrap(sandbox: &mut Sandbox) -> Outcome<String> {
+    let addresses: Vec<String> =
+        BROKERS.iter().map(|id| Ok(sandbox.broker(*id)?.kafka()?.to_string())).collect::<Outcome<_>>()?;
+    Ok(addresses.join(","))
+}
