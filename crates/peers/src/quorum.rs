@@ -63,7 +63,7 @@ impl ControllerClient {
     /// # Errors
     /// [`QuorumError`] if no active controller answers within `timeout`.
     pub async fn describe_quorum(&self, timeout: Duration) -> Result<Quorum, QuorumError> {
-        let ask = async |mut stub: Stub| stub.describe_quorum(DescribeQuorumRequest {}).await;
+        let ask = |mut stub: Stub| async move { stub.describe_quorum(DescribeQuorumRequest {}).await };
         self.at_active(timeout, ask).await.map(Quorum::from)
     }
 
@@ -79,7 +79,10 @@ impl ControllerClient {
         timeout: Duration,
     ) -> Result<(), QuorumError> {
         let request = AddVoterRequest { id, directory: bytes_of(directory) };
-        let ask = async |mut stub: Stub| stub.add_voter(timed(request.clone(), timeout)).await;
+        let ask = |mut stub: Stub| {
+            let request = timed(request.clone(), timeout);
+            async move { stub.add_voter(request).await }
+        };
         self.at_active(timeout, ask).await.map(drop)
     }
 
@@ -94,15 +97,18 @@ impl ControllerClient {
         timeout: Duration,
     ) -> Result<(), QuorumError> {
         let request = RemoveVoterRequest { id, directory: bytes_of(directory) };
-        let ask = async |mut stub: Stub| stub.remove_voter(timed(request.clone(), timeout)).await;
+        let ask = |mut stub: Stub| {
+            let request = timed(request.clone(), timeout);
+            async move { stub.remove_voter(request).await }
+        };
         self.at_active(timeout, ask).await.map(drop)
     }
 
     /// Looks for the active controller and asks it, again while nobody knows whether it was done.
-    async fn at_active<T>(
+    async fn at_active<T, F: Future<Output = Result<tonic::Response<T>, Status>>>(
         &self,
         timeout: Duration,
-        ask: impl AsyncFn(Stub) -> Result<tonic::Response<T>, Status>,
+        ask: impl Fn(Stub) -> F,
     ) -> Result<T, QuorumError> {
         let deadline = Instant::now() + timeout;
         let mut backoff = Backoff::new();
