@@ -6,7 +6,7 @@ use std::{
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use levada_end_to_end::{Outcome, fail};
@@ -82,6 +82,18 @@ impl RdkafkaWatch {
             Ok(producer.flush(FLUSH_LIMIT)?)
         })?;
         Ok(Self { notes, stop, thread: Some(thread) })
+    }
+
+    /// Waits until one more record is acknowledged than there are now.
+    pub(crate) fn wait_until_acknowledged(&self) -> Outcome {
+        let (begun, before) = (Instant::now(), self.notes.acknowledged().len());
+        while begun.elapsed() < FLUSH_LIMIT {
+            if self.notes.acknowledged().len() > before {
+                return Ok(());
+            }
+            thread::sleep(INTERVAL);
+        }
+        fail(format!("librdkafka has had no acknowledgement for {FLUSH_LIMIT:?}"))
     }
 
     /// Milliseconds from a fault to the next acknowledgement after the longest time without one that follows it.
