@@ -62,6 +62,8 @@ pub(crate) struct Active {
 #[derive(Debug)]
 struct Submission {
     command: Command,
+    /// What the identities of what it creates are made of.
+    request: Uuid,
     answer: oneshot::Sender<Answer>,
 }
 
@@ -78,8 +80,13 @@ impl Active {
 
     /// Decides a command; the answer comes once the state it was decided on is committed.
     pub(crate) async fn submit(&self, command: Command) -> Answer {
+        self.submit_as(Uuid::new_v4(), command).await
+    }
+
+    /// The same for a command that may come again: `request` is then the same, and what was created stays one.
+    pub(crate) async fn submit_as(&self, request: Uuid, command: Command) -> Answer {
         let (answer, outcome) = oneshot::channel();
-        self.submissions.send(Submission { command, answer }).await.map_err(|_| SubmitError::NotActive)?;
+        self.submissions.send(Submission { command, request, answer }).await.map_err(|_| SubmitError::NotActive)?;
         outcome.await.unwrap_or(Err(SubmitError::Unknown))
     }
 }
@@ -157,7 +164,7 @@ impl Driver {
         let ticket = Ticket(self.next_ticket);
         self.next_ticket += 1;
         self.answers.insert(ticket, submission.answer);
-        let ids = (0..submission.command.fresh_ids()).map(|_| Uuid::new_v4()).collect();
+        let ids = ids_of(submission.request, submission.command.fresh_ids());
         Event::Submitted { ticket, command: submission.command, now_ms: now_ms(), ids }
     }
 
@@ -216,6 +223,11 @@ impl Driver {
             changed
         });
     }
+}
+
+/// The identities of what a request creates. A request is a random number, so these are nobody else's.
+fn ids_of(request: Uuid, count: usize) -> Vec<Uuid> {
+    (0..count as u128).map(|n| Uuid::from_u128(request.as_u128().wrapping_add(n))).collect()
 }
 
 fn now_ms() -> i64 {

@@ -103,7 +103,7 @@ pub async fn start(
         grace: Duration::from_millis(options.broker_session_grace_ms),
         reconnect: Duration::from_millis(options.broker_reconnect_timeout_ms),
     };
-    let sessions = SessionKeeper::new(active.clone(), feed.clone(), limits);
+    let sessions = SessionKeeper::new(active.clone(), feed.clone(), network.clone(), limits);
     let registration = ControllerRegistration {
         id: ControllerId(id),
         directory: raft.key().directory,

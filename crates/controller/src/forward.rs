@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use levada_peers::never_connected;
 use levada_proto::internal as pb;
 use levada_proto::internal::controller_client::ControllerClient;
@@ -39,7 +40,7 @@ impl Forwarder {
     /// caller's header) gives.
     pub(crate) async fn submit(
         &self,
-        command: pb::Command,
+        (command, request): (pb::Command, Bytes),
         timeout: Option<&MetadataValue<Ascii>>,
         active: &Active,
     ) -> Result<pb::SubmitResponse, Status> {
@@ -47,7 +48,7 @@ impl Forwarder {
         let Some(leader) = leader.and_then(|address| address.parse::<Address>().ok()) else {
             return Err(refusal::not_active(active));
         };
-        let mut request = Request::new(pb::SubmitRequest { command: Some(command), forwarded: true });
+        let mut request = Request::new(pb::SubmitRequest { command: Some(command), forwarded: true, request });
         match timeout {
             Some(timeout) => {
                 request.metadata_mut().insert(TIMEOUT_HEADER, timeout.clone());

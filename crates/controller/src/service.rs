@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
+use uuid::Uuid;
 
 use crate::active::Active;
 use crate::feed::Feed;
@@ -57,13 +58,18 @@ impl ControllerService for Service {
         let command = message.command.ok_or_else(|| Status::invalid_argument("no command"))?;
         if !message.forwarded && self.context.active.state().borrow().other_leads() {
             let timeout = headers.get("grpc-timeout");
-            return self.context.forwarder.submit(command, timeout, &self.context.active).await.map(Response::new);
+            let request = (command, message.request);
+            return self.context.forwarder.submit(request, timeout, &self.context.active).await.map(Response::new);
         }
+        let request = match message.request.as_ref() {
+            [] => Uuid::new_v4(),
+            bytes => Uuid::from_slice(bytes).map_err(|_| Status::invalid_argument("a request id has 16 bytes"))?,
+        };
         let command = Command::try_from(command).map_err(|error| refusal::malformed(&error))?;
         if creates(&command) && !self.context.raft.has_room() {
             return Err(refusal::no_room());
         }
-        let submitted = self.context.active.submit(command).await;
+        let submitted = self.context.active.submit_as(request, command).await;
         let (response, offset) = submitted.map_err(|error| refusal::of_submit(error, &self.context.active))?;
         Ok(Response::new(pb::SubmitResponse { response: Some((&response).into()), offset: offset.0 }))
     }

@@ -73,7 +73,8 @@ pub struct BrokerRegistration {
     pub levels: LevelRange,
     /// It holds no current session, or has not caught up yet: it leads nothing and is told to no client.
     pub fenced: bool,
-    /// It has given notice of a clean shutdown: it gets no new leaderships, and will not be unfenced under this epoch.
+    /// It has given notice of a clean shutdown: it gets no new leaderships, and will not be unfenced under this epoch. Until
+    /// it is fenced too, it serves what has not been moved yet.
     pub stopping: bool,
     /// It is being emptied (`levada cluster decommission`): it gets no new replicas, over all its registrations.
     pub draining: bool,

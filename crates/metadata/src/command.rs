@@ -8,7 +8,7 @@ mod partitions;
 use levada_types::{BrokerEpoch, BrokerId, ClusterId, DirectoryId, PartitionIndex, TopicId};
 use uuid::Uuid;
 
-use crate::{ControllerId, ControllerRegistration, Endpoint, LevelRange, Voter};
+use crate::{ControllerId, ControllerRegistration, Endpoint, LevelRange, Rebalance, Voter};
 
 pub use features::{FeatureChange, FeatureUpdate};
 pub use partitions::{Election, IsrProposal, LogElection, NamedPartition, Reassignment, ReplicaEnd, Waiver};
@@ -32,7 +32,8 @@ pub enum Command {
         /// Under which registration; any other is STALE_BROKER_EPOCH.
         epoch: BrokerEpoch,
     },
-    /// A broker gives notice of a clean shutdown: its leaderships move to others before it stops.
+    /// A broker gives notice of a clean shutdown: it leaves the in-sync sets and its leaderships move to others before it
+    /// stops, a bounded number of them at a time. It is repeated until none is left, and the broker serves until then.
     StopBroker {
         /// Which broker.
         id: BrokerId,
@@ -46,6 +47,12 @@ pub enum Command {
         id: BrokerId,
         /// Begin, or cancel. Cancelling also cancels the reassignments that move replicas off it.
         drain: bool,
+    },
+    /// Begin to even out the brokers (`levada cluster rebalance`), change the limits of doing so, or cease: then nothing
+    /// more is moved, and what is being moved goes on.
+    SetRebalance {
+        /// Within which limits; `None` ceases.
+        rebalance: Option<Rebalance>,
     },
     /// Forget a broker that is not live (KIP-500): its registration goes, its replicas stay assigned until they are moved.
     UnregisterBroker {
@@ -172,6 +179,10 @@ pub struct NewBroker {
     pub cluster_id: Option<ClusterId>,
     /// This process, drawn at its start: the same registration sent twice gets the same epoch.
     pub incarnation: Uuid,
+    /// The registration under this number that the process knows of, whose place it takes. If there is a later one by
+    /// now, this is not the newest process of that number: DUPLICATE_BROKER_REGISTRATION. So a registration that was
+    /// under way for long cannot take the place of a process that was started after it was sent.
+    pub replaces: Option<BrokerEpoch>,
     /// Which boot of its machine, if known.
     pub boot_id: Option<String>,
     /// The broker epoch under which the broker that owned these directories stopped cleanly, from its clean-shutdown

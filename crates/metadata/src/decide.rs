@@ -24,7 +24,7 @@ use levada_types::{ErrorCode, TimestampMs};
 use uuid::Uuid;
 
 use crate::config::{Resolver, StaticConfigs};
-use crate::{Command, Delta, ItemError, Response, State};
+use crate::{Command, Delta, ItemError, Response, Rules, State};
 
 use draft::Draft;
 
@@ -33,10 +33,12 @@ use draft::Draft;
 pub struct Context<'a> {
     /// The time of the decision.
     pub now_ms: TimestampMs,
-    /// Ids that nobody has used, at least [`Command::fresh_ids`] of them.
+    /// Ids that nobody has used, at least [`Command::fresh_ids`] of them; the same ones when the same request comes again.
     pub ids: &'a [Uuid],
     /// The controller's own configuration, where defaults such as `num.partitions` may be set.
     pub configs: &'a StaticConfigs,
+    /// The rules: `Rules::default()`, but in a simulation.
+    pub rules: Rules,
 }
 
 impl Context<'_> {
@@ -50,13 +52,16 @@ impl Context<'_> {
 /// changes, be it that everything was refused, that it was so already, or that the command only asked.
 #[must_use]
 pub fn decide(state: &State, command: &Command, context: &Context<'_>) -> (Response, Vec<Delta>) {
-    let mut draft = Draft::new(state);
+    let mut draft = Draft::new(state).by(context.rules);
     let response = match command {
         Command::RegisterBroker(new) => Response::RegisterBroker(brokers::register(&mut draft, new)),
         Command::UnfenceBroker { id, epoch } => Response::UnfenceBroker(brokers::unfence(&mut draft, *id, *epoch)),
         Command::FenceBroker { id, epoch } => Response::FenceBroker(brokers::fence(&mut draft, *id, *epoch)),
         Command::StopBroker { id, epoch } => Response::StopBroker(brokers::stop(&mut draft, *id, *epoch)),
         Command::DrainBroker { id, drain } => Response::DrainBroker(membership::drain(&mut draft, *id, *drain)),
+        Command::SetRebalance { rebalance } => {
+            Response::SetRebalance(membership::set_rebalance(&mut draft, *rebalance))
+        }
         Command::UnregisterBroker { id } => Response::UnregisterBroker(membership::unregister(&mut draft, *id)),
         Command::UnregisterController { id } => {
             Response::UnregisterController(membership::unregister_controller(&mut draft, *id))

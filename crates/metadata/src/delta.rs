@@ -5,7 +5,8 @@ use std::sync::Arc;
 use levada_types::{BrokerEpoch, BrokerId, ClusterId, DirectoryId, PartitionIndex, ProducerId, TopicId, TopicName};
 
 use crate::{
-    BrokerRegistration, ControllerId, ControllerRegistration, LeaderRecovery, MetadataLevel, Partition, Voter,
+    BrokerRegistration, ControllerId, ControllerRegistration, LeaderRecovery, MetadataLevel, Partition, Rebalance,
+    Voter,
 };
 
 /// What settings belong to.
@@ -65,6 +66,11 @@ pub enum Delta {
         id: BrokerId,
         /// Its new state, see [`BrokerRegistration::draining`].
         draining: bool,
+    },
+    /// The evening out of brokers began, got other limits or ended.
+    RebalanceSet {
+        /// Its limits; `None` once it has ended.
+        rebalance: Option<Rebalance>,
     },
     /// Broker epochs up to this one were given, to whomever. Only in snapshots: registrations tell it otherwise.
     BrokerEpochsGiven {
@@ -138,6 +144,7 @@ impl Delta {
         let is_second = match self {
             Self::BrokerDirectoriesChanged { .. }
             | Self::BrokerDraining { .. }
+            | Self::RebalanceSet { .. }
             | Self::BrokerEpochsGiven { .. }
             | Self::BrokerUnregistered { .. }
             | Self::ControllerUnregistered { .. }

@@ -23,6 +23,7 @@ mod placement;
 mod proposer;
 pub mod rebalance;
 mod response;
+mod rules;
 mod state;
 mod topic;
 
@@ -41,9 +42,11 @@ pub use item_error::ItemError;
 pub use level::{LevelRange, METADATA_FEATURE, MetadataLevel};
 pub use partition::{IsrMember, LeaderRecovery, Partition, Replica};
 pub use proposer::{Effect, Event, Genesis, Outcome, Proposer, SubmitError, Ticket, WriteId};
+pub use rebalance::Rebalance;
 pub use response::{
     AlteredConfig, AlteredPartition, BalancedLeaders, CreatedPartitions, CreatedTopic, DeletedTopic, ElectedLeader,
     PRODUCER_ID_BLOCK_LEN, ProducerIdBlock, Reassigned, Response, TopicCreation, UpdatedFeature,
 };
+pub use rules::{Defect, Rules};
 pub use state::{ApplyError, ConfigOverrides, State, Waiting, WaitingFor};
 pub use topic::Topic;

@@ -43,5 +43,9 @@ pub const MAX_OPEN_WRITES: usize = 1_024;
 /// Leaderships that one round of balancing moves, so that its entry and the clients' refreshes stay bounded. Kafka's number.
 pub const MAX_ELECTIONS_PER_BALANCE: usize = 1_000;
 
+/// Partitions that one step of a broker's controlled shutdown takes out of its hands, so that the others of its clients do
+/// not wait for the entry that moves them all.
+pub const MAX_PARTITIONS_PER_STOP: usize = 1_000;
+
 /// Controllers that may be registered, and that may vote. Raft clusters have 3 to 7 voters; observers may come on top.
 pub const MAX_CONTROLLERS: usize = 64;

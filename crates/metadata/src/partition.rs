@@ -34,8 +34,8 @@ pub enum LeaderRecovery {
 ///
 /// Invariants: `replicas` is not empty and names no broker twice; `isr` and `elr` are disjoint subsets of the
 /// replicas; a leader is a member of `isr`; `last_complete` is empty exactly while there is a leader, and holds all of
-/// `isr` and `elr` otherwise. While there is a leader, every member of `isr` is live, under the epoch that it bears, and
-/// its directory is online.
+/// `isr` and `elr` otherwise. While there is a leader, every member of `isr` is not fenced, under the epoch that it bears,
+/// and its directory is online.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Partition {
     /// Who holds it; the first is the preferred leader.
@@ -86,6 +86,11 @@ impl Partition {
     #[must_use]
     pub fn has_replica(&self, broker: BrokerId) -> bool {
         self.replicas.iter().any(|r| r.broker == broker)
+    }
+
+    /// Whether the same brokers hold it, in the same order.
+    pub(crate) fn has_brokers_of(&self, other: &Self) -> bool {
+        self.replicas.iter().map(|r| r.broker).eq(other.replicas.iter().map(|r| r.broker))
     }
 
     /// Whether a reassignment is in progress.

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::config::StaticConfigs;
 use crate::limits::{MAX_OPEN_WRITES, MAX_WAITING_COMMANDS};
-use crate::{Command, Context, Delta, Entry, MetadataLevel, Response, RunPosition, State, decide};
+use crate::{Command, Context, Defect, Delta, Entry, MetadataLevel, Response, Rules, RunPosition, State, decide};
 
 /// Names a command until it is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -36,6 +36,7 @@ pub struct Genesis {
 }
 
 /// What has happened.
+#[allow(clippy::large_enum_variant, reason = "events are handed over one by one and kept nowhere")]
 #[derive(Debug, Clone)]
 pub enum Event {
     /// This node leads in this term and may write.
@@ -128,6 +129,7 @@ pub struct Proposer {
     phase: Phase,
     waiting: VecDeque<Waiting>,
     next_write: u64,
+    rules: Rules,
 }
 
 #[derive(Debug)]
@@ -181,7 +183,14 @@ impl Proposer {
     /// A proposer of a node that does not lead. `configs` is the node's own configuration, which decisions may consult.
     #[must_use]
     pub fn new(genesis: Genesis, configs: StaticConfigs) -> Self {
-        Self { genesis, configs, phase: Phase::Following, waiting: VecDeque::new(), next_write: 0 }
+        Self { genesis, configs, phase: Phase::Following, waiting: VecDeque::new(), next_write: 0, rules: Rules::default() }
+    }
+
+    /// The same proposer under other rules, for a simulation.
+    #[cfg(any(test, feature = "defects"))]
+    #[must_use]
+    pub fn with_rules(self, rules: Rules) -> Self {
+        Self { rules, ..self }
     }
 
     /// Whether a run is open, so that commands are decided as they come.
@@ -270,6 +279,9 @@ impl Proposer {
                 // Outcomes of writes of earlier runs concern nobody any more.
                 let Some(open) = run.open.iter_mut().find(|open| open.write == write) else { return };
                 let Outcome::Applied { offset, .. } = outcome else {
+                    if self.rules.breaks(Defect::DecidedOnRefused) {
+                        return run.go_on_without(write, effects);
+                    }
                     let term = run.term;
                     return self.pause(term, effects);
                 };
@@ -306,7 +318,7 @@ impl Proposer {
         let Phase::Running(run) = &mut self.phase else { return };
         while run.open.len() < MAX_OPEN_WRITES {
             let Some(waiting) = self.waiting.pop_front() else { return };
-            let context = Context { now_ms: waiting.now_ms, ids: &waiting.ids, configs: &self.configs };
+            let context = Context { now_ms: waiting.now_ms, ids: &waiting.ids, configs: &self.configs, rules: self.rules };
             let (response, deltas) = decide(&run.proposed, &waiting.command, &context);
             if !deltas.is_empty() {
                 let write = WriteId(self.next_write);
@@ -344,6 +356,15 @@ impl Run {
         self.open.push_back(OpenWrite { write, applied: None, answers: Vec::new() });
         effects.push(Effect::Propose { write, term: self.term, entry: Entry::Deltas { position, deltas } });
         true
+    }
+
+    /// As if what was refused had been committed.
+    fn go_on_without(&mut self, refused: WriteId, effects: &mut Vec<Effect>) {
+        self.number = self.number.saturating_sub(1);
+        let Some(at) = self.open.iter().position(|open| open.write == refused) else { return };
+        for (ticket, _) in self.open.remove(at).map(|open| open.answers).unwrap_or_default() {
+            effects.push(Effect::Answer { ticket, result: Err(SubmitError::Unknown) });
+        }
     }
 
     fn answer_committed(&mut self, effects: &mut Vec<Effect>) {

@@ -10,6 +10,13 @@ use levada_types::{BrokerId, TopicId, TopicIdPartition, TopicName};
 use crate::config::{Resolver, StaticConfigs};
 use crate::{Reassignment, State, TopicRef};
 
+/// The limits of evening out the brokers, which the cluster's metadata remember while it goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Rebalance {
+    /// Bytes per second that each broker may send, and may receive, of replicas that move; `None` is without a limit.
+    pub throttle: Option<u64>,
+}
+
 /// What a plan may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PlanOptions {

@@ -22,10 +22,12 @@ pub enum Response {
     UnfenceBroker(Result<(), ItemError>),
     /// The broker leads nothing any more, or why it does.
     FenceBroker(Result<(), ItemError>),
-    /// The broker's leaderships were moved, or why not.
-    StopBroker(Result<(), ItemError>),
+    /// How many partitions the broker still leads or is in sync in; with 0 it may stop. Or why nothing was moved.
+    StopBroker(Result<u32, ItemError>),
     /// The broker is being emptied or is not any more, or why not.
     DrainBroker(Result<(), ItemError>),
+    /// Brokers are being evened out, or not any more, or why not.
+    SetRebalance(Result<(), ItemError>),
     /// The broker is forgotten, or why not.
     UnregisterBroker(Result<(), ItemError>),
     /// Leaderships have moved as the directories ask, or why not.

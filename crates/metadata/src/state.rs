@@ -12,8 +12,8 @@ use imbl::{OrdMap, OrdSet};
 use levada_types::{BrokerId, ClusterId, PartitionIndex, ProducerId, TopicId, TopicIdPartition, TopicName};
 
 use crate::{
-    BrokerRegistration, ConfigResource, ControllerId, ControllerRegistration, MetadataLevel, Partition, Replica, Topic,
-    Voter,
+    BrokerRegistration, ConfigResource, ControllerId, ControllerRegistration, MetadataLevel, Partition, Rebalance,
+    Replica, Topic, Voter,
 };
 
 pub use apply::ApplyError;
@@ -34,6 +34,7 @@ pub struct State {
     last_broker_epoch: i64,
     controllers: OrdMap<ControllerId, Arc<ControllerRegistration>>,
     voters: OrdSet<Voter>,
+    rebalance: Option<Rebalance>,
     topics: OrdMap<TopicId, Topic>,
     /// Derived from `topics`.
     names: OrdMap<TopicName, TopicId>,
@@ -80,6 +81,11 @@ impl State {
         self.brokers.values().filter(|b| b.is_live())
     }
 
+    /// The brokers that clients are told of, by number: those that serve, the ones that are about to stop included.
+    pub fn visible_brokers(&self) -> impl Iterator<Item = &Arc<BrokerRegistration>> {
+        self.brokers.values().filter(|b| !b.fenced)
+    }
+
     /// The broker of this number, fenced or not.
     #[must_use]
     pub fn broker(&self, id: BrokerId) -> Option<&Arc<BrokerRegistration>> {
@@ -106,6 +112,12 @@ impl State {
     /// The controllers that vote, by number; empty before the active one has told.
     pub fn voters(&self) -> impl Iterator<Item = Voter> {
         self.voters.iter().copied()
+    }
+
+    /// Within which limits the brokers are being evened out, while they are.
+    #[must_use]
+    pub fn rebalance(&self) -> Option<Rebalance> {
+        self.rebalance
     }
 
     /// Every topic, ordered by name.

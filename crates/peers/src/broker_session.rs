@@ -12,8 +12,7 @@ use levada_proto::internal::{
 };
 use levada_proto::status::error_of;
 use levada_service::net::Address;
-use levada_service::shutdown::CancellationToken;
-use levada_types::{BrokerEpoch, ErrorCode};
+use levada_types::{BrokerEpoch, BrokerId, ErrorCode, MetadataOffset};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior};
@@ -33,13 +32,21 @@ const UNANSWERED: usize = 64;
 /// How long the controller may take to answer a registration before another one is tried.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long a broker waits for its number while another process has it; then it gives up. Kafka's default of
+/// `initial.broker.registration.timeout.ms`, and several times what a session lasts that nobody keeps any more.
+const TAKEN_LIMIT: Duration = Duration::from_secs(60);
+
+/// The time between two lines in the log about that.
+const TAKEN_LINE_PAUSE: Duration = Duration::from_secs(5);
+
 /// Keeps one broker registered. Dropping it ends the session without notice, as a crash would.
 #[derive(Debug)]
 pub struct BrokerSession {
     wishes: watch::Sender<Wishes>,
     state: watch::Receiver<SessionState>,
     lease: Arc<Lease>,
-    stopped: CancellationToken,
+    /// Where in the metadata the leaderships are moved, once they are.
+    stopped: watch::Receiver<Option<MetadataOffset>>,
     task: JoinHandle<()>,
 }
 
@@ -57,7 +64,7 @@ impl BrokerSession {
     pub fn open(controllers: Controllers, broker: &NewBroker, metadata: MetadataWatch) -> Self {
         let (wishes, heard) = watch::channel(Wishes::default());
         let (told, state) = watch::channel(SessionState { fenced: true, ..SessionState::default() });
-        let stopped = CancellationToken::new();
+        let (stopping, stopped) = watch::channel(None);
         let lease = Arc::new(Lease::new());
         let keeper = Keeper {
             controllers,
@@ -66,7 +73,8 @@ impl BrokerSession {
             wishes: heard,
             state: told,
             lease: Arc::clone(&lease),
-            stopped: stopped.clone(),
+            stopped: stopping,
+            taken: None,
         };
         Self { wishes, state, lease, stopped, task: tokio::spawn(keeper.keep()) }
     }
@@ -116,11 +124,14 @@ impl BrokerSession {
         self.wishes.send_modify(|wishes| wishes.ready = true);
     }
 
-    /// Gives notice of a clean shutdown and waits until the controller has moved the leaderships, for at most
-    /// `timeout`. Says whether it has; either way the session is over.
-    pub async fn stop(self, timeout: Duration) -> bool {
+    /// Gives notice of a clean shutdown and waits until the controller has moved the leaderships and every other broker
+    /// knows it, for at most `timeout`. Gives the metadata offset at which they are moved, if they are; either way the
+    /// session is over.
+    pub async fn stop(self, timeout: Duration) -> Option<MetadataOffset> {
         self.wishes.send_modify(|wishes| wishes.stop = true);
-        tokio::time::timeout(timeout, self.stopped.cancelled()).await.is_ok()
+        let mut stopped = self.stopped.clone();
+        let told = tokio::time::timeout(timeout, stopped.wait_for(Option::is_some)).await;
+        told.ok()?.ok().and_then(|at| *at)
     }
 }
 
@@ -137,7 +148,15 @@ struct Keeper {
     wishes: watch::Receiver<Wishes>,
     state: watch::Sender<SessionState>,
     lease: Arc<Lease>,
-    stopped: CancellationToken,
+    stopped: watch::Sender<Option<MetadataOffset>>,
+    /// Since when another process has had this broker's number, and whether that was told lately.
+    taken: Option<Taken>,
+}
+
+/// Another process has this broker's number.
+struct Taken {
+    since: Instant,
+    told: Instant,
 }
 
 /// How a stream ended.
@@ -171,7 +190,7 @@ impl Keeper {
     }
 
     /// Takes note of a session that was not opened; says whether it never will be.
-    fn failed(&self, address: &Address, status: &Status) -> bool {
+    fn failed(&mut self, address: &Address, status: &Status) -> bool {
         tracing::debug!(controller = %address, reason = status.message(), "no session");
         match Outcome::of(status) {
             Outcome::NotActive(active) => self.controllers.hint(address, active),
@@ -185,15 +204,28 @@ impl Keeper {
                 );
                 // Another live incarnation of this broker: it may be the one whose place this one takes, and is
                 // fenced when its session times out.
-                if !code.is_retriable() && code != ErrorCode::DuplicateBrokerRegistration {
+                let may_pass = code == ErrorCode::DuplicateBrokerRegistration && self.waits_for_number();
+                if !code.is_retriable() && !may_pass {
                     self.refuse(RegistrationError { code, message });
                     return true;
                 }
-                tracing::warn!(controller = %address, %code, message, "not registered yet; trying again");
+                let now = Instant::now();
+                let told = self.taken.as_mut().map(|taken| &mut taken.told);
+                if told.as_ref().is_none_or(|told| **told <= now) {
+                    tracing::warn!(controller = %address, %code, message, "not registered yet; trying again");
+                    told.into_iter().for_each(|told| *told = now + TAKEN_LINE_PAUSE);
+                }
             }
             Outcome::NotDone | Outcome::Unknown => self.controllers.failed(address),
         }
         false
+    }
+
+    /// Whether to wait for a number that another process has. It has [`TAKEN_LIMIT`] to fall silent.
+    fn waits_for_number(&mut self) -> bool {
+        let now = Instant::now();
+        let taken = self.taken.get_or_insert(Taken { since: now, told: now });
+        now.duration_since(taken.since) < TAKEN_LIMIT
     }
 
     fn refuse(&self, refused: RegistrationError) {
@@ -204,7 +236,8 @@ impl Keeper {
     async fn session_with(&mut self, address: &Address) -> Result<Ended, Status> {
         let (outbox, messages) = mpsc::channel(OUTBOX);
         let send = |kind| outbox.try_send(SessionRequest { kind: Some(kind) }).is_ok();
-        send(Ask::Register(self.register.clone()));
+        let known = self.metadata.image().broker(BrokerId(self.register.id)).map(|known| known.epoch.0);
+        send(Ask::Register(RegisterBroker { replaces: known, ..self.register.clone() }));
         let mut stub = self.controllers.stub(address);
         let opening = async {
             let mut inbox = stub.session(ReceiverStream::new(messages)).await?.into_inner();
@@ -215,6 +248,7 @@ impl Keeper {
             .await
             .unwrap_or_else(|_| Err(Status::unavailable("the registration was not answered")))?;
         self.controllers.served(address);
+        self.taken = None;
         tracing::info!(epoch = opened.epoch, controller = %address, "registered");
         self.state.send_modify(|state| state.epoch = Some(BrokerEpoch(opened.epoch)));
 
@@ -226,10 +260,19 @@ impl Keeper {
         heartbeats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut offsets = self.metadata.offsets();
         let mut notice_given = false;
+        // What others wait for this broker to know.
+        let mut to_report: Option<MetadataOffset> = None;
         loop {
             // While fenced, every step towards being unfenced is told at once rather than at the next interval: what
             // has arrived here (the registration, then the end of the fence) and that the logs are open.
             let fenced = self.state.borrow().fenced;
+            let reached = async {
+                match to_report {
+                    _ if fenced => offsets.changed().await.is_ok(),
+                    Some(offset) => offsets.wait_for(|have| *have >= offset).await.is_ok(),
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
                 told = inbox.message() => match told {
                     Ok(Some(SessionResponse { kind: Some(Told::HeartbeatAck(ack)) })) => {
@@ -240,16 +283,25 @@ impl Keeper {
                         self.set_fenced(ack.fenced);
                         continue;
                     }
-                    Ok(Some(SessionResponse { kind: Some(Told::Stopped(_)) })) => {
+                    Ok(Some(SessionResponse { kind: Some(Told::Report(report)) })) => {
+                        to_report = Some(MetadataOffset(report.offset));
+                        continue;
+                    }
+                    Ok(Some(SessionResponse { kind: Some(Told::Stopped(stopped)) })) => {
                         self.set_fenced(true);
-                        self.stopped.cancel();
+                        self.stopped.send_replace(Some(MetadataOffset(stopped.offset)));
                         return Ok(Ended::ForGood);
                     }
                     Ok(Some(_)) => continue,
                     Ok(None) | Err(_) => return Ok(Ended::Broken),
                 },
                 _ = heartbeats.tick() => {}
-                changed = offsets.changed(), if fenced => if changed.is_err() { return Ok(Ended::ForGood); },
+                reached = reached => {
+                    if !reached {
+                        return Ok(Ended::ForGood);
+                    }
+                    to_report = to_report.filter(|offset| *offset > self.metadata.image().offset());
+                }
                 changed = self.wishes.changed() => if changed.is_err() { return Ok(Ended::ForGood); },
                 () = tokio::time::sleep_until(fence_at), if !fenced => {
                     tracing::warn!("heard nothing from the controller for the session timeout; assuming to be fenced");

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use levada_metadata::{Command, ConfigChange, Response};
 use levada_proto::internal;
 use levada_types::MetadataOffset;
 use tokio::time::Instant;
 use tonic::{Code, Request};
+use uuid::Uuid;
 
 use crate::backoff::Backoff;
 use crate::outcome::Outcome;
@@ -42,6 +44,8 @@ impl ControllerClient {
         let deadline = started + timeout;
         let repeatable = is_repeatable(command);
         let message = internal::Command::from(command);
+        // The same for every attempt, so that what it creates is created once.
+        let request_id = Bytes::copy_from_slice(Uuid::new_v4().as_bytes());
         let mut backoff = Backoff::new();
         let mut maybe_done = false;
         let mut last = String::new();
@@ -61,8 +65,11 @@ impl ControllerClient {
                     last: "none is configured".to_owned(),
                 });
             };
-            let mut request =
-                Request::new(internal::SubmitRequest { command: Some(message.clone()), forwarded: false });
+            let mut request = Request::new(internal::SubmitRequest {
+                command: Some(message.clone()),
+                forwarded: false,
+                request: request_id.clone(),
+            });
             request.set_timeout(left);
             let mut stub = self.controllers.stub(&address);
             let answer = match tokio::time::timeout(left, stub.submit(request)).await {
@@ -107,8 +114,8 @@ fn read(answer: internal::SubmitResponse) -> Result<(Response, MetadataOffset), 
     Ok((response, MetadataOffset(answer.offset)))
 }
 
-/// Whether doing `command` twice comes to the same as doing it once, the answer included. Creating a topic twice does
-/// not: the second answer would be that it exists.
+/// Whether doing `command` twice comes to the same as doing it once, the answer included. Creating a topic does, since the
+/// topic's identity comes from the request; adding partitions does not: the second answer would be that they exist.
 fn is_repeatable(command: &Command) -> bool {
     match command {
         Command::RegisterBroker(_)
@@ -119,12 +126,14 @@ fn is_repeatable(command: &Command) -> bool {
         | Command::AssignReplicasToDirs { .. }
         | Command::ReportDirectories { .. }
         | Command::DrainBroker { .. }
+        | Command::SetRebalance { .. }
         | Command::SetVoters { .. }
         | Command::BalanceLeaders { .. }
         | Command::UpdateFeatures { .. }
+        | Command::CreateTopics { .. }
         // A block that was handed out and never arrived is only lost.
         | Command::AllocateProducerIds { .. } => true,
-        Command::CreateTopics { validate_only, .. } | Command::CreatePartitions { validate_only, .. } => *validate_only,
+        Command::CreatePartitions { validate_only, .. } => *validate_only,
         // Done twice, they would answer that the second time was refused.
         Command::AlterPartition { .. }
         | Command::ElectLeaders { .. }

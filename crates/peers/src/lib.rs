@@ -2,7 +2,7 @@
 //!
 //! [`Controllers`] knows the way to the controllers and which of them is active. On it stand [`ControllerClient`], which
 //! submits commands, [`MetadataWatch`], which keeps the newest [`levada_metadata::Image`], and [`BrokerSession`], which
-//! keeps a broker registered. None of them ever moves the image back, and none repeats what might have been done and
+//! keeps a broker registered; beside it [`ReplicaLogs`], which asks brokers what their logs hold. None of them ever moves the image back, and none repeats what might have been done and
 //! must not be done twice.
 
 mod backoff;
@@ -14,6 +14,7 @@ mod metadata_assembler;
 mod metadata_watch;
 mod outcome;
 mod quorum;
+mod replica_logs;
 mod session_state;
 mod submit_error;
 
@@ -24,5 +25,6 @@ pub use lease::Lease;
 pub use metadata_watch::{MetadataWatch, StaleImage, WatchFailure};
 pub use outcome::never_connected;
 pub use quorum::{Quorum, QuorumError, QuorumMember};
+pub use replica_logs::{MAX_REPLICAS_PER_REQUEST, ReplicaLog, ReplicaLogs, ReplicaLogsError, partition_of};
 pub use session_state::{RegistrationError, SessionState};
 pub use submit_error::SubmitError;

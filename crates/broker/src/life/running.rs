@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use levada_metadata::config::Resolver;
 use levada_peers::{BrokerSession, MetadataWatch, RegistrationError, SessionState, WatchFailure};
 use levada_service::http::ReadyFlag;
 use levada_service::shutdown::CancellationToken;
@@ -108,14 +109,16 @@ impl Serving {
         reason
     }
 
-    /// Moves the leaderships away, sends the clients away, writes what is queued, closes the logs: in this order, each
+    /// Hands the leaderships over, sends the clients away, writes what is queued, closes the logs: in this order, each
     /// within the limit of `shutdown.drain.timeout.ms`.
     async fn stop(mut self) {
         self.ready.set(false);
         self.phase.reach(Phase::Stopping);
         let limit = Duration::from_millis(self.broker.options.drain_timeout_ms);
-        if !self.session.stop(limit).await {
-            tracing::warn!("the controller did not confirm the shutdown; it will notice the end of the session");
+        if is_controlled(&self.broker) {
+            hand_over(&self.broker, self.session, limit).await;
+        } else {
+            drop(self.session);
         }
         self.faces_end.cancel();
         let faces_ended = async { while self.faces.join_next().await.is_some() {} };
@@ -136,6 +139,27 @@ impl Serving {
         if let Err(error) = closing.await {
             tracing::error!(%error, "a defect kept the logs from being closed; they are recovered at the next start");
         }
+    }
+}
+
+/// Whether the broker hands over what it leads before it stops (`controlled.shutdown.enable`).
+fn is_controlled(broker: &Broker) -> bool {
+    let image = broker.image();
+    let resolver = Resolver::new(image.state(), Some(broker.id()), &broker.options.statics);
+    resolver.broker_bool("controlled.shutdown.enable").unwrap_or(true)
+}
+
+/// Has the controller move what this broker leads, and serves until every other broker and this one know it: a client that
+/// still asks here is told who leads now.
+async fn hand_over(broker: &Broker, session: BrokerSession, limit: Duration) {
+    let Some(offset) = session.stop(limit).await else {
+        tracing::warn!("the controller did not confirm the shutdown; it will notice the end of the session");
+        return;
+    };
+    match broker.metadata.wait_for(offset, limit).await {
+        // Those that wait here for a leadership that has gone are told so by the actors.
+        Ok(_) => drop(tokio::time::timeout(limit, broker.parts_taken()).await),
+        Err(stale) => tracing::warn!(%stale, "stopping without having seen the new leaders"),
     }
 }
 

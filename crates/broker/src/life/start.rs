@@ -221,6 +221,8 @@ fn registration(broker: &Broker, faces: &[Box<dyn Face>], internal_address: &Add
     NewBroker {
         id: broker.id(),
         incarnation: Uuid::new_v4(),
+        // The session puts in what it knows each time that it registers.
+        replaces: None,
         boot_id: options.boot_id.clone().or_else(kernel_boot_id),
         clean_shutdown_epoch: broker.store.clean_shutdown_epoch().map(BrokerEpoch),
         directories: directories.iter().filter(|d| online(d)).filter_map(|d| d.id).collect(),

@@ -1,12 +1,14 @@
 //! Keeps the sessions of the active controller and fences the brokers whose sessions are over.
 
 use std::collections::HashMap;
+use std::io::ErrorKind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use levada_metadata::{Command, SubmitError};
+use levada_service::net::Network;
 use levada_types::{BrokerEpoch, BrokerId, MetadataOffset};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -16,6 +18,14 @@ use crate::feed::Feed;
 
 /// The pause before a fencing whose outcome is unknown is tried again.
 const RETRY_PAUSE: Duration = Duration::from_millis(50);
+
+/// The first pause between looks for the process of a broker whose stream broke; each is twice the one before, up to the
+/// grace period.
+const LOOK_PAUSE: Duration = Duration::from_millis(10);
+
+/// How long a broker that stops waits for the others to know. It is mostly some milliseconds, and one that is cut off must
+/// not hold it.
+const SPREAD_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Sessions that are open or awaited.
 const SESSIONS: &str = "levada_controller_sessions";
@@ -36,19 +46,31 @@ pub(crate) struct SessionKeeper {
 struct Inner {
     active: Active,
     feed: Feed,
+    network: Network,
     limits: SessionLimits,
     sessions: Mutex<Sessions>,
     /// Wakes the task that expires sessions when a deadline has come nearer.
     sooner: Notify,
+    /// Wakes those who wait for brokers to apply something.
+    heard: watch::Sender<()>,
 }
 
 #[derive(Debug, Default)]
 struct Sessions {
     /// None while this node is not active.
     table: Option<SessionTable>,
-    /// What ends each stream.
-    streams: HashMap<StreamId, CancellationToken>,
+    /// The way to each stream.
+    streams: HashMap<StreamId, StreamHandle>,
     next_stream: u64,
+}
+
+/// The way to a stream.
+#[derive(Debug)]
+struct StreamHandle {
+    /// Ends it.
+    ended: CancellationToken,
+    /// The offset whose arrival the broker is to report.
+    report: watch::Sender<MetadataOffset>,
 }
 
 /// A stream with an open session.
@@ -57,11 +79,14 @@ pub(super) struct OpenStream {
     pub(super) id: StreamId,
     /// Cancelled when the stream is no longer the broker's session.
     pub(super) ended: CancellationToken,
+    /// The offset whose arrival the broker is to report.
+    pub(super) report: watch::Receiver<MetadataOffset>,
 }
 
 impl SessionKeeper {
-    pub(crate) fn new(active: Active, feed: Feed, limits: SessionLimits) -> Self {
-        let inner = Inner { active, feed, limits, sessions: Mutex::default(), sooner: Notify::new() };
+    pub(crate) fn new(active: Active, feed: Feed, network: Network, limits: SessionLimits) -> Self {
+        let (sooner, heard) = (Notify::new(), watch::Sender::new(()));
+        let inner = Inner { active, feed, network, limits, sessions: Mutex::default(), sooner, heard };
         Self { inner: Arc::new(inner) }
     }
 
@@ -98,10 +123,18 @@ impl SessionKeeper {
     fn turn(&self, active: bool) {
         metrics::gauge!(ACTIVE).set(if active { 1.0 } else { 0.0 });
         let mut sessions = self.sessions();
-        sessions.streams.drain().for_each(|(_, ended)| ended.cancel());
+        sessions.streams.drain().for_each(|(_, stream)| stream.ended.cancel());
         sessions.table =
             active.then(|| SessionTable::adopt(self.inner.limits, &self.inner.feed.image(), Instant::now()));
         gauge(&sessions);
+        drop(sessions);
+        if active {
+            // Whoever died with the former active controller need not be waited for.
+            for broker in self.inner.feed.image().brokers().filter(|broker| !broker.fenced) {
+                let (keeper, id, epoch) = (self.clone(), broker.id, broker.epoch);
+                tokio::spawn(async move { keeper.look_for(id, epoch).await });
+            }
+        }
     }
 
     fn expire(&self) {
@@ -109,8 +142,8 @@ impl SessionKeeper {
         let Some(table) = &mut sessions.table else { return };
         let expired = table.expire(Instant::now());
         for Expired { broker, epoch, stream } in expired {
-            if let Some(ended) = stream.and_then(|stream| sessions.streams.remove(&stream)) {
-                ended.cancel();
+            if let Some(stream) = stream.and_then(|stream| sessions.streams.remove(&stream)) {
+                stream.ended.cancel();
             }
             metrics::counter!(EXPIRED).increment(1);
             tracing::warn!(%broker, %epoch, "a broker's session is over; fencing it");
@@ -136,25 +169,44 @@ impl SessionKeeper {
         let id = StreamId(sessions.next_stream);
         let former = sessions.table.as_mut()?.open(broker, who, registered_at, id, Instant::now());
         sessions.next_stream += 1;
-        if let Some(ended) = former.and_then(|former| sessions.streams.remove(&former)) {
-            ended.cancel();
+        if let Some(former) = former.and_then(|former| sessions.streams.remove(&former)) {
+            former.ended.cancel();
         }
-        let ended = CancellationToken::new();
-        sessions.streams.insert(id, ended.clone());
+        let (ended, (asking, report)) = (CancellationToken::new(), watch::channel(MetadataOffset(0)));
+        sessions.streams.insert(id, StreamHandle { ended: ended.clone(), report: asking });
         gauge(&sessions);
         drop(sessions);
         self.inner.sooner.notify_one();
-        Some(OpenStream { id, ended })
+        Some(OpenStream { id, ended, report })
     }
 
     /// Takes in a heartbeat; `None` if the stream is not the broker's session any more.
     pub(super) fn heard(&self, broker: BrokerId, stream: StreamId, said: (MetadataOffset, bool)) -> Option<Heard> {
         let committed = *self.inner.feed.offset().borrow();
-        self.sessions().table.as_mut()?.heard(broker, stream, said, committed, Instant::now())
+        let heard = self.sessions().table.as_mut()?.heard(broker, stream, said, committed, Instant::now());
+        self.inner.heard.send_replace(());
+        heard
     }
 
-    /// The stream broke; its broker has the grace period to come back.
-    pub(super) fn broken(&self, broker: BrokerId, stream: StreamId) {
+    /// Has every broker that is here report as soon as it has applied `offset`, and waits for that, for a bounded time.
+    pub(super) async fn spread(&self, offset: MetadataOffset) {
+        let mut heard = self.inner.heard.subscribe();
+        {
+            let sessions = self.sessions();
+            let behind = sessions.table.as_ref().map(|table| table.behind(offset)).unwrap_or_default();
+            for stream in behind.iter().filter_map(|id| sessions.streams.get(id)) {
+                stream.report.send_replace(offset);
+            }
+        }
+        let all =
+            heard.wait_for(|()| self.sessions().table.as_ref().is_none_or(|table| table.behind(offset).is_empty()));
+        if tokio::time::timeout(SPREAD_TIMEOUT, all).await.is_err() {
+            tracing::info!(%offset, "some brokers take long to hear of a broker that stops; it goes without them");
+        }
+    }
+
+    /// The stream broke; its broker has the grace period to come back, unless its process is gone.
+    pub(super) fn broken(&self, broker: BrokerId, epoch: BrokerEpoch, stream: StreamId) {
         let mut sessions = self.sessions();
         sessions.streams.remove(&stream);
         if let Some(table) = &mut sessions.table {
@@ -162,6 +214,29 @@ impl SessionKeeper {
         }
         drop(sessions);
         self.inner.sooner.notify_one();
+        let keeper = self.clone();
+        tokio::spawn(async move { keeper.look_for(broker, epoch).await });
+    }
+
+    /// Ends the wait for a broker whose stream broke as soon as its machine says that nobody listens at its address.
+    async fn look_for(&self, broker: BrokerId, epoch: BrokerEpoch) {
+        let address = self.inner.feed.image().broker(broker).and_then(|known| known.internal_address.parse().ok());
+        let Some(address) = address else { return };
+        let dialer = self.inner.network.dialer(address);
+        let is_awaited = || self.sessions().table.as_ref().is_some_and(|table| table.is_awaited(broker, epoch));
+        let mut pause = LOOK_PAUSE;
+        while is_awaited() {
+            let tried = tokio::time::timeout(self.inner.limits.grace, dialer.connect()).await;
+            if matches!(&tried, Ok(Err(error)) if error.kind() == ErrorKind::ConnectionRefused) {
+                if let Some(table) = &mut self.sessions().table {
+                    table.gone(broker, epoch, Instant::now());
+                }
+                return self.inner.sooner.notify_one();
+            }
+            // A process that dies may end its streams a moment before it stops listening.
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(self.inner.limits.grace);
+        }
     }
 
     /// The broker has stopped in good order.

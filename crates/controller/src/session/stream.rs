@@ -45,7 +45,7 @@ pub(crate) async fn serve(
             () = ended.cancelled() => Err(session.why_ended()),
             () = shutdown.cancelled() => Err(Status::unavailable("this controller is shutting down")),
         };
-        context.sessions.broken(session.broker, session.stream.id);
+        context.sessions.broken(session.broker, session.epoch, session.stream.id);
         result
     };
     if let Err(status) = served.await {
@@ -100,7 +100,17 @@ async fn register<'a>(
 
 impl Session<'_> {
     async fn keep(&self, inbox: &mut Streaming<pb::SessionRequest>) -> Result<(), Status> {
-        while let Some(message) = inbox.message().await.map_err(unreadable)? {
+        let mut report = self.stream.report.clone();
+        loop {
+            let message = tokio::select! {
+                message = inbox.message() => message.map_err(unreadable)?,
+                Ok(()) = report.changed() => {
+                    let offset = report.borrow_and_update().0;
+                    self.tell(Tell::Report(pb::Report { offset })).await?;
+                    continue;
+                }
+            };
+            let Some(message) = message else { return Ok(()) };
             match message.kind {
                 Some(Ask::Heartbeat(heartbeat)) => self.heartbeat(heartbeat).await?,
                 Some(Ask::ShutdownNotice(pb::ShutdownNotice {})) => return self.stop().await,
@@ -108,7 +118,6 @@ impl Session<'_> {
                 None => return Err(Status::invalid_argument("a session message of an unknown kind")),
             }
         }
-        Ok(())
     }
 
     async fn heartbeat(&self, heartbeat: pb::Heartbeat) -> Result<(), Status> {
@@ -134,14 +143,20 @@ impl Session<'_> {
         self.tell(Tell::HeartbeatAck(pb::HeartbeatAck { committed_offset, fenced: self.is_fenced(), number })).await
     }
 
+    /// Takes everything out of the broker's hands, some at a time, and waits until those that it goes to know it.
     async fn stop(&self) -> Result<(), Status> {
-        let command = Command::StopBroker { id: self.broker, epoch: self.epoch };
-        let submitted = self.context.active.submit(command).await;
-        let (response, offset) = submitted.map_err(|error| refusal::of_submit(error, &self.context.active))?;
-        if let Response::StopBroker(Err(error)) = response {
-            return Err(status_of(error.code, error.message));
-        }
+        let offset = loop {
+            let command = Command::StopBroker { id: self.broker, epoch: self.epoch };
+            let submitted = self.context.active.submit(command).await;
+            let (response, offset) = submitted.map_err(|error| refusal::of_submit(error, &self.context.active))?;
+            match response {
+                Response::StopBroker(Ok(0)) => break offset,
+                Response::StopBroker(Err(error)) => return Err(status_of(error.code, error.message)),
+                _ => {}
+            }
+        };
         self.context.sessions.close(self.broker, self.stream.id);
+        self.context.sessions.spread(offset).await;
         tracing::info!(broker = %self.broker, epoch = %self.epoch, "a broker stops in good order");
         self.tell(Tell::Stopped(pb::Stopped { offset: offset.0 })).await
     }

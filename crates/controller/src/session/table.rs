@@ -41,6 +41,8 @@ struct Session {
     deadline: Instant,
     /// What it has to apply before it is renewed again: what was committed at its last renewal.
     must_reach: MetadataOffset,
+    /// What it has applied, as far as it has told.
+    applied: MetadataOffset,
 }
 
 /// What a heartbeat says about a broker.
@@ -73,6 +75,7 @@ impl SessionTable {
                 registered_at: MetadataOffset(0),
                 deadline: now + limits.reconnect,
                 must_reach: MetadataOffset(0),
+                applied: MetadataOffset(0),
             };
             (broker.id, session)
         });
@@ -101,6 +104,7 @@ impl SessionTable {
             registered_at,
             deadline: now + self.limits.timeout,
             must_reach: registered_at,
+            applied: MetadataOffset(0),
         };
         self.sessions.insert(broker, session).and_then(|former| former.stream)
     }
@@ -119,6 +123,7 @@ impl SessionTable {
     ) -> Option<Heard> {
         let timeout = self.limits.timeout;
         let session = self.sessions.get_mut(&broker).filter(|s| s.stream == Some(stream))?;
+        session.applied = session.applied.max(applied);
         let renewed = applied >= session.must_reach;
         if renewed {
             session.must_reach = committed;
@@ -133,6 +138,23 @@ impl SessionTable {
             session.stream = None;
             session.deadline = session.deadline.min(now + self.limits.grace);
         }
+    }
+
+    /// The broker is known to be gone: its session is over now, if it has not come back since `epoch`.
+    pub(super) fn gone(&mut self, broker: BrokerId, epoch: BrokerEpoch, now: Instant) {
+        if let Some(session) = self.sessions.get_mut(&broker).filter(|s| s.stream.is_none() && s.epoch == epoch) {
+            session.deadline = session.deadline.min(now);
+        }
+    }
+
+    /// Whether the broker is awaited: its stream broke and its time has not passed yet.
+    pub(super) fn is_awaited(&self, broker: BrokerId, epoch: BrokerEpoch) -> bool {
+        self.sessions.get(&broker).is_some_and(|s| s.stream.is_none() && s.epoch == epoch)
+    }
+
+    /// The streams of the brokers that are here and have not told yet that they have applied `offset`.
+    pub(super) fn behind(&self, offset: MetadataOffset) -> Vec<StreamId> {
+        self.sessions.values().filter(|s| s.applied < offset).filter_map(|s| s.stream).collect()
     }
 
     /// The broker of `stream` has stopped in good order.
@@ -244,6 +266,32 @@ mod tests {
         assert_eq!(table.open(BROKER, who(1), MetadataOffset(10), StreamId(2), start), Some(StreamId(1)));
         table.broken(BROKER, StreamId(2), start);
         assert!(!table.is_taken(BROKER, who(2).0));
+    }
+
+    #[test]
+    fn one_that_is_known_to_be_gone_is_not_waited_for() {
+        let start = Instant::now();
+        let mut table = opened(start);
+        table.gone(BROKER, who(1).1, start);
+        assert_eq!(table.expire(start), [], "it is here");
+        table.broken(BROKER, StreamId(1), start);
+        assert!(table.is_awaited(BROKER, who(1).1));
+        table.gone(BROKER, who(2).1, start);
+        assert_eq!(table.expire(start), [], "it is another registration that has gone");
+        table.gone(BROKER, who(1).1, start);
+        assert_eq!(table.expire(start).len(), 1);
+        assert!(!table.is_awaited(BROKER, who(1).1));
+    }
+
+    #[test]
+    fn who_has_yet_to_apply_something_is_known() {
+        let start = Instant::now();
+        let mut table = opened(start);
+        assert_eq!(table.behind(MetadataOffset(20)), [StreamId(1)]);
+        table.heard(BROKER, StreamId(1), (MetadataOffset(20), true), MetadataOffset(20), start);
+        assert_eq!(table.behind(MetadataOffset(20)), []);
+        table.broken(BROKER, StreamId(1), start);
+        assert_eq!(table.behind(MetadataOffset(21)), [], "nobody waits for one that is not here");
     }
 
     #[test]

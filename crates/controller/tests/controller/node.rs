@@ -102,11 +102,13 @@ pub(crate) fn broker(id: i32) -> NewBroker {
     NewBroker {
         id: BrokerId(id),
         incarnation: Uuid::new_v4(),
+        replaces: None,
         boot_id: Some("boot".to_owned()),
         clean_shutdown_epoch: None,
         directories: vec![DirectoryId(Uuid::from_u128(0xd000 + u128::try_from(id).unwrap()))],
         endpoints: Vec::new(),
-        internal_address: format!("memory:b-{id}"),
+        // None that anybody could dial, so that nothing can be learned from nobody's listening there.
+        internal_address: String::new(),
         rack: None,
         cluster_id: None,
         has_offline_directory: false,

@@ -87,13 +87,14 @@ async fn every_controller_is_known_and_takes_commands_for_the_active_one() {
         let command = Some((&topic(&format!("by-{id}"), 1)).into());
         // A follower may not know yet who leads; what it says then is that nothing was done.
         let answer = at_active(&network, &[id], async |mut stub| {
-            let request = SubmitRequest { command: command.clone(), forwarded: false };
+            let request = SubmitRequest { command: command.clone(), forwarded: false, ..SubmitRequest::default() };
             stub.submit(request).await.map(tonic::Response::into_inner)
         })
         .await;
         assert!(answer.offset > 0);
     }
-    let mine = SubmitRequest { command: Some((&topic("again", 1)).into()), forwarded: true };
+    let mine =
+        SubmitRequest { command: Some((&topic("again", 1)).into()), forwarded: true, ..SubmitRequest::default() };
     let follower = nodes.iter().position(|(id, _)| *id != nodes[active].0).unwrap();
     let refused = stub(&network, nodes[follower].0).submit(mine).await.unwrap_err();
     assert_eq!(refused.code(), tonic::Code::FailedPrecondition, "what was handed on is not handed on again");

@@ -1,8 +1,9 @@
 //! Brokers' sessions: registered, unfenced, fenced, stopped in good order.
 
 use levada_controller::ControllerOptions;
-use levada_peers::BrokerSession;
-use levada_service::net::Network;
+use levada_metadata::NewBroker;
+use levada_peers::{BrokerSession, Controllers};
+use levada_service::net::{Address, Network};
 use levada_types::BrokerId;
 
 use crate::node::{Node, PATIENCE, Watch, broker, controllers, create, options};
@@ -43,8 +44,67 @@ async fn a_broker_leads_while_its_session_lasts() {
     tokio::time::timeout(PATIENCE, again.unfenced()).await.expect("unfenced in time");
     assert_eq!([leader(0), leader(1)], [Some(BROKER); 2]);
 
-    assert!(again.stop(PATIENCE).await, "the controller lets it stop");
+    assert!(again.stop(PATIENCE).await.is_some(), "the controller lets it stop");
     assert!(node.running.image().broker(BROKER).is_some_and(|b| b.fenced && b.stopping));
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_nobody_listens_for_any_more_is_not_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let network = Network::new();
+    let to_controller = controllers(&network, [1]);
+    // Far beyond any patience.
+    let (grace, reconnect) = (3_600_000, 3_600_000);
+    let patient = || ControllerOptions {
+        broker_session_grace_ms: grace,
+        broker_reconnect_timeout_ms: reconnect,
+        ..options(1, dir.path())
+    };
+    let node = Node::active(patient(), &network).await;
+    let watcher = Watch::start(&to_controller);
+    let listening = NewBroker { internal_address: "memory:b-7".to_owned(), ..broker(7) };
+    let listener = network.bind(&Address::memory("b-7")).await.unwrap();
+    let session = BrokerSession::open(to_controller.clone(), &listening, watcher.watch.clone());
+    session.set_ready();
+    tokio::time::timeout(PATIENCE, session.unfenced()).await.expect("unfenced in time");
+    drop((session, listener));
+    watcher.until(|image| image.broker(BROKER).is_some_and(|b| b.fenced)).await;
+
+    // The same when it dies with the active controller.
+    let listener = network.bind(&Address::memory("b-7")).await.unwrap();
+    let again = NewBroker { incarnation: uuid::Uuid::new_v4(), ..listening };
+    let session = BrokerSession::open(to_controller.clone(), &again, watcher.watch.clone());
+    session.set_ready();
+    tokio::time::timeout(PATIENCE, session.unfenced()).await.expect("unfenced in time");
+    node.stop().await;
+    drop((session, listener));
+    let node = Node::active(patient(), &network).await;
+    watcher.until(|image| image.broker(BROKER).is_some_and(|b| b.fenced)).await;
+    node.stop().await;
+}
+
+/// A session under its name, with everybody that it takes.
+async fn opened(controllers: &Controllers, id: i32) -> (BrokerSession, Watch) {
+    let watcher = Watch::start(controllers);
+    let session = BrokerSession::open(controllers.clone(), &broker(id), watcher.watch.clone());
+    session.set_ready();
+    tokio::time::timeout(PATIENCE, session.unfenced()).await.expect("unfenced in time");
+    (session, watcher)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_stops_once_the_others_know_who_leads_now() {
+    let dir = tempfile::tempdir().unwrap();
+    let network = Network::new();
+    let to_controller = controllers(&network, [1]);
+    // Nobody hears of anything by chance: heartbeats come when they are asked for.
+    let quiet = ControllerOptions { broker_heartbeat_ms: 3_600_000, ..options(1, dir.path()) };
+    let node = Node::active(quiet, &network).await;
+    let (stopping, _watcher) = opened(&to_controller, 7).await;
+    let (_other, other) = opened(&to_controller, 8).await;
+    let moved = stopping.stop(PATIENCE).await.expect("it may stop");
+    assert!(other.watch.image().offset() >= moved, "the other broker had it first");
     node.stop().await;
 }
 
@@ -83,7 +143,7 @@ async fn a_broker_keeps_its_epoch_over_a_restart_of_the_controller() {
     let node = Node::active(options(1, dir.path()), &network).await;
     create(&to_controller, "orders", 1).await;
     assert_eq!(session.registered().await.unwrap(), epoch);
-    assert!(session.stop(PATIENCE).await);
+    assert!(session.stop(PATIENCE).await.is_some());
     assert!(node.running.image().broker(BROKER).is_some_and(|b| b.epoch == epoch && b.stopping));
     node.stop().await;
 }

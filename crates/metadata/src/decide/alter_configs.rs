@@ -60,7 +60,8 @@ fn alter(draft: &mut Draft, alteration: &ConfigAlteration, mode: AlterConfigsMod
     let deltas: Vec<Delta> =
         gone.chain(set).map(|(name, value)| Delta::ConfigSet { resource, name: name.clone(), value }).collect();
     draft.add(deltas)?;
-    if before.get(MIN_INSYNC_REPLICAS) != after.get(MIN_INSYNC_REPLICAS) {
+    let is_other_minimum = before.get(MIN_INSYNC_REPLICAS) != after.get(MIN_INSYNC_REPLICAS);
+    if is_other_minimum && !draft.breaks(Defect::EligibleOverNewMinimum) {
         match resource {
             ConfigResource::Topic(id) => clear_eligible(draft, Some(id))?,
             ConfigResource::DefaultBroker => clear_eligible(draft, None)?,

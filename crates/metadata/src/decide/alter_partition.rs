@@ -8,7 +8,7 @@ use super::draft::Draft;
 use super::too_many;
 use super::transition::{Transition, Withdrawal};
 use crate::limits::MAX_PARTITIONS_PER_REQUEST;
-use crate::{AlteredPartition, Delta, IsrProposal, ItemError, LeaderRecovery, Partition, State};
+use crate::{AlteredPartition, Defect, Delta, IsrProposal, ItemError, LeaderRecovery, Partition};
 
 pub(super) fn decide(
     draft: &mut Draft,
@@ -25,12 +25,14 @@ pub(super) fn decide(
 
 fn alter(draft: &mut Draft, broker: BrokerId, proposal: &IsrProposal) -> Result<AlteredPartition, ItemError> {
     let before = Arc::clone(draft.partition(proposal.topic, proposal.partition)?);
-    check_proposer(&before, broker, proposal)?;
-    check_members(draft.state(), &before, broker, proposal)?;
+    check_proposer(draft, &before, broker, proposal)?;
+    check_members(draft, &before, broker, proposal)?;
 
-    let mut transition = Transition::new(draft.state(), proposal.topic, &before);
+    let mut transition = Transition::new(draft, proposal.topic, &before);
+    let withdrawal =
+        if draft.breaks(Defect::IncompleteStaysEligible) { Withdrawal::Intact } else { Withdrawal::Damaged };
     for &incomplete in &proposal.incomplete {
-        transition.withdraw(incomplete, Withdrawal::Damaged);
+        transition.withdraw(incomplete, withdrawal);
     }
     let is_proposed = |id: BrokerId| proposal.isr.iter().any(|member| member.broker == id);
     for member in before.isr.iter().filter(|member| !is_proposed(member.broker)) {
@@ -66,7 +68,12 @@ fn answer(partition: &Partition) -> AlteredPartition {
 }
 
 /// Whether the proposal comes from the leader and builds on the partition as it is.
-fn check_proposer(before: &Partition, broker: BrokerId, proposal: &IsrProposal) -> Result<(), ItemError> {
+fn check_proposer(
+    draft: &Draft,
+    before: &Partition,
+    broker: BrokerId,
+    proposal: &IsrProposal,
+) -> Result<(), ItemError> {
     if proposal.leader_epoch > before.leader_epoch || proposal.partition_epoch > before.partition_epoch {
         let message = "the proposal builds on a state that is not known here; ask the active controller";
         return Err(ItemError::new(ErrorCode::NotController, message));
@@ -78,7 +85,7 @@ fn check_proposer(before: &Partition, broker: BrokerId, proposal: &IsrProposal) 
     if before.leader != Some(broker) {
         return Err(ItemError::new(ErrorCode::InvalidRequest, format!("broker {broker} does not lead the partition")));
     }
-    if proposal.partition_epoch < before.partition_epoch {
+    if proposal.partition_epoch < before.partition_epoch && !draft.breaks(Defect::ProposalOnOldState) {
         let message = format!("the partition epoch is {}, not {}", before.partition_epoch, proposal.partition_epoch);
         return Err(ItemError::new(ErrorCode::InvalidUpdateVersion, message));
     }
@@ -86,7 +93,8 @@ fn check_proposer(before: &Partition, broker: BrokerId, proposal: &IsrProposal) 
 }
 
 /// Whether the proposed set can be one.
-fn check_members(state: &State, before: &Partition, leader: BrokerId, proposal: &IsrProposal) -> Result<(), ItemError> {
+fn check_members(draft: &Draft, before: &Partition, leader: BrokerId, proposal: &IsrProposal) -> Result<(), ItemError> {
+    let state = draft.state();
     let invalid = |message: String| Err(ItemError::new(ErrorCode::InvalidRequest, message));
     if !proposal.isr.iter().any(|member| member.broker == leader) {
         return invalid(format!("the leader, broker {leader}, is not in the proposed set"));
@@ -99,7 +107,9 @@ fn check_members(state: &State, before: &Partition, leader: BrokerId, proposal: 
         if !before.has_replica(id) {
             return invalid(format!("broker {id} has no replica of the partition"));
         }
-        if state.broker(id).is_none_or(|b| b.epoch != member.epoch) || !state.can_lead(before, id) {
+        let registered = state.broker(id).map(|registration| registration.epoch);
+        let is_current = registered == Some(member.epoch) || draft.breaks(Defect::EntryWithoutBrokerEpoch);
+        if !is_current || !state.can_lead(before, id) {
             let message = format!(
                 "broker {id} of epoch {} cannot be in sync: it is fenced, stopping, without the replica's directory, or has registered again",
                 member.epoch

@@ -40,7 +40,7 @@ fn assign(
         return Ok(());
     }
     let starts_afresh = !partition.directory_of(broker).is_none_or(|directory| registration.has_online(directory));
-    let mut transition = Transition::new(draft.state(), assignment.topic, partition);
+    let mut transition = Transition::new(draft, assignment.topic, partition);
     for replica in transition.after.replicas.iter_mut().filter(|r| r.broker == broker) {
         replica.directory = assignment.directory;
     }

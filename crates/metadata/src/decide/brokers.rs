@@ -6,10 +6,12 @@ use std::sync::Arc;
 use levada_types::{BrokerEpoch, BrokerId, DirectoryId, ErrorCode};
 
 use super::draft::Draft;
-use super::elections::{depart, return_to_duty, settle_directories};
+use super::elections::{depart, hand_over, return_to_duty, settle_directories};
 use super::transition::Withdrawal;
-use crate::limits::{MAX_BROKERS, MAX_DIRECTORIES, MAX_ENDPOINTS, MAX_REGISTRATION_STRING_BYTES};
-use crate::{BrokerRegistration, Delta, ItemError, LevelRange, NewBroker, State};
+use crate::limits::{
+    MAX_BROKERS, MAX_DIRECTORIES, MAX_ENDPOINTS, MAX_PARTITIONS_PER_STOP, MAX_REGISTRATION_STRING_BYTES,
+};
+use crate::{BrokerRegistration, Defect, Delta, ItemError, LevelRange, NewBroker, State};
 
 pub(super) fn register(draft: &mut Draft, new: &NewBroker) -> Result<BrokerEpoch, ItemError> {
     check(draft.state(), new)?;
@@ -18,11 +20,13 @@ pub(super) fn register(draft: &mut Draft, new: &NewBroker) -> Result<BrokerEpoch
         if known.incarnation == new.incarnation {
             return Ok(known.epoch);
         }
+        check_newest(known, new)?;
     } else if draft.state().brokers().count() >= MAX_BROKERS {
         let message = format!("at most {MAX_BROKERS} brokers can be registered");
         return Err(ItemError::new(ErrorCode::InvalidRegistration, message));
     }
-    let epoch = BrokerEpoch(draft.state().last_broker_epoch() + 1);
+    let kept = known.as_ref().map(|known| known.epoch).filter(|_| draft.breaks(Defect::RestartKeepsEpoch));
+    let epoch = kept.unwrap_or(BrokerEpoch(draft.state().last_broker_epoch() + 1));
     let broker = BrokerRegistration {
         id: new.id,
         epoch,
@@ -40,11 +44,27 @@ pub(super) fn register(draft: &mut Draft, new: &NewBroker) -> Result<BrokerEpoch
     draft.add(vec![Delta::BrokerRegistered { broker: Arc::new(broker.clone()) }])?;
     if draft.state().replica_count(new.id) > 0 {
         // Of a broker that was forgotten in between, nothing is known.
-        let end = known.map_or(Withdrawal::Damaged, |known| end_of(&known, new));
+        let mut end = known.map_or(Withdrawal::Damaged, |known| end_of(&known, new));
+        if draft.breaks(Defect::LossUnnoticed) {
+            end = Withdrawal::Intact;
+        }
         depart(draft, new.id, end)?;
         settle_directories(draft, &broker, new.has_offline_directory)?;
     }
     Ok(epoch)
+}
+
+/// Refuses a process that does not know of the one whose place it would take: that one may have been started after it.
+fn check_newest(known: &BrokerRegistration, new: &NewBroker) -> Result<(), ItemError> {
+    if new.replaces == Some(known.epoch) {
+        return Ok(());
+    }
+    let message = format!(
+        "broker {} has registered with epoch {} since this process looked; if no other process runs under this number, it \
+         will be let in when it has seen that",
+        known.id, known.epoch
+    );
+    Err(ItemError::new(ErrorCode::DuplicateBrokerRegistration, message))
 }
 
 /// What the end of the old incarnation means: bytes that it wrote and did not flush are there if it stopped cleanly, or
@@ -138,10 +158,19 @@ pub(super) fn fence(draft: &mut Draft, id: BrokerId, epoch: BrokerEpoch) -> Resu
     depart(draft, id, Withdrawal::Intact)
 }
 
-pub(super) fn stop(draft: &mut Draft, id: BrokerId, epoch: BrokerEpoch) -> Result<(), ItemError> {
-    if draft.registration(id, epoch)?.stopping {
-        return Ok(());
+/// Takes one step of a controlled shutdown; says how many partitions are left for further ones. With the last step the
+/// broker is fenced, and may stop.
+pub(super) fn stop(draft: &mut Draft, id: BrokerId, epoch: BrokerEpoch) -> Result<u32, ItemError> {
+    let broker = draft.registration(id, epoch)?;
+    let fenced = broker.fenced;
+    if broker.stopping && fenced {
+        return Ok(0);
     }
-    draft.add(vec![Delta::BrokerChanged { id, epoch, fenced: true, stopping: true }])?;
-    depart(draft, id, Withdrawal::Intact)
+    // From now on nobody elects it or takes it into an in-sync set.
+    draft.add(vec![Delta::BrokerChanged { id, epoch, fenced, stopping: true }])?;
+    let left = hand_over(draft, id, MAX_PARTITIONS_PER_STOP)?;
+    if left == 0 && !fenced {
+        draft.add(vec![Delta::BrokerChanged { id, epoch, fenced: true, stopping: true }])?;
+    }
+    Ok(u32::try_from(left).unwrap_or(u32::MAX))
 }

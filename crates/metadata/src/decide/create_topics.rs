@@ -57,6 +57,11 @@ fn create(
     context: &Context<'_>,
 ) -> Result<CreatedTopic, ItemError> {
     let id = id.ok_or_else(|| ItemError::new(ErrorCode::UnknownServerError, "no fresh topic id was handed in"))?;
+    // The same request again, whose first answer was lost with the controller that gave it.
+    if let Some(made) = draft.state().topic(id).filter(|made| made.name().as_str() == topic.name) {
+        let first = made.partition(0).map_or(0, |p| p.replicas.len() as i16);
+        return Ok(CreatedTopic { id, partitions: made.partition_count(), replication_factor: first });
+    }
     let name = check_name(draft.state(), &topic.name)?;
     check_configs(&topic.configs)?;
     let placed = place(draft.state(), topic, context)?;

@@ -4,17 +4,27 @@ use std::sync::Arc;
 
 use levada_types::{BrokerEpoch, BrokerId, ErrorCode, PartitionIndex, TopicId};
 
-use crate::{BrokerRegistration, Delta, ItemError, MetadataLevel, Partition, State};
+use crate::{BrokerRegistration, Defect, Delta, ItemError, MetadataLevel, Partition, Rules, State};
 
 /// Deltas and the state that they make, so that the second item of a command sees what the first one did.
 pub(super) struct Draft {
     state: State,
     deltas: Vec<Delta>,
+    rules: Rules,
 }
 
 impl Draft {
     pub(super) fn new(state: &State) -> Self {
-        Self { state: state.clone(), deltas: Vec::new() }
+        Self { state: state.clone(), deltas: Vec::new(), rules: Rules::default() }
+    }
+
+    /// Decides by these rules.
+    pub(super) fn by(self, rules: Rules) -> Self {
+        Self { rules, ..self }
+    }
+
+    pub(super) fn breaks(&self, defect: Defect) -> bool {
+        self.rules.breaks(defect)
     }
 
     pub(super) fn state(&self) -> &State {

@@ -35,7 +35,7 @@ fn elect(draft: &mut Draft, election: &LogElection) -> Result<BrokerId, ItemErro
     }
     let leader = greatest(state, &before, election)?;
     check_waiver(state, &before, election)?;
-    let mut transition = Transition::new(state, election.topic, &before);
+    let mut transition = Transition::new(draft, election.topic, &before);
     transition.lead_incomplete(leader);
     let Some(changed) = transition.settle() else { return Ok(leader) };
     let (topic, index) = (election.topic, election.partition);

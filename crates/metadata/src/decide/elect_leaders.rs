@@ -49,7 +49,7 @@ fn elect_all(draft: &mut Draft, election: Election) -> Vec<ElectedLeader> {
 
 fn elect(draft: &mut Draft, election: Election, at: TopicIdPartition) -> Result<BrokerId, ItemError> {
     let before = Arc::clone(draft.partition(at.topic_id, at.partition)?);
-    let mut transition = Transition::new(draft.state(), at.topic_id, &before);
+    let mut transition = Transition::new(draft, at.topic_id, &before);
     let leader = match election {
         Election::Preferred => {
             let preferred = preferred(draft.state(), &before)?;

@@ -15,6 +15,25 @@ pub(super) fn depart(draft: &mut Draft, broker: BrokerId, withdrawal: Withdrawal
     change_replicas(draft, broker, |transition| transition.withdraw(broker, withdrawal))
 }
 
+/// Takes `broker`, which is about to stop, out of the in-sync sets of up to `limit` partitions, those that it leads first.
+/// Says how many are left.
+pub(super) fn hand_over(draft: &mut Draft, broker: BrokerId, limit: usize) -> Result<usize, ItemError> {
+    let state = draft.state();
+    let held = |p: &Partition| p.leader.is_some() && p.is_in_sync(broker);
+    let (led, followed): (Vec<_>, Vec<_>) =
+        state.replicas_of(broker).filter(|(_, p)| held(p)).partition(|(_, p)| p.leader == Some(broker));
+    let count = led.len() + followed.len();
+    let changes = led.into_iter().chain(followed).take(limit).filter_map(|(at, partition)| {
+        let mut transition = Transition::new(draft, at.topic_id, partition);
+        transition.withdraw(broker, Withdrawal::Intact);
+        let partition = Arc::new(transition.settle()?);
+        Some(Delta::PartitionSet { topic: at.topic_id, index: at.partition, partition })
+    });
+    let changes = changes.collect();
+    draft.add(changes)?;
+    Ok(count.saturating_sub(limit))
+}
+
 /// Lets `broker`, which is live again, lead the partitions that have waited for it.
 pub(super) fn return_to_duty(draft: &mut Draft, broker: BrokerId) -> Result<(), ItemError> {
     change_replicas(draft, broker, |_| ())
@@ -78,7 +97,7 @@ fn change_replicas(
 ) -> Result<(), ItemError> {
     let state: &State = draft.state();
     let changes = state.replicas_of(broker).filter_map(|(at, partition)| {
-        let mut transition = Transition::new(state, at.topic_id, partition);
+        let mut transition = Transition::new(draft, at.topic_id, partition);
         change(&mut transition);
         let partition = Arc::new(transition.settle()?);
         Some(Delta::PartitionSet { topic: at.topic_id, index: at.partition, partition })

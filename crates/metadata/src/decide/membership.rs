@@ -9,7 +9,7 @@ use super::brokers::check_level;
 use super::draft::Draft;
 use super::reassign::cancel;
 use crate::limits::{MAX_CONTROLLERS, MAX_REGISTRATION_STRING_BYTES};
-use crate::{ControllerId, ControllerRegistration, Delta, ItemError, Voter};
+use crate::{ControllerId, ControllerRegistration, Delta, ItemError, Rebalance, Voter};
 
 pub(super) fn drain(draft: &mut Draft, id: BrokerId, drain: bool) -> Result<(), ItemError> {
     let known = draft.state().broker(id).ok_or_else(|| not_registered(id))?;
@@ -28,6 +28,17 @@ pub(super) fn drain(draft: &mut Draft, id: BrokerId, drain: bool) -> Result<(), 
         }
     }
     Ok(())
+}
+
+pub(super) fn set_rebalance(draft: &mut Draft, rebalance: Option<Rebalance>) -> Result<(), ItemError> {
+    if rebalance.is_some_and(|limits| limits.throttle == Some(0)) {
+        let message = "a throttle of 0 bytes per second would never let a replica arrive";
+        return Err(ItemError::new(ErrorCode::InvalidRequest, message));
+    }
+    if draft.state().rebalance() == rebalance {
+        return Ok(());
+    }
+    draft.add(vec![Delta::RebalanceSet { rebalance }])
 }
 
 pub(super) fn unregister(draft: &mut Draft, id: BrokerId) -> Result<(), ItemError> {

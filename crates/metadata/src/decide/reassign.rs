@@ -88,7 +88,7 @@ fn change(draft: &mut Draft, at: TopicIdPartition, targets: &[BrokerId]) -> Resu
     let before = Arc::clone(draft.partition(at.topic_id, at.partition)?);
     let state = draft.state();
     let original = |id: BrokerId| before.has_replica(id) && !before.adding.contains(&id);
-    let mut transition = Transition::new(state, at.topic_id, &before);
+    let mut transition = Transition::new(draft, at.topic_id, &before);
     let dropped = before.adding.iter().copied().filter(|id| !targets.contains(id)).collect::<Vec<_>>();
     transition.drop_replicas(&dropped);
     let after = &mut transition.after;

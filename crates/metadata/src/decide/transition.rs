@@ -6,7 +6,8 @@
 
 use levada_types::{BrokerId, TopicId};
 
-use crate::{IsrMember, LeaderRecovery, MetadataLevel, Partition, State};
+use super::draft::Draft;
+use crate::{Defect, IsrMember, LeaderRecovery, MetadataLevel, Partition, State};
 
 /// How a replica leaves the in-sync and the eligible ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,8 +21,9 @@ pub(super) enum Withdrawal {
     Damaged,
 }
 
-/// A partition between two states. The brokers are as `state` has them; call [`Transition::settle`] last.
+/// A partition between two states. The brokers are as `draft` has them; call [`Transition::settle`] last.
 pub(super) struct Transition<'a> {
+    draft: &'a Draft,
     state: &'a State,
     topic: TopicId,
     before: &'a Partition,
@@ -32,8 +34,8 @@ pub(super) struct Transition<'a> {
 }
 
 impl<'a> Transition<'a> {
-    pub(super) fn new(state: &'a State, topic: TopicId, before: &'a Partition) -> Self {
-        Self { state, topic, before, dropped: false, after: before.clone() }
+    pub(super) fn new(draft: &'a Draft, topic: TopicId, before: &'a Partition) -> Self {
+        Self { draft, state: draft.state(), topic, before, dropped: false, after: before.clone() }
     }
 
     /// Takes `broker` out of those that are in sync or eligible, as far as `withdrawal` says.
@@ -87,13 +89,15 @@ impl<'a> Transition<'a> {
         self.finish_reassignment();
         if self.after.leader.is_some() {
             self.after.last_complete.clear();
-            if self.after.isr.len() >= self.state.min_isr(self.topic, &self.after) {
+            let is_full = self.after.isr.len() >= self.state.min_isr(self.topic, &self.after);
+            if is_full && !self.draft.breaks(Defect::EligibleOverFullSet) {
                 self.after.elr.clear();
             }
         } else {
             self.remember();
         }
-        if self.after.leader != self.before.leader || self.dropped {
+        let keeps_epoch = self.draft.breaks(Defect::LeaderEpochNotRaised);
+        if (self.after.leader != self.before.leader && !keeps_epoch) || self.dropped {
             self.after.leader_epoch = self.before.leader_epoch.next();
         }
         if self.after == *self.before {
@@ -112,7 +116,8 @@ impl<'a> Transition<'a> {
         }
         let staying = after.isr.iter().filter(|member| !after.removing.contains(&member.broker)).count();
         let enough = self.state.min_isr_of(self.topic, after.targets().count());
-        if staying < enough || !after.adding.iter().all(|id| after.is_in_sync(*id)) {
+        let has_come = staying >= enough && after.adding.iter().all(|id| after.is_in_sync(*id));
+        if !has_come && !self.draft.breaks(Defect::ReassignedTooEarly) {
             return;
         }
         let removing = std::mem::take(&mut self.after.removing);
@@ -132,6 +137,8 @@ impl<'a> Transition<'a> {
         let in_sync = fit.iter().filter(|id| self.after.is_in_sync(**id)).min_by_key(draining);
         let complete = in_sync.or_else(|| fit.iter().filter(|id| self.after.elr.contains(id)).min_by_key(draining));
         let alone = || fit.first().filter(|_| self.after.replicas.len() == 1);
+        let anybody = || fit.first().filter(|_| self.draft.breaks(Defect::AnybodyLeads));
+        let complete = complete.or_else(anybody);
         let Some(leader) = complete.or_else(alone).copied() else {
             self.after.leader = None;
             return;
@@ -169,7 +176,7 @@ impl<'a> Transition<'a> {
             self.after.isr = isr.iter().filter(|member| elr.contains(&member.broker)).copied().collect();
             elr.retain(|id| !isr.iter().any(|member| member.broker == *id));
         }
-        if self.before.leader.is_some() {
+        if self.before.leader.is_some() && !self.draft.breaks(Defect::LastCompleteForgotten) {
             let in_sync = self.before.isr.iter().map(|member| member.broker);
             let complete = in_sync.chain(self.before.elr.iter().copied());
             self.after.last_complete = complete.filter(|id| self.after.has_replica(*id)).collect();

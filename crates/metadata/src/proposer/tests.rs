@@ -117,6 +117,7 @@ impl Model {
                 id: BrokerId(1),
                 incarnation,
                 cluster_id: None,
+                replaces: self.image.broker(BrokerId(1)).map(|known| known.epoch),
                 boot_id: None,
                 clean_shutdown_epoch: None,
                 directories: vec![DirectoryId(Uuid::from_u128(7))],

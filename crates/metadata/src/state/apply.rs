@@ -66,6 +66,7 @@ impl State {
                 let epoch = self.brokers.get(id).map_or(BrokerEpoch(-1), |broker| broker.epoch);
                 self.change_broker(*id, epoch, |broker| broker.draining = *draining)?;
             }
+            Delta::RebalanceSet { rebalance } => self.rebalance = *rebalance,
             Delta::BrokerEpochsGiven { last } => self.last_broker_epoch = self.last_broker_epoch.max(last.0),
             Delta::BrokerUnregistered { id, epoch } => {
                 self.brokers.get(id).filter(|b| b.epoch == *epoch).ok_or(ApplyError::UnknownBroker(*id, *epoch))?;
@@ -123,10 +124,14 @@ impl State {
 
     /// Keeps what is derived from partitions when one of them changes.
     fn index_partition(&mut self, at: TopicIdPartition, before: Option<&Partition>, after: Option<&Partition>) {
-        for (partition, more) in [(after, true), (before, false)] {
-            let Some(partition) = partition else { continue };
-            partition.replicas.iter().for_each(|r| count(&mut self.replica_counts, r.broker, more));
-            partition.preferred_leader().into_iter().for_each(|id| count(&mut self.preferred_counts, id, more));
+        // Most changes leave the assignment alone.
+        let same = before.zip(after).is_some_and(|(was, is)| was.has_brokers_of(is));
+        if !same {
+            for (partition, more) in [(after, true), (before, false)] {
+                let Some(partition) = partition else { continue };
+                partition.replicas.iter().for_each(|r| count(&mut self.replica_counts, r.broker, more));
+                partition.preferred_leader().into_iter().for_each(|id| count(&mut self.preferred_counts, id, more));
+            }
         }
         keep(&mut self.leaderless, at, after.is_some_and(|p| p.leader.is_none()));
         keep(&mut self.reassigning, at, after.is_some_and(Partition::is_reassigning));

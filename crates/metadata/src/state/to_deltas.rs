@@ -15,6 +15,7 @@ impl State {
         let controllers = self.controllers.values().map(|c| Delta::ControllerRegistered { controller: Arc::clone(c) });
         let voters =
             (!self.voters.is_empty()).then(|| Delta::VotersChanged { voters: self.voters.iter().copied().collect() });
+        let rebalance = self.rebalance.map(|limits| Delta::RebalanceSet { rebalance: Some(limits) });
         let brokers = self.brokers.values().map(|b| Delta::BrokerRegistered { broker: Arc::clone(b) });
         let known = self.brokers.values().map(|broker| broker.epoch.0).max().unwrap_or(0);
         // The one who got the last epoch may have been forgotten.
@@ -35,6 +36,7 @@ impl State {
             .chain(level)
             .chain(controllers)
             .chain(voters)
+            .chain(rebalance)
             .chain(brokers)
             .chain(epochs)
             .chain(topics)

@@ -4,7 +4,7 @@ use levada_metadata::{Endpoint, EndpointProtocol, Image, LevelRange, NewBroker};
 use levada_peers::{BrokerSession, MetadataWatch};
 use levada_proto::internal::session_request::Kind as Ask;
 use levada_proto::internal::session_response::Kind as Told;
-use levada_proto::internal::{HeartbeatAck, SessionOpened, SessionResponse, Stopped};
+use levada_proto::internal::{HeartbeatAck, Report, SessionOpened, SessionResponse, Stopped};
 use levada_proto::status::status_of;
 use levada_service::net::Network;
 use levada_types::{BrokerEpoch, BrokerId, DirectoryId, ErrorCode, MetadataOffset};
@@ -19,6 +19,7 @@ fn broker() -> NewBroker {
     NewBroker {
         id: BrokerId(1),
         incarnation: uuid::Uuid::from_u128(77),
+        replaces: None,
         boot_id: None,
         clean_shutdown_epoch: None,
         directories: vec![DirectoryId(uuid::Uuid::from_u128(5))],
@@ -134,7 +135,19 @@ async fn notice_of_a_stop_is_given_and_the_leaderships_are_waited_for() {
         }
     }
     stream.answer(Told::Stopped(Stopped { offset: 60 }));
-    assert!(stopping.await.unwrap());
+    assert_eq!(stopping.await.unwrap(), Some(MetadataOffset(60)));
+}
+
+#[tokio::test]
+async fn what_others_wait_for_is_told_as_soon_as_it_is_known() {
+    let mut scene = scene().await;
+    let mut stream = scene.opened(12, 40).await;
+    stream.heartbeat(0, false).await;
+    stream.answer(Told::HeartbeatAck(HeartbeatAck { committed_offset: 40, fenced: false, number: 1 }));
+    scene.session.unfenced().await;
+    stream.answer(Told::Report(Report { offset: 60 }));
+    scene.metadata_reaches(60);
+    stream.heartbeat(60, false).await;
 }
 
 #[tokio::test]
@@ -142,7 +155,7 @@ async fn a_controller_that_does_not_answer_does_not_hold_a_stop() {
     let mut scene = scene().await;
     let _stream = scene.opened(12, 40).await;
     scene.session.registered().await.unwrap();
-    assert!(!scene.session.stop(Duration::ZERO).await);
+    assert_eq!(scene.session.stop(Duration::ZERO).await, None);
 }
 
 #[tokio::test]

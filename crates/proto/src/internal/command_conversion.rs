@@ -22,6 +22,9 @@ impl From<&Command> for pb::Command {
             Command::FenceBroker { id, epoch } => Kind::FenceBroker(broker(*id, *epoch)),
             Command::StopBroker { id, epoch } => Kind::StopBroker(broker(*id, *epoch)),
             Command::DrainBroker { id, drain } => Kind::DrainBroker(pb::DrainBroker { id: id.0, drain: *drain }),
+            Command::SetRebalance { rebalance } => {
+                Kind::SetRebalance(pb::SetRebalance { rebalance: rebalance.map(Into::into) })
+            }
             Command::UnregisterBroker { id } => Kind::UnregisterBroker(pb::UnregisterBroker { id: id.0 }),
             Command::UnregisterController { id } => Kind::UnregisterController(pb::UnregisterController { id: id.0 }),
             Command::SetVoters { voters } => {
@@ -110,6 +113,7 @@ impl TryFrom<pb::Command> for Command {
                 Self::StopBroker { id, epoch }
             }
             Kind::DrainBroker(c) => Self::DrainBroker { id: broker_id(c.id)?, drain: c.drain },
+            Kind::SetRebalance(c) => Self::SetRebalance { rebalance: c.rebalance.map(Into::into) },
             Kind::UnregisterBroker(c) => Self::UnregisterBroker { id: broker_id(c.id)? },
             Kind::UnregisterController(c) => Self::UnregisterController { id: ControllerId(c.id) },
             Kind::SetVoters(c) => Self::SetVoters { voters: convert(c.voters)? },

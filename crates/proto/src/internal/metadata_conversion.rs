@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use levada_metadata::{
-    ConfigResource, ControllerId, Delta, Entry, LeaderRecovery, MetadataLevel, Partition, Replica, RunPosition,
+    ConfigResource, ControllerId, Delta, Entry, LeaderRecovery, MetadataLevel, Partition, Rebalance, Replica,
+    RunPosition,
 };
 use levada_types::{BrokerEpoch, BrokerId, ClusterId, DirectoryId, LeaderEpoch, PartitionEpoch, TopicName};
 use prost::Message;
@@ -111,6 +112,9 @@ impl From<&Delta> for pb::Delta {
             Delta::BrokerUnregistered { id, epoch } => {
                 Kind::BrokerUnregistered(pb::BrokerUnregistered { id: id.0, epoch: epoch.0 })
             }
+            Delta::RebalanceSet { rebalance } => {
+                Kind::RebalanceSet(pb::RebalanceSet { rebalance: rebalance.map(Into::into) })
+            }
             Delta::BrokerEpochsGiven { last } => Kind::BrokerEpochsGiven(pb::BrokerEpochsGiven { last: last.0 }),
             Delta::ControllerUnregistered { id } => {
                 Kind::ControllerUnregistered(pb::ControllerUnregistered { id: id.0 })
@@ -171,6 +175,7 @@ impl TryFrom<pb::Delta> for Delta {
             Kind::BrokerUnregistered(d) => {
                 Self::BrokerUnregistered { id: broker_id(d.id)?, epoch: BrokerEpoch(d.epoch) }
             }
+            Kind::RebalanceSet(d) => Self::RebalanceSet { rebalance: d.rebalance.map(Into::into) },
             Kind::BrokerEpochsGiven(d) => Self::BrokerEpochsGiven { last: BrokerEpoch(d.last) },
             Kind::ControllerUnregistered(d) => Self::ControllerUnregistered { id: ControllerId(d.id) },
             Kind::VotersChanged(d) => {
@@ -196,6 +201,18 @@ impl TryFrom<pb::Delta> for Delta {
             },
             Kind::ProducerIdsAllocated(d) => Self::ProducerIdsAllocated { next: d.next },
         })
+    }
+}
+
+impl From<Rebalance> for pb::Rebalance {
+    fn from(rebalance: Rebalance) -> Self {
+        Self { throttle: rebalance.throttle }
+    }
+}
+
+impl From<pb::Rebalance> for Rebalance {
+    fn from(rebalance: pb::Rebalance) -> Self {
+        Self { throttle: rebalance.throttle }
     }
 }
 

@@ -127,6 +127,7 @@ impl From<&NewBroker> for pb::RegisterBroker {
             internal_address: broker.internal_address.clone(),
             rack: broker.rack.clone(),
             levels: Some(broker.levels.into()),
+            replaces: broker.replaces.map(|epoch| epoch.0),
         }
     }
 }
@@ -142,6 +143,7 @@ impl TryFrom<pb::RegisterBroker> for NewBroker {
             clean_shutdown_epoch: broker.clean_shutdown_epoch.map(BrokerEpoch),
             directories: directory_ids(&broker.directories)?,
             has_offline_directory: broker.has_offline_directory,
+            replaces: broker.replaces.map(BrokerEpoch),
             cluster_id: broker.cluster_id.map(|id| uuid(&id, "a cluster id").map(ClusterId)).transpose()?,
             endpoints: endpoints(broker.endpoints)?,
             internal_address: broker.internal_address,

@@ -4,9 +4,10 @@ use levada_types::{BrokerEpoch, BrokerId, DirectoryId, ErrorCode, LeaderEpoch, T
 use uuid::Uuid;
 
 use super::{Cluster, code, directory, topic};
+use crate::limits::MAX_PARTITIONS_PER_STOP;
 use crate::{
     AlterConfigsMode, Command, ConfigAlteration, ConfigChange, ConfigTarget, Endpoint, EndpointProtocol, LevelRange,
-    MetadataLevel, NewTopic, Response,
+    MetadataLevel, NewTopic, Partition, Response,
 };
 
 fn replicated(cluster: &mut Cluster, factor: i16, min_insync: &str) -> TopicId {
@@ -72,7 +73,8 @@ fn a_stale_epoch_moves_nothing() {
         Command::StopBroker { id, epoch: old },
     ] {
         let refused = match cluster.run(&command) {
-            Response::FenceBroker(r) | Response::UnfenceBroker(r) | Response::StopBroker(r) => r,
+            Response::FenceBroker(r) | Response::UnfenceBroker(r) => r,
+            Response::StopBroker(r) => r.map(|_| ()),
             other => panic!("{other:?}"),
         };
         assert_eq!(code(refused), ErrorCode::StaleBrokerEpoch);
@@ -165,7 +167,7 @@ fn a_clean_stop_proves_that_nothing_was_lost() {
     let leader = cluster.leader(id).unwrap();
     let epoch = cluster.epoch(leader);
     let stop = Command::StopBroker { id: BrokerId(leader), epoch };
-    assert_eq!(cluster.run(&stop), Response::StopBroker(Ok(())));
+    assert_eq!(cluster.run(&stop), Response::StopBroker(Ok(0)));
     assert_eq!(cluster.leader(id), Some(3 - leader));
     assert!(!cluster.state.broker(BrokerId(leader)).unwrap().is_live());
     let unfence = Command::UnfenceBroker { id: BrokerId(leader), epoch };
@@ -186,6 +188,56 @@ fn a_clean_stop_proves_that_nothing_was_lost() {
         })
         .unwrap();
     assert_eq!(cluster.elr(id), Vec::<i32>::new());
+}
+
+#[test]
+fn a_large_broker_stops_in_steps_its_leaderships_first() {
+    let mut cluster = Cluster::with_brokers([1, 2]);
+    let many = MAX_PARTITIONS_PER_STOP as i32 + 500;
+    let id = cluster.create(topic("orders", many, 2)).unwrap();
+    let epoch = cluster.epoch(1);
+    let stop = Command::StopBroker { id: BrokerId(1), epoch };
+    let led = |cluster: &Cluster| {
+        let partitions = cluster.state.topic(id).unwrap().partitions();
+        partitions.filter(|(_, p)| p.leader == Some(BrokerId(1))).count()
+    };
+    assert!(led(&cluster) > 0);
+    assert_eq!(cluster.run(&stop), Response::StopBroker(Ok(500)));
+    assert_eq!(led(&cluster), 0, "what it follows comes last");
+    let known = cluster.state.broker(BrokerId(1)).unwrap();
+    assert!(known.stopping && !known.fenced && !known.is_live(), "it serves what it still has");
+    assert!(cluster.state.visible_brokers().any(|broker| broker.id == BrokerId(1)));
+    assert_eq!(cluster.run(&stop), Response::StopBroker(Ok(0)));
+    assert!(cluster.state.broker(BrokerId(1)).unwrap().fenced);
+    assert_eq!(cluster.run(&stop), Response::StopBroker(Ok(0)), "the same again");
+    let in_sync = |p: &Partition| p.isr.iter().any(|member| member.broker == BrokerId(1));
+    assert!(!cluster.state.topic(id).unwrap().partitions().any(|(_, p)| in_sync(p)));
+}
+
+#[test]
+fn what_nobody_else_holds_does_not_keep_a_broker_from_stopping() {
+    let mut cluster = Cluster::with_brokers([1]);
+    let id = cluster.create(topic("orders", 1, 1)).unwrap();
+    let stop = Command::StopBroker { id: BrokerId(1), epoch: cluster.epoch(1) };
+    assert_eq!(cluster.run(&stop), Response::StopBroker(Ok(0)));
+    assert_eq!((cluster.leader(id), cluster.isr(id)), (None, vec![1]));
+}
+
+#[test]
+fn a_registration_that_was_under_way_for_long_takes_nobodys_place() {
+    let mut cluster = Cluster::with_brokers([1]);
+    let seen = cluster.epoch(1);
+    cluster.join(1, |_| ());
+    let refused = cluster.register(1, |new| new.replaces = Some(seen)).unwrap_err();
+    assert_eq!(refused.code, ErrorCode::DuplicateBrokerRegistration);
+    let refused = cluster.register(1, |new| new.replaces = None).unwrap_err();
+    assert_eq!(refused.code, ErrorCode::DuplicateBrokerRegistration);
+    let incarnation = cluster.state.broker(BrokerId(1)).unwrap().incarnation;
+    let again = cluster.register(1, |new| {
+        new.incarnation = incarnation;
+        new.replaces = None;
+    });
+    assert_eq!(again, Ok(cluster.epoch(1)), "the process that is registered comes again");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::{Cluster, code, directory, topic};
 use crate::{
     Command, ControllerId, ControllerRegistration, FeatureChange, FeatureUpdate, ItemError, LevelRange,
-    METADATA_FEATURE, MetadataLevel, Response, State, UpdatedFeature, Voter,
+    METADATA_FEATURE, MetadataLevel, Rebalance, Response, State, UpdatedFeature, Voter,
 };
 
 fn unregister(cluster: &mut Cluster, id: i32) -> Result<(), ItemError> {
@@ -151,4 +151,19 @@ fn features_that_cannot_be_are_refused_all_together() {
     let twice = [good.clone(), good];
     assert_eq!(update(&mut cluster, &twice, false), [failed, Some(ErrorCode::InvalidRequest)]);
     assert_eq!(cluster.state.level(), Some(MetadataLevel::LATEST));
+}
+
+#[test]
+fn a_rebalance_is_remembered_until_it_ends() {
+    let mut cluster = Cluster::with_brokers([1]);
+    let limits = Rebalance { throttle: Some(1_000_000) };
+    let set = |rebalance| Command::SetRebalance { rebalance };
+    assert_eq!(cluster.run(&set(Some(limits))), Response::SetRebalance(Ok(())));
+    let mut restored = State::new();
+    cluster.state.to_deltas().for_each(|delta| restored.apply(&delta).unwrap());
+    assert_eq!(restored.rebalance(), Some(limits), "by a new active controller too");
+    let Response::SetRebalance(refused) = cluster.run(&set(Some(Rebalance { throttle: Some(0) }))) else { panic!() };
+    assert_eq!(code(refused), ErrorCode::InvalidRequest);
+    assert_eq!(cluster.run(&set(None)), Response::SetRebalance(Ok(())));
+    assert_eq!(cluster.state.rebalance(), None);
 }

@@ -49,7 +49,7 @@ impl Cluster {
 
     fn run_with_deltas(&mut self, command: &Command) -> (Response, Vec<Delta>) {
         let ids: Vec<Uuid> = (0..command.fresh_ids()).map(|_| self.fresh()).collect();
-        let context = Context { now_ms: 0, ids: &ids, configs: &self.statics };
+        let context = Context { now_ms: 0, ids: &ids, configs: &self.statics, rules: crate::Rules::default() };
         let (response, deltas) = decide(&self.state, command, &context);
         for delta in &deltas {
             self.state.apply(delta).unwrap();
@@ -67,6 +67,7 @@ impl Cluster {
             id: BrokerId(id),
             incarnation: self.fresh(),
             cluster_id: None,
+            replaces: self.state.broker(BrokerId(id)).map(|known| known.epoch),
             boot_id: Some("boot".to_owned()),
             clean_shutdown_epoch: None,
             directories: vec![directory(id)],

@@ -99,6 +99,7 @@ fn command(state: &State, step: &Step) -> Command {
             id: BrokerId(id),
             incarnation: Uuid::from_u128(u128::from(incarnation) + 1),
             cluster_id: None,
+            replaces: state.broker(BrokerId(id)).map(|known| known.epoch),
             boot_id: (boot > 0).then(|| format!("boot-{boot}")),
             clean_shutdown_epoch: clean.then(|| known(id)),
             directories: directories(id, online),
@@ -245,7 +246,9 @@ fn check(state: &State) {
                 for member in &p.isr {
                     let registered = state.broker(member.broker).unwrap();
                     assert!(registered.epoch == member.epoch, "{p:?} {registered:?}");
-                    assert!(state.can_lead(p, member.broker), "{p:?} {registered:?}");
+                    // One that is about to stop is in sync until its turn comes.
+                    let fit = state.can_lead(p, member.broker) || (registered.stopping && !registered.fenced);
+                    assert!(fit, "{p:?} {registered:?}");
                 }
                 assert!(p.isr.len() < state.min_isr(topic.id(), p) || p.elr.is_empty(), "{p:?}");
             } else {

@@ -7,8 +7,8 @@ use super::{Cluster, code, directory, topic};
 use crate::config::StaticConfigs;
 use crate::limits::{MAX_PARTITIONS_PER_REQUEST, MAX_PARTITIONS_PER_TOPIC, MAX_TOPICS_PER_REQUEST};
 use crate::{
-    Command, CreatedTopic, DeletedTopic, ManualAssignment, MorePartitions, NewTopic, ProducerIdBlock, ReplicaDirectory,
-    Response, TopicRef,
+    Command, Context, CreatedTopic, DeletedTopic, ManualAssignment, MorePartitions, NewTopic, ProducerIdBlock,
+    ReplicaDirectory, Response, TopicRef, decide,
 };
 
 fn creations(
@@ -28,6 +28,21 @@ fn assigned(name: &str, assignments: &[(i32, &[i32])]) -> NewTopic {
         brokers: brokers.iter().map(|id| BrokerId(*id)).collect(),
     };
     NewTopic { assignments: assignments.iter().map(assignment).collect(), ..topic(name, 0, 0) }
+}
+
+#[test]
+fn a_creation_that_comes_again_is_answered_again() {
+    let mut cluster = Cluster::with_brokers([1]);
+    let command = Command::CreateTopics { topics: vec![topic("orders", 2, 1)], validate_only: false };
+    let (statics, ids) = (StaticConfigs::default(), [Uuid::from_u128(77)]);
+    let context = Context { now_ms: 0, ids: &ids, configs: &statics };
+    let (first, deltas) = decide(&cluster.state, &command, &context);
+    deltas.iter().for_each(|delta| cluster.state.apply(delta).unwrap());
+    let (again, deltas) = decide(&cluster.state, &command, &context);
+    assert_eq!((again, deltas), (first, vec![]));
+    let other = Context { ids: &[Uuid::from_u128(78)], ..context };
+    let (Response::CreateTopics(refused), _) = decide(&cluster.state, &command, &other) else { panic!() };
+    assert_eq!(refused[0].result.as_ref().unwrap_err().code, ErrorCode::TopicAlreadyExists, "another request");
 }
 
 #[test]
