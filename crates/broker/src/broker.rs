@@ -25,7 +25,7 @@ use crate::partition::PartitionTable;
 use crate::replication::Replication;
 use crate::services::ProducerIds;
 use crate::telemetry::BrokerMetrics;
-use crate::threads::{InFlight, LogThreads};
+use crate::threads::{Flushers, InFlight, LogThreads};
 
 /// One broker: its partitions, its view of the cluster, and its way to the controller. Shared by all faces.
 ///
@@ -61,7 +61,9 @@ impl Broker {
     ) -> std::io::Result<Self> {
         let metrics = Arc::new(BrokerMetrics::new());
         let directories: Vec<_> = store.directories().iter().filter_map(|directory| directory.id).collect();
-        let replication = Replication::new(options.broker_id(), options.replica_lag_time_max_ms());
+        let (mandate, flushers) = (Mandate::default(), Flushers::start(&directories)?);
+        let replication =
+            Replication::new(options.broker_id(), options.replica_lag_time_max_ms(), mandate.clone(), flushers);
         let threads = LogThreads::start(&directories, options.io_threads, &replication, &metrics)?;
         Ok(Self {
             metadata: MetadataWatch::holding(Image::new()),
@@ -75,7 +77,7 @@ impl Broker {
             in_flight: InFlight::new(options.queued_bytes()),
             producer_ids: ProducerIds::default(),
             metrics,
-            mandate: Mandate::default(),
+            mandate,
             epoch: watch::Sender::new(None),
             reconciled_as: Mutex::new(None),
             options,

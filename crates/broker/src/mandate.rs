@@ -14,8 +14,11 @@ use crate::partition::Role;
 /// one. Nor does the only replica, since nobody else could lead. But a leader that is alone in sync while there are other
 /// replicas commits by itself. When it was stopped for longer than its session lasts, one of them may lead by the time it
 /// goes on (`unclean.leader.election.enable`), and it must not acknowledge anything before it has heard of that.
-#[derive(Default)]
-pub(crate) struct Mandate(OnceLock<Arc<Lease>>);
+///
+/// It is asked for when a write is let in, and again when what was written is committed: the process may have been stopped
+/// in between.
+#[derive(Clone, Default)]
+pub(crate) struct Mandate(Arc<OnceLock<Arc<Lease>>>);
 
 impl Mandate {
     /// From now on `lease` counts; the first one stays.
@@ -27,11 +30,17 @@ impl Mandate {
     /// Refuses writes that this broker alone would commit while another may lead.
     pub(crate) fn check(&self, role: &Role) -> Result<(), PartitionError> {
         let commits_alone = role.is_alone_in_sync() && role.replicas > 1;
-        if !commits_alone || self.0.get().is_none_or(|lease| lease.is_current()) {
+        if !commits_alone || self.is_current() {
             return Ok(());
         }
         let message = "this broker has not heard from the controller for the session timeout and may be fenced";
         Err(PartitionError::new(ErrorCode::NotLeaderOrFollower, message))
+    }
+
+    /// Whether nobody else can have been given what this broker leads. A broker that has had no session yet leads nothing
+    /// that another may.
+    pub(crate) fn is_current(&self) -> bool {
+        self.0.get().is_none_or(|lease| lease.is_current())
     }
 }
 

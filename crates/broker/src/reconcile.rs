@@ -110,10 +110,11 @@ impl Broker {
         self.epoch().filter(|epoch| image.broker(self.id()).is_some_and(|known| known.epoch == *epoch))
     }
 
-    fn part(&self, image: &Image, id: TopicIdPartition, assignment: &Assignment, min_in_sync: usize) -> Part {
+    fn part(&self, image: &Image, id: TopicIdPartition, assignment: &Assignment, settings: &TopicSettings) -> Part {
+        let min_in_sync = usize::try_from(settings.min_insync_replicas).unwrap_or(1);
         let role = Role::of(assignment, self.id(), min_in_sync);
         let registered = self.registration_in(image);
-        match registered.zip(PartitionView::of(image.state(), id, false)) {
+        match registered.zip(PartitionView::of(image.state(), id, settings.acks_fsync)) {
             Some((broker_epoch, view)) => Part { role, sight: Some(Sight { view, broker_epoch }) },
             None => Part { role: Role { leads: false, ..role }, sight: None },
         }
@@ -187,11 +188,10 @@ impl Broker {
         openings: &mut Openings,
         outcome: &mut Outcome,
     ) {
-        let min_in_sync = usize::try_from(settings.min_insync_replicas).unwrap_or(1);
         let config = log_config(settings, self.producer_id_expiration_ms(image));
         for (index, assignment) in topic.partitions().filter(|(_, p)| p.has_replica(self.id())) {
             let id = TopicIdPartition { topic_id: topic.id(), partition: index };
-            let part = self.part(image, id, assignment, min_in_sync);
+            let part = self.part(image, id, assignment, settings);
             if let Some(partition) = self.partitions.get(&id) {
                 if reconfigure {
                     partition.set_flushes_by_time(config.flush_ms.is_some());
@@ -244,7 +244,11 @@ impl Broker {
             let (start, end) = (opened.reader.log_start_offset(), opened.reader.log_end_offset());
             let Part { role, .. } = part;
             let commits_all = role.leads && role.is_alone_in_sync();
-            let committed = if commits_all {
+            let is_fsynced = part.sight.as_ref().is_some_and(|sight| sight.view.fsync);
+            let committed = if commits_all && is_fsynced {
+                // The rest is committed once it is fsynced.
+                opened.reader.recovery_point().clamp(start, end)
+            } else if commits_all {
                 // A sole replica in sync has committed whatever its log holds.
                 end
             } else {

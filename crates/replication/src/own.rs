@@ -15,6 +15,8 @@ pub(crate) struct Own {
     pub(crate) session: Session,
     /// The last proposal that this replica has made.
     pub(crate) proposal: ProposalId,
+    /// The controller may have given what this broker leads to another by now.
+    pub(crate) lapsed: bool,
 }
 
 /// One event being handled: when, over which log, and what is to be done about it.
@@ -28,7 +30,7 @@ impl Own {
     pub(crate) fn new(config: ReplicaConfig, log: LogEnds, high_watermark: Offset) -> Self {
         let session = Session { broker_epoch: config.broker_epoch, counter: config.first_session };
         let high_watermark = high_watermark.min(log.end).max(log.start);
-        Self { config, log, high_watermark, session, proposal: ProposalId(0) }
+        Self { config, log, high_watermark, session, proposal: ProposalId(0), lapsed: false }
     }
 
     pub(crate) fn broker(&self) -> BrokerId {

@@ -89,6 +89,18 @@ impl Replica {
         Self { own: Own::new(config, log, high_watermark), role: Role::Waiting, view: None, deferred: None }
     }
 
+    /// Says whether the broker's lease from the controller is good: asked by the clock, before each event. A leader that is
+    /// alone in sync while there are other replicas commits nothing without it. It is good until something else is said.
+    pub fn hold_lease(&mut self, is_good: bool) {
+        self.own.lapsed = !is_good;
+    }
+
+    /// At a leader: whether it would commit something if its lease were good. It is told of time then (ticks).
+    #[must_use]
+    pub fn waits_for_lease(&self) -> bool {
+        self.leader().is_some_and(|leader| leader.waits_for_lease(&self.own))
+    }
+
     /// Takes in an event; what is to be done is added to `effects`, in order. `epochs` are those of the log right now.
     pub fn handle(&mut self, event: Event, now_ms: TimestampMs, epochs: &dyn EpochHistory, effects: &mut Vec<Effect>) {
         let mut step = Step { now_ms, epochs, effects };

@@ -10,6 +10,8 @@ use super::follow::Leaders;
 use super::proposals::Proposals;
 use super::serve::Followers;
 use super::ticks::Restless;
+use crate::mandate::Mandate;
+use crate::threads::Flushers;
 
 /// How long a replica waits before it tries again what went unanswered or was refused, in milliseconds. Short against the
 /// time in which a partition should have a new leader, long against a round trip.
@@ -24,6 +26,10 @@ pub(crate) struct Replication {
     lag_time_max_ms: i64,
     /// Replicas that were opened.
     opened: AtomicU64,
+    /// Whether this broker may commit alone.
+    pub(crate) mandate: Mandate,
+    /// Those who fsync.
+    pub(crate) flushers: Flushers,
     /// In-sync sets to be proposed.
     pub(crate) proposals: Proposals,
     /// Replicas that wait for something.
@@ -36,11 +42,13 @@ pub(crate) struct Replication {
 
 impl Replication {
     /// Of a broker that falls out of sync after `lag_time_max_ms` (`replica.lag.time.max.ms`).
-    pub(crate) fn new(broker: BrokerId, lag_time_max_ms: i64) -> Arc<Self> {
+    pub(crate) fn new(broker: BrokerId, lag_time_max_ms: i64, mandate: Mandate, flushers: Flushers) -> Arc<Self> {
         Arc::new(Self {
             broker,
             lag_time_max_ms,
             opened: AtomicU64::new(0),
+            mandate,
+            flushers,
             proposals: Proposals::default(),
             restless: Restless::default(),
             followers: Followers::default(),

@@ -8,7 +8,8 @@ use levada_log::{DirectoryState, Disk};
 use levada_types::{DirectoryId, ErrorCode, TopicIdPartition};
 
 use super::two_disks::TwoDisks;
-use super::world::{World, batch, code, tp};
+use super::world::{World, batch, code, one, tp};
+use crate::api::Acks;
 
 fn directories(names: &[&str]) -> Vec<PathBuf> {
     names.iter().map(PathBuf::from).collect()
@@ -105,5 +106,61 @@ async fn after_a_power_cut_a_log_is_a_prefix_of_what_was_acknowledged() {
         let kept = world.values(plain, 0).await;
         assert_eq!(kept, values[..kept.len()], "seed {seed}");
         assert_eq!(world.put(plain, &["next"]).await, kept.len() as i64, "seed {seed}");
+    }
+}
+
+/// An operator's volume, which is there before the broker is.
+fn volume() -> SimDisk {
+    let disk = SimDisk::new();
+    disk.create_dir_all(Path::new("/data")).unwrap();
+    disk.sync_all(Path::new("/data")).unwrap();
+    disk
+}
+
+#[tokio::test]
+async fn a_power_cut_takes_nothing_that_was_acknowledged_as_fsynced() {
+    for seed in 0..20 {
+        let disk = volume();
+        let mut world = World::over(Arc::new(disk.clone()), &directories(&["/data"]));
+        let id = tp(world.create("orders", 1), 0);
+        world.produce(id, batch(&["before it was asked for"])).await.unwrap();
+        world.configure(id.topic_id, "acks.fsync", "true");
+        let mut values = vec!["before it was asked for".to_owned()];
+        // Several at a time, so that some share an fsync.
+        let appending: Vec<_> = (0..20)
+            .map(|i| {
+                values.push(format!("value {i}"));
+                world.broker.produce(one(id, batch(&[&values[i + 1]]), Acks::All))
+            })
+            .collect();
+        for appended in appending {
+            appended.await.pop().unwrap().unwrap();
+        }
+        let world = world.crash(|| disk.restart(seed));
+        // What was found is committed once it is known to be fsynced.
+        let next = world.broker.produce(one(id, batch(&["next"]), Acks::All)).await.pop().unwrap().unwrap();
+        assert_eq!(next.base_offset, 21, "seed {seed}");
+        assert_eq!(world.values(id, 0).await, [&values[..], &["next".to_owned()]].concat(), "seed {seed}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_killed_process_had_not_fsynced_is_committed_once_it_is() {
+    for _ in 0..20 {
+        let disk = volume();
+        let mut world = World::over(Arc::new(disk.clone()), &directories(&["/data"]));
+        let id = tp(world.create("orders", 1), 0);
+        world.put(id, &["a", "b", "c"]).await;
+        world.configure(id.topic_id, "acks.fsync", "true");
+        // Before the crash it may have been fsynced, or not.
+        let world = world.crash(|| disk.restart_process());
+        let partition = world.broker.partitions.get(&id).unwrap();
+        let committed = partition.high_watermark();
+        assert!(committed <= partition.reader().recovery_point(), "{committed} is committed and not fsynced");
+        assert_eq!(
+            world.broker.produce(one(id, batch(&["d"]), Acks::All)).await.pop().unwrap().unwrap().base_offset,
+            3
+        );
+        assert_eq!((partition.high_watermark(), partition.reader().recovery_point()), (4, 4));
     }
 }

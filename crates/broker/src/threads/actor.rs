@@ -37,8 +37,10 @@ pub(super) struct Actor {
     pub(super) sendings: Vec<Arc<Sending>>,
     /// Bytes of frames that were appended and not yet granted to the leader again.
     pub(super) owed_credit: u32,
-    /// Appends wait for an fsync, which comes after the jobs at hand.
+    /// Appends wait for an fsync, which is begun after the jobs at hand.
     pub(super) wants_flush: bool,
+    /// An fsync is under way. What is appended meanwhile shares the next one.
+    pub(super) is_flushing: bool,
     /// It waits for something, and is to get a tick soon.
     pub(super) is_restless: bool,
     /// The last frame could not be appended, which was logged.
@@ -94,6 +96,7 @@ impl Actor {
             sendings: Vec::new(),
             owed_credit: 0,
             wants_flush: false,
+            is_flushing: false,
             is_restless: false,
             has_complained: false,
             effects: Vec::new(),
@@ -102,7 +105,7 @@ impl Actor {
     }
 
     /// Does these jobs in order, up to the last one an actor can get. Appends that stand next to each other become one
-    /// write, and all that have to be fsynced one fsync.
+    /// write, and all that have to be fsynced, and those that come while another fsync is under way, one fsync.
     pub(super) fn run(&mut self, jobs: &mut Vec<Job>, scratch: &mut Scratch, metrics: &BrokerMetrics) -> Option<End> {
         for job in jobs.drain(..) {
             let job = match job {
@@ -121,6 +124,7 @@ impl Actor {
                     self.see(view, broker_epoch);
                 }
                 Job::Replica(event) => self.feed(event, Baggage::default()),
+                Job::Flushed(flushed) => self.flushed(*flushed),
                 Job::Attach(attached) => {
                     let Attached { attach, credit, link } = *attached;
                     self.attach(attach, credit, link);
@@ -144,9 +148,7 @@ impl Actor {
             }
         }
         self.write(scratch, metrics);
-        if take(&mut self.wants_flush) {
-            self.flush();
-        }
+        self.begin_flush();
         None
     }
 
@@ -373,8 +375,9 @@ mod tests {
     use levada_types::{BrokerId, DirectoryId, TopicId, TopicIdPartition, TopicName, TopicPartition};
     use uuid::Uuid;
 
-    use super::super::{Gather, InFlight};
+    use super::super::{Flushers, Gather, InFlight};
     use super::*;
+    use crate::mandate::Mandate;
     use crate::partition::Role;
     use levada_replication::{IsrMember, PartitionView, ReplicaView};
     use levada_types::PartitionEpoch;
@@ -404,7 +407,9 @@ mod tests {
         };
         let name = TopicPartition { topic, partition: 0 };
         let partition = Partition::new(id, name, directory, reader, role, 0, Arc::default());
-        let mut actor = Actor::new(Arc::new(partition), writer, Replication::new(BrokerId(1), 30_000));
+        let flushers = Flushers::start(&[directory]).unwrap();
+        let replication = Replication::new(BrokerId(1), 30_000, Mandate::default(), flushers);
+        let mut actor = Actor::new(Arc::new(partition), writer, replication);
         actor.see(view(Some(BrokerId(1)), EPOCH), BrokerEpoch(1));
         actor
     }

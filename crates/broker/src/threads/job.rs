@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use levada_log::{LogConfig, LogWriter};
+use levada_log::{Flushed, LogConfig, LogWriter};
 use levada_replication::{Attach, Event, PartitionView};
 use levada_types::{BrokerEpoch, LeaderEpoch, Offset, TimestampMs};
 
@@ -27,6 +27,8 @@ pub(crate) enum Job {
     Attach(Box<Attached>),
     /// The leader has sent a frame.
     Frame(Box<Frame>),
+    /// The flush that was begun last has run.
+    Flushed(Box<Flushed>),
     /// Move the log start offset up.
     DeleteRecords(DeleteRecords),
     /// Say when everything that was asked before is done.

@@ -23,6 +23,8 @@ type Queue = Arc<ReadyQueue<Arc<Partition>>>;
 pub(crate) struct LogThreads {
     queues: HashMap<DirectoryId, Vec<Queue>>,
     handles: Mutex<Vec<JoinHandle<()>>>,
+    /// Has the threads that fsync.
+    replication: Arc<Replication>,
 }
 
 impl LogThreads {
@@ -34,7 +36,8 @@ impl LogThreads {
         metrics: &Arc<BrokerMetrics>,
     ) -> io::Result<Self> {
         let per_directory = total.div_ceil(directories.len().max(1)).max(1);
-        let mut threads = Self { queues: HashMap::new(), handles: Mutex::new(Vec::new()) };
+        let (queues, handles) = (HashMap::new(), Mutex::new(Vec::new()));
+        let mut threads = Self { queues, handles, replication: Arc::clone(replication) };
         for (number, directory) in directories.iter().enumerate() {
             for thread in 0..per_directory {
                 let queue = Queue::default();
@@ -67,6 +70,7 @@ impl LogThreads {
             // A thread catches the panics of its actors, so it has none of its own to report.
             drop(handle.join());
         }
+        self.replication.flushers.stop();
     }
 }
 

@@ -5,10 +5,13 @@
 //! into its thread's queue; the thread takes all that waits for one actor at once, so appends that arrive while another
 //! is being written share the next write.
 //!
+//! What acknowledgements wait for to be fsynced is fsynced by threads of its own, and their word comes back as a job.
+//!
 //! The replica's state machine (`levada_replication`) lives in the actor too: it is told of everything that happens to the
 //! log, in the order in which it happens.
 
 mod actor;
+mod flushers;
 mod gather;
 mod in_flight;
 mod job;
@@ -17,6 +20,7 @@ mod mailbox;
 mod ready_queue;
 mod replica_steps;
 
+pub(crate) use flushers::Flushers;
 pub(crate) use gather::{Gather, Slot};
 pub(crate) use in_flight::InFlight;
 pub(crate) use job::{Append, Attached, DeleteRecords, Frame, Job, Sight};

@@ -4,7 +4,7 @@ use std::mem::take;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use levada_log::{DirectoryState, LogError};
+use levada_log::{DirectoryState, Flushed, LogError};
 use levada_replication::{
     Attach, AttachAnswer, AttachOutcome, AttachRefusal, Effect, Event, LogEnds, PartitionView, Replica, Session,
 };
@@ -68,11 +68,16 @@ impl Actor {
         while let Some(event) = self.events.pop_front() {
             let Some(replica) = &mut self.replica else { continue };
             let mut effects = take(&mut self.effects);
+            replica.hold_lease(self.replication.mandate.is_current());
             replica.handle(event, uptime_ms(), &LogEpochs(self.partition.reader()), &mut effects);
             for effect in effects.drain(..) {
                 self.carry_out(effect, &mut baggage);
             }
             self.effects = effects;
+        }
+        let waits_for_lease = self.replica.as_ref().is_some_and(Replica::waits_for_lease);
+        if waits_for_lease {
+            self.replication.restless.add(&self.partition);
         }
         if self.is_restless {
             self.be_restless();
@@ -203,17 +208,44 @@ impl Actor {
         }
     }
 
-    /// Fsyncs what was appended; one serves all appends since the last.
-    pub(super) fn flush(&mut self) {
-        match self.writer.flush(now_ms()) {
-            Ok(end) => self.feed(Event::Flushed { end }, Baggage::default()),
-            Err(error) => {
-                if matches!(error, LogError::DirectoryOffline) {
-                    self.partition.turn(Health::Failed);
-                }
-                self.note(Err(error), "flush");
-            }
+    /// Has what was appended fsynced, unless that is under way.
+    pub(super) fn begin_flush(&mut self) {
+        if self.is_flushing || !take(&mut self.wants_flush) {
+            return;
         }
+        match self.writer.begin_flush(now_ms()) {
+            Ok(Some(ticket)) => {
+                self.is_flushing = true;
+                self.replication.flushers.run(&self.partition, ticket);
+            }
+            Ok(None) => self.tell_flushed(),
+            Err(error) => self.flush_failed(error),
+        }
+    }
+
+    /// A flush has run. Whatever it says, what counts is where the log stands now: it may have been cut since.
+    pub(super) fn flushed(&mut self, flushed: Flushed) {
+        self.is_flushing = false;
+        match self.writer.flushed(flushed) {
+            Ok(_) => self.tell_flushed(),
+            Err(error) => self.flush_failed(error),
+        }
+    }
+
+    fn tell_flushed(&mut self) {
+        let end = self.partition.reader().recovery_point();
+        self.feed(Event::Flushed { end }, Baggage::default());
+    }
+
+    /// Tried again with the next tick, unless the directory has failed.
+    fn flush_failed(&mut self, error: LogError) {
+        if matches!(error, LogError::DirectoryOffline) {
+            self.partition.turn(Health::Failed);
+        } else {
+            self.wants_flush = true;
+            self.be_restless();
+        }
+        self.note(Err(error), "flush");
     }
 
     fn end_stream(&mut self, follower: BrokerId, session: Session) {
@@ -253,6 +285,7 @@ impl Actor {
     /// Where the log stands.
     fn ends(&self) -> LogEnds {
         let (reader, end) = (self.partition.reader(), self.writer.log_end_offset());
-        LogEnds { start: reader.log_start_offset(), end, flushed: reader.recovery_point().min(end) }
+        // A truncation that failed half-way may have left a log that ends before it starts; it takes nothing more.
+        LogEnds { start: reader.log_start_offset().min(end), end, flushed: reader.recovery_point().min(end) }
     }
 }

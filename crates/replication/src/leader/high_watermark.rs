@@ -4,6 +4,9 @@
 //! knows: whichever of them the controller has committed meanwhile, none of its members lacks a committed record. It
 //! moves only while the committed set has the minimum of members, for every acks level, so that a replica that left the
 //! set below the minimum stays eligible (KIP-966).
+//!
+//! A leader that is alone in the set commits by itself. It does so only under a lease from the controller: when it has
+//! lapsed, another replica may lead by now (`unclean.leader.election.enable`) that has none of it.
 
 use crate::IsrMember;
 use levada_types::Offset;
@@ -18,6 +21,9 @@ impl Leader {
         if !self.view.has_minimum() && !own.breaks(Defect::HighWatermarkUnderMinimum) {
             return None;
         }
+        if own.lapsed && self.commits_alone(own) {
+            return None;
+        }
         let fsync = self.view.fsync && !own.breaks(Defect::HighWatermarkByUnflushedEnd);
         let mut end = own.log.counted(fsync);
         for member in self.must_hold(own).filter(|member| member.broker != own.broker()) {
@@ -28,6 +34,19 @@ impl Leader {
             }
         }
         Some(end)
+    }
+
+    /// Whether nobody else has to hold what this leader commits, although another could lead.
+    fn commits_alone(&self, own: &Own) -> bool {
+        self.view.replicas.len() > 1 && self.must_hold(own).all(|member| member.broker == own.broker())
+    }
+
+    /// Whether something would be committed were it not for the lease that has lapsed.
+    pub(crate) fn waits_for_lease(&self, own: &Own) -> bool {
+        own.lapsed
+            && self.view.has_minimum()
+            && own.log.counted(self.view.fsync) > own.high_watermark
+            && self.commits_alone(own)
     }
 
     /// Whether every in-sync replica, and every one that might be, has flushed up to the high watermark.

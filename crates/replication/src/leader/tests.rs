@@ -170,6 +170,34 @@ fn the_minimum_is_bounded_by_the_replicas() {
 }
 
 #[test]
+fn a_leader_alone_in_sync_commits_only_under_its_lease() {
+    let (mut leader, _) = Fixture::new(PartitionView { min_insync_replicas: 1, ..view(&[ME]) });
+    assert_eq!(leader.high_watermark(), 10);
+    leader.replica.hold_lease(false);
+    leader.append(1);
+    assert_eq!(leader.tell(Event::Awaited { end: 11 }), []);
+    assert_eq!((leader.high_watermark(), leader.replica.waits_for_lease()), (10, true));
+    leader.replica.hold_lease(true);
+    let acknowledged = [Effect::HighWatermark { offset: 11 }, Effect::Acknowledge { end: 11 }];
+    assert_eq!(leader.tell(Event::Tick), acknowledged);
+    assert!(!leader.replica.waits_for_lease());
+}
+
+#[test]
+fn a_leader_with_others_in_sync_or_without_other_replicas_needs_no_lease() {
+    let (mut leader, _) = Fixture::new(view(&[ME, B]));
+    leader.replica.hold_lease(false);
+    leader.attach(B, 1, 10);
+    assert_eq!(leader.high_watermark(), 10);
+    let mut only = view(&[ME]);
+    only.replicas.truncate(1);
+    let (mut leader, _) = Fixture::new(only);
+    leader.replica.hold_lease(false);
+    leader.append(1);
+    assert_eq!(leader.high_watermark(), 11);
+}
+
+#[test]
 fn latest_is_unknown_until_the_epochs_start_is_committed() {
     let (mut leader, _) = Fixture::new(view(&[ME, B]));
     leader.append(5);
