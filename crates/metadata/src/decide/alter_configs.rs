@@ -14,8 +14,8 @@ use crate::config::{
 use crate::limits::{MAX_CONFIG_VALUE_BYTES, MAX_CONFIGS_PER_RESOURCE, MAX_RESOURCES_PER_REQUEST};
 use crate::state::ConfigOverrides;
 use crate::{
-    AlterConfigsMode, AlteredConfig, ConfigAlteration, ConfigChange, ConfigResource, ConfigTarget, Delta, ItemError,
-    State,
+    AlterConfigsMode, AlteredConfig, ConfigAlteration, ConfigChange, ConfigResource, ConfigTarget, Defect, Delta,
+    ItemError, State,
 };
 
 pub(super) fn decide(

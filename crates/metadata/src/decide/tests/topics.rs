@@ -35,7 +35,7 @@ fn a_creation_that_comes_again_is_answered_again() {
     let mut cluster = Cluster::with_brokers([1]);
     let command = Command::CreateTopics { topics: vec![topic("orders", 2, 1)], validate_only: false };
     let (statics, ids) = (StaticConfigs::default(), [Uuid::from_u128(77)]);
-    let context = Context { now_ms: 0, ids: &ids, configs: &statics };
+    let context = Context { now_ms: 0, ids: &ids, configs: &statics, rules: crate::Rules::default() };
     let (first, deltas) = decide(&cluster.state, &command, &context);
     deltas.iter().for_each(|delta| cluster.state.apply(delta).unwrap());
     let (again, deltas) = decide(&cluster.state, &command, &context);
