@@ -20,6 +20,7 @@ mod produce;
 mod segment_reader;
 mod settings;
 mod topic;
+mod waiting;
 
 pub use bench::BenchCommand;
 pub use cluster::ClusterCommand;
@@ -46,7 +47,7 @@ pub enum Command {
     Produce(ProduceArgs),
     /// Consumes a topic to standard output.
     Consume(ConsumeArgs),
-    /// Shows the cluster and its brokers.
+    /// Shows the cluster, and moves, empties, elects and evens out what is in it.
     #[command(subcommand)]
     Cluster(ClusterCommand),
     /// Shows and changes settings of topics and brokers.
@@ -113,12 +114,43 @@ mod tests {
             "topic alter orders --delete-config retention.ms",
             "topic delete orders --if-exists",
             "topic add-partitions orders --total 12",
+            "topic add-partitions orders --replica-assignment 1:2,2:3",
+            "topic create orders --replica-assignment 1:2:3,2:3:1",
+            "topic describe --unhealthy --output json",
             "produce orders --key-separator : --compression zstd --acks 1",
             "produce sources --file crates --whole --partitioner crc32",
             "consume orders --from beginning --exit-at-end --format json",
             "consume orders --from -10 --max-records 10 --partition 0 --partition 2",
             "cluster describe",
             "cluster brokers --output json",
+            "cluster controllers",
+            "cluster controllers --output json",
+            "cluster controllers list --server a:9090",
+            "cluster controllers add 4 --timeout 30s",
+            "cluster controllers remove 3 --server a:9090",
+            "cluster reassign --topic orders --partition 0 --replicas 1,2,3 --throttle 50MB --wait",
+            "cluster reassign --file plan.json --keep-replication-factor",
+            "cluster reassign --list --output json",
+            "cluster reassign --list --topic orders",
+            "cluster reassign --cancel",
+            "cluster reassign --cancel --file plan.json",
+            "cluster reassign --cancel --topic orders --partition 0",
+            "cluster reassign --wait",
+            "cluster reassign --clear-throttle",
+            "cluster rebalance --throttle 50MB --wait",
+            "cluster rebalance --show --output json",
+            "cluster rebalance --cancel",
+            "cluster elect-leaders --all",
+            "cluster elect-leaders --topic orders --partition 0 --partition 1 --unclean",
+            "cluster decommission",
+            "cluster decommission 3 --wait",
+            "cluster decommission 3 --show --output json",
+            "cluster decommission 3 --cancel",
+            "cluster unregister 3",
+            "cluster features --output json",
+            "cluster features --set metadata.level=2 --validate-only",
+            "cluster log-dirs --broker 1 --topic orders --output json",
+            "cluster move-replica --broker 1 --topic orders --partition 0 --log-dir /d2",
             "config get --topic orders retention.ms",
             "config set --all-brokers log.retention.ms=1000 --delete log.segment.bytes",
             "log dump data --batches --output json",
@@ -138,6 +170,10 @@ mod tests {
     fn what_makes_no_sense_is_refused() {
         for line in [
             "topic create",
+            "topic create orders --partitions 1 --replica-assignment 1",
+            "topic create orders --replica-assignment 1;2",
+            "topic add-partitions orders",
+            "topic describe",
             "topic alter orders",
             "config get retention.ms",
             "config get --topic a --broker 1",
@@ -145,6 +181,19 @@ mod tests {
             "produce orders --acks 2",
             "consume orders --from yesterday",
             "bench latency --rate 0",
+            "cluster reassign",
+            "cluster reassign --topic orders --replicas 1,2",
+            "cluster reassign --cancel --topic orders --partition 0 --replicas 1,2",
+            "cluster reassign --list --cancel",
+            "cluster reassign --throttle 50MB",
+            "cluster rebalance --show --wait",
+            "cluster elect-leaders",
+            "cluster elect-leaders --all --topic orders",
+            "cluster decommission --wait",
+            "cluster decommission --cancel",
+            "cluster unregister",
+            "cluster features --allow-downgrade",
+            "cluster move-replica --broker 1 --topic orders --partition 0",
             "bench failover",
             "bench produce --verify --bare",
         ] {

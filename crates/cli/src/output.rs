@@ -56,6 +56,11 @@ pub(crate) fn tell(text: fmt::Arguments<'_>) {
     let _ = writeln!(io::stderr().lock(), "levada: {text}");
 }
 
+/// `1 thing`, `2 things`.
+pub(crate) fn counted(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
 /// A table with one header line and no frame, so that `awk` and eyes both read it.
 pub(crate) fn table<R, C>(header: &[&str], rows: R) -> String
 where

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use levada_proto::v1;
 use levada_proto::v1::admin_client::AdminClient;
+use levada_types::ErrorCode;
 use parking_lot::Mutex;
 use tonic::transport::Channel;
 use tonic::{Response, Status};
@@ -15,6 +16,13 @@ use crate::backoff::Backoff;
 use crate::connections::{Connections, MAX_MESSAGE_BYTES};
 use crate::topic_metadata::TopicMetadata;
 use crate::{ClientError, ClientOptions};
+
+/// How long a broker may take to answer what it knows without asking anybody. Far more than it takes, and short beside the
+/// time for which a leader that is gone is missed.
+const QUESTION_PATIENCE: Duration = Duration::from_secs(3);
+
+/// How long a broker may take to tell who else there is, which the caller waits for and does not need.
+const INTRODUCTION_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Asks brokers and remembers what they said. Shared by everything that one [`crate::Client`] made.
 #[derive(Debug)]
@@ -28,8 +36,10 @@ pub(crate) struct Cluster {
 struct State {
     /// Brokers that were told by other brokers, beside the bootstrap ones.
     learned: Vec<String>,
-    /// Which broker is asked first; moves on when it does not answer.
+    /// Which broker is asked first, counted through the bootstrap ones and the learned; moves on when it does not answer.
     favourite: usize,
+    /// When a broker last told who else there is.
+    introduced: Option<Instant>,
     topics: HashMap<String, (Instant, Arc<TopicMetadata>)>,
 }
 
@@ -73,15 +83,36 @@ impl Cluster {
             auto_create: create,
         };
         let (address, answer) = self
-            .ask(|channel| {
+            .question(|channel| {
                 let request = request.clone();
                 async move { admin_on(channel).describe_topic(request).await }
             })
             .await?;
         self.learn(&answer.brokers);
-        let metadata = Arc::new(TopicMetadata::read(&address, answer)?);
-        self.state.lock().topics.insert(topic.to_owned(), (Instant::now(), metadata.clone()));
+        let metadata = TopicMetadata::read(&address, answer)?;
+        let mut state = self.state.lock();
+        let metadata = Arc::new(match state.topics.get(topic) {
+            Some((_, known)) => metadata.with_newer_leaders(known),
+            None => metadata,
+        });
+        state.topics.insert(topic.to_owned(), (Instant::now(), metadata.clone()));
         Ok(metadata)
+    }
+
+    /// Takes note of who leads a partition, if an error of the broker at `asked` told, and says whether to turn to another
+    /// broker at once: one is known that leads by a newer epoch. The same error again, of the broker that was told of,
+    /// is no reason to hurry.
+    pub(crate) fn follow_hint(&self, topic: &str, partition: i32, asked: &str, error: &ClientError) -> bool {
+        if !matches!(error.code(), ErrorCode::NotLeaderOrFollower | ErrorCode::FencedLeaderEpoch) {
+            return false;
+        }
+        let mut state = self.state.lock();
+        let Some((_, known)) = state.topics.get_mut(topic) else { return false };
+        if let ClientError::Broker { leader: Some(hint), .. } = error {
+            Arc::make_mut(known).follow(partition, hint);
+        }
+        let leader = known.leader(partition).and_then(|leader| leader.address.as_deref());
+        leader.is_some_and(|leader| leader != asked)
     }
 
     /// Calls any broker. A broker that does not answer is followed by the next, until `request.timeout.ms` has passed; an
@@ -92,25 +123,72 @@ impl Cluster {
         C: Fn(Channel) -> F,
         F: Future<Output = Result<Response<T>, Status>>,
     {
-        let deadline = Instant::now() + self.options.request_timeout;
-        let mut attempt = 0;
+        self.ask_until(self.deadline(), call).await
+    }
+
+    /// [`Self::ask`], but until `deadline`.
+    pub(crate) async fn ask_until<T, F, C>(&self, deadline: Instant, call: C) -> Result<(String, T), ClientError>
+    where
+        C: Fn(Channel) -> F,
+        F: Future<Output = Result<Response<T>, Status>>,
+    {
+        self.ask_each(deadline, None, call).await
+    }
+
+    /// Asks what every broker answers at once from what it knows: one that is silent is given up for the next sooner than
+    /// a change may take, since it may be frozen, or cut off.
+    async fn question<T, F, C>(&self, call: C) -> Result<(String, T), ClientError>
+    where
+        C: Fn(Channel) -> F,
+        F: Future<Output = Result<Response<T>, Status>>,
+    {
+        self.ask_each(self.deadline(), Some(QUESTION_PATIENCE), call).await
+    }
+
+    /// Calls one broker after the other, each for as long as `patience` says, until one answers or `deadline` has passed. Only
+    /// when all that are known have failed there is a pause.
+    async fn ask_each<T, F, C>(
+        &self,
+        deadline: Instant,
+        patience: Option<Duration>,
+        call: C,
+    ) -> Result<(String, T), ClientError>
+    where
+        C: Fn(Channel) -> F,
+        F: Future<Output = Result<Response<T>, Status>>,
+    {
+        let (mut failures, mut rounds) = (0, 0);
         loop {
             let address = self.favourite();
-            let error = match self.ask_at(&address, deadline, &call).await {
+            let until = patience.map_or(deadline, |patience| deadline.min(Instant::now() + patience));
+            let error = match self.ask_at(&address, until, &call).await {
                 Err(error @ ClientError::Unreachable { .. }) => error,
-                answer => return answer.map(|answer| (address, answer)),
+                Err(ClientError::TimedOut { .. }) if until < deadline => {
+                    let reason = format!("it was silent for {} ms", patience.unwrap_or_default().as_millis());
+                    ClientError::Unreachable { address: address.clone(), reason }
+                }
+                answer => {
+                    let answer = answer?;
+                    self.get_introduced(&address).await;
+                    return Ok((address, answer));
+                }
             };
-            self.state.lock().favourite += 1;
-            let pause = self.backoff().pause(attempt, rand::random());
+            if failures == 0 {
+                self.tell_retry(&error);
+            }
+            failures += 1;
+            tracing::debug!(%error, "asking another broker");
+            let pause = match failures % self.give_up(&address) {
+                0 => {
+                    rounds += 1;
+                    self.backoff().pause(rounds - 1, rand::random())
+                }
+                _ => Duration::ZERO,
+            };
             if Instant::now() + pause >= deadline {
                 return Err(error);
             }
-            tracing::debug!(%error, "asking another broker");
-            if attempt == 0 {
-                self.tell_retry(&error);
-            }
             tokio::time::sleep(pause).await;
-            attempt += 1;
         }
     }
 
@@ -142,10 +220,37 @@ impl Cluster {
 
     fn favourite(&self) -> String {
         let state = self.state.lock();
-        let bootstrap = &self.options.bootstrap_servers;
-        let index = state.favourite % (bootstrap.len() + state.learned.len()).max(1);
-        let known = bootstrap.get(index).or_else(|| state.learned.get(index - bootstrap.len()));
-        known.cloned().unwrap_or_default()
+        let known = self.options.bootstrap_servers.iter().chain(&state.learned);
+        known.cycle().nth(state.favourite).cloned().unwrap_or_default()
+    }
+
+    /// The broker at `address` did not answer: unless somebody else has moved on already, the next one is asked from now
+    /// on. Tells how many are known.
+    fn give_up(&self, address: &str) -> usize {
+        let current = self.favourite();
+        let mut state = self.state.lock();
+        let known = self.options.bootstrap_servers.len() + state.learned.len();
+        if current == address {
+            state.favourite = (state.favourite + 1) % known.max(1);
+        }
+        known.max(1)
+    }
+
+    /// Learns from a broker that has just answered who else there is, so that the client can go on when those that it was
+    /// given are gone; once in `metadata.max.age.ms`. That it does not answer this changes nothing.
+    async fn get_introduced(&self, address: &str) {
+        {
+            let mut state = self.state.lock();
+            if state.introduced.is_some_and(|at| at.elapsed() < self.options.metadata_max_age) {
+                return;
+            }
+            state.introduced = Some(Instant::now());
+        }
+        let request = v1::DescribeClusterRequest {};
+        let ask = |channel| async move { admin_on(channel).describe_cluster(request).await };
+        if let Ok(cluster) = self.ask_at(address, Instant::now() + INTRODUCTION_PATIENCE, ask).await {
+            self.learn(&cluster.brokers);
+        }
     }
 
     fn learn(&self, brokers: &[v1::Broker]) {
@@ -166,11 +271,9 @@ pub(crate) fn admin_on(channel: Channel) -> AdminClient<Channel> {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use std::net::TcpListener;
     use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::time::Duration;
-
-    use super::*;
 
     #[tokio::test]
     async fn a_question_that_is_asked_again_is_told_once() {

@@ -17,8 +17,9 @@ pub(crate) const MAX_MESSAGE_BYTES: usize = 128 << 20;
 /// How long one attempt to connect may take; Kafka's `socket.connection.setup.timeout.ms`.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a connection may be silent before it is asked whether it lives.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+/// How long a connection may be silent before it is asked whether it lives. Together with [`KEEPALIVE_TIMEOUT`] about as long
+/// as the cluster takes to elect others for a broker that froze or was cut off (`broker.session.timeout.ms`).
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How long a broker may take to say that it lives.
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(5);

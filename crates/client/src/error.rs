@@ -3,8 +3,17 @@
 use std::time::Duration;
 
 use levada_proto::{status, v1};
-use levada_types::{ErrorCode, TopicNameError};
+use levada_types::{ErrorCode, LeaderEpoch, TopicNameError};
 use tonic::{Code, Status};
+
+/// Who leads a partition, told with an error so that nobody has to be asked first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeaderHint {
+    /// Where the leader serves gRPC; `None` if there is none, or it is not known.
+    pub address: Option<String>,
+    /// Counts the leaders. A hint of an epoch that is not newer than what is known says nothing.
+    pub epoch: LeaderEpoch,
+}
 
 /// Why an operation failed. Cheap enough to clone, since all records of a batch share one.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -16,8 +25,8 @@ pub enum ClientError {
         code: ErrorCode,
         /// What is wrong in this case.
         message: String,
-        /// Where the partition's leader is reached, if the broker told.
-        leader_address: Option<String>,
+        /// Who leads the partition, if the broker told (as in KIP-951).
+        leader: Option<LeaderHint>,
         /// The topic and partition that it is about, if the broker told.
         partition: Option<(String, i32)>,
     },
@@ -49,7 +58,7 @@ pub enum ClientError {
         limit: usize,
     },
     /// The partition that a record names does not exist.
-    #[error("topic {topic} has {partition_count} partitions; there is no partition {partition}")]
+    #[error("topic {topic} has {partition_count} partition{}; there is no partition {partition}", plural(*partition_count))]
     NoSuchPartition {
         /// The topic.
         topic: String,
@@ -76,6 +85,10 @@ pub enum ClientError {
     /// The producer or consumer was closed.
     #[error("it was closed")]
     Closed,
+}
+
+fn plural(count: i32) -> &'static str {
+    if count == 1 { "" } else { "s" }
 }
 
 impl ClientError {
@@ -115,7 +128,7 @@ impl ClientError {
         Self::Broker {
             code: ErrorCode::LeaderNotAvailable,
             message: format!("{topic}-{partition} has no leader"),
-            leader_address: None,
+            leader: None,
             partition: Some((topic.to_owned(), partition)),
         }
     }
@@ -141,7 +154,10 @@ impl ClientError {
         Self::Broker {
             code: code.unwrap_or(ErrorCode::UnknownServerError),
             message: error.message,
-            leader_address: error.leader.and_then(|leader| leader.grpc_address),
+            leader: error.leader.map(|leader| LeaderHint {
+                address: leader.grpc_address.filter(|address| !address.is_empty()),
+                epoch: LeaderEpoch(leader.leader_epoch),
+            }),
             partition: error.topic.zip(error.partition),
         }
     }
@@ -161,5 +177,28 @@ impl ClientError {
                 | ErrorCode::KafkaStorageError
                 | ErrorCode::ReplicaNotAvailable
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_partition_is_not_several() {
+        let text = |partition_count| {
+            let topic = "orders".to_owned();
+            ClientError::NoSuchPartition { topic, partition: 7, partition_count }.to_string()
+        };
+        assert_eq!(text(1), "topic orders has 1 partition; there is no partition 7");
+        assert_eq!(text(2), "topic orders has 2 partitions; there is no partition 7");
+    }
+
+    #[test]
+    fn a_leader_that_is_told_without_an_address_is_still_told() {
+        let leader = v1::PartitionLeader { broker_id: None, leader_epoch: 4, grpc_address: Some(String::new()) };
+        let error = v1::Error { leader: Some(leader), ..status::error(ErrorCode::NotLeaderOrFollower, "") };
+        let ClientError::Broker { leader, .. } = ClientError::from_message(error) else { panic!("a broker answered") };
+        assert_eq!(leader, Some(LeaderHint { address: None, epoch: LeaderEpoch(4) }));
     }
 }

@@ -33,14 +33,17 @@ mod producer;
 mod topic_metadata;
 
 pub use admin::{
-    Admin, BrokerDescription, ClusterDescription, ConfigChange, ConfigEntry, ConfigKind, ConfigResource, ConfigSource,
-    ConfigSynonym, CreatedTopic, NewTopic, PartitionDescription, TopicDescription, TopicListing,
+    Admin, BrokerDescription, BrokerLoad, BrokerLogDirs, ClusterDescription, ClusterHealth, ConfigChange, ConfigEntry,
+    ConfigKind, ConfigResource, ConfigSource, ConfigSynonym, CreatedTopic, Decommission, Election, Feature,
+    FeatureUpdate, LogDir, LogDirReplica, NewReassignment, NewTopic, NodeLevels, OngoingReassignment,
+    PartitionDescription, PartitionOutcome, Quorum, QuorumMember, Rebalance, ReplicaProgress, StuckReplica,
+    TopicDescription, TopicListing,
 };
 pub use client::{Client, ClientOptions};
 pub use consumer::{
     ConsumedHeader, ConsumedRecord, Consumer, ConsumerBuilder, FetchedBatches, OffsetReset, OffsetTarget, StartAt,
 };
-pub use error::ClientError;
+pub use error::{ClientError, LeaderHint};
 pub use list_offsets::ListedOffset;
 pub use producer::{
     Acks, Delivery, Partitioner, Producer, ProducerBuilder, ProducerRecord, RawAppend, RawDelivery, RawProducer,

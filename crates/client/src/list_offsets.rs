@@ -82,7 +82,7 @@ async fn ask_leaders(
                 last_error = Some(ClientError::Broker {
                     code: levada_types::ErrorCode::LeaderNotAvailable,
                     message: format!("{topic}-{partition} has no leader"),
-                    leader_address: None,
+                    leader: None,
                     partition: Some((topic.to_owned(), partition)),
                 });
             }

@@ -6,6 +6,7 @@ use levada_proto::v1;
 use levada_types::{LeaderEpoch, TopicId};
 
 use crate::ClientError;
+use crate::error::LeaderHint;
 
 /// A topic and who leads its partitions, as one broker saw it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +39,27 @@ impl TopicMetadata {
             epoch: LeaderEpoch(partition.leader_epoch),
         };
         Ok(Self { name: answer.name, id, partitions: answer.partitions.into_iter().map(leader).collect() })
+    }
+
+    /// This, but with the newer leader of each partition where `known` has one: the broker that was asked may not have
+    /// heard of it yet. Of another topic of the same name nothing is taken over.
+    pub(crate) fn with_newer_leaders(mut self, known: &Self) -> Self {
+        if self.id == known.id {
+            for (leader, known) in self.partitions.iter_mut().zip(&known.partitions) {
+                if known.epoch > leader.epoch {
+                    *leader = known.clone();
+                }
+            }
+        }
+        self
+    }
+
+    /// Takes over who leads `partition` if that is news.
+    pub(crate) fn follow(&mut self, partition: i32, hint: &LeaderHint) {
+        let leader = usize::try_from(partition).ok().and_then(|index| self.partitions.get_mut(index));
+        if let Some(leader) = leader.filter(|leader| hint.epoch > leader.epoch) {
+            *leader = PartitionLeader { address: hint.address.clone(), epoch: hint.epoch };
+        }
     }
 
     pub(crate) fn partition_count(&self) -> i32 {
@@ -92,6 +114,38 @@ mod tests {
         assert_eq!(metadata.leader(0).and_then(|leader| leader.address.as_deref()), Some("a:1"));
         assert_eq!(metadata.leader(4), None);
         assert_eq!(metadata.leader(-1), None);
+    }
+
+    #[test]
+    fn a_leader_never_gives_way_to_an_older_one() {
+        let topic = |id: &str, leaders: &[(&str, i32)]| TopicMetadata {
+            name: "t".to_owned(),
+            id: TopicId::parse(id).expect("22 characters"),
+            partitions: leaders
+                .iter()
+                .map(|(address, epoch)| PartitionLeader {
+                    address: Some((*address).to_owned()),
+                    epoch: LeaderEpoch(*epoch),
+                })
+                .collect(),
+        };
+        let addresses = |topic: &TopicMetadata| -> Vec<String> {
+            topic.partitions.iter().filter_map(|leader| leader.address.clone()).collect()
+        };
+        let known = topic("AAAAAAAAAAAAAAAAAAAAAQ", &[("a:1", 5), ("a:1", 2)]);
+        let asked =
+            topic("AAAAAAAAAAAAAAAAAAAAAQ", &[("old:1", 4), ("new:1", 3), ("more:1", 0)]).with_newer_leaders(&known);
+        assert_eq!(addresses(&asked), ["a:1", "new:1", "more:1"]);
+        let other = topic("AAAAAAAAAAAAAAAAAAAAAg", &[("b:1", 0)]).with_newer_leaders(&known);
+        assert_eq!(addresses(&other), ["b:1"], "another topic has the name now");
+
+        let mut told = known.clone();
+        let hint = |address: &str, epoch| LeaderHint { address: Some(address.to_owned()), epoch: LeaderEpoch(epoch) };
+        told.follow(0, &hint("old:1", 5));
+        told.follow(1, &hint("new:1", 3));
+        told.follow(9, &hint("new:1", 3));
+        told.follow(-1, &hint("new:1", 3));
+        assert_eq!(addresses(&told), ["a:1", "new:1"]);
     }
 
     #[test]

@@ -8,13 +8,14 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
+use indicatif::DecimalBytes;
 use levada_client::{Acks, ClientError, Compression, Delivery, Partitioner, Producer, ProducerRecord};
 use serde::Serialize;
 
 use crate::CliError;
 use crate::byte_size::ByteSize;
 use crate::connect::{ConnectArgs, runtime};
-use crate::output::OutputArgs;
+use crate::output::{OutputArgs, counted};
 use crate::settings::Assignment;
 use input::{Input, Piece};
 use progress::Progress;
@@ -234,13 +235,27 @@ impl ProduceArgs {
 
 impl Summary {
     fn text(&self) -> String {
-        let rate = self.bytes as f64 / 1e6 / self.seconds;
+        let rate = (self.bytes as f64 / self.seconds.max(f64::MIN_POSITIVE)) as u64;
         format!(
-            "{} records, {:.1} MB, to {} in {:.2} s ({rate:.1} MB/s)",
-            self.records,
-            self.bytes as f64 / 1e6,
+            "{}, {}, to {} in {:.2} s ({}/s)",
+            counted(usize::try_from(self.records).unwrap_or(usize::MAX), "record", "records"),
+            DecimalBytes(self.bytes),
             self.topic,
-            self.seconds
+            self.seconds,
+            DecimalBytes(rate)
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_bytes_are_told_as_few_bytes() {
+        let summary = Summary { topic: "t".to_owned(), records: 1, bytes: 12, seconds: 0.5 };
+        assert_eq!(summary.text(), "1 record, 12 B, to t in 0.50 s (24 B/s)");
+        let summary = Summary { records: 2, bytes: 3_000_000, ..summary };
+        assert_eq!(summary.text(), "2 records, 3.00 MB, to t in 0.50 s (6.00 MB/s)");
     }
 }

@@ -8,6 +8,8 @@ pub(super) struct Durability {
     /// Replicas of the partition that has the fewest.
     pub(super) replicas: usize,
     pub(super) min_insync_replicas: usize,
+    /// `acks.fsync`.
+    pub(super) acks_fsync: bool,
     /// `flush.messages` and `flush.ms`, if known.
     pub(super) flush_messages: Option<i64>,
     pub(super) flush_ms: Option<i64>,
@@ -34,23 +36,32 @@ impl Durability {
 
     fn all(&self) -> String {
         let replicas = self.replicas;
+        let has = if self.acks_fsync { "has the record on its disk (fsynced)" } else { "has the record" };
+        let survives = |minimum: usize| {
+            let brokers = format!("the loss of {} broker{}", minimum - 1, if minimum == 2 { "" } else { "s" });
+            match self.acks_fsync {
+                true => format!("{brokers}, and of power everywhere at once"),
+                false => brokers,
+            }
+        };
         match (replicas, self.minimum()) {
-            (0 | 1, _) => "the only replica has the record; it is lost with that broker's disk".to_owned(),
+            (0 | 1, _) => format!("the only replica {has}; it is lost with that broker's disk"),
             (_, 1) => format!(
-                "every in-sync replica has the record, which may be the leader alone (min.insync.replicas=1 of \
-                 {replicas} replicas), and then it is lost with that broker"
+                "every in-sync replica {has}, which may be the leader alone (min.insync.replicas=1 of {replicas} \
+                 replicas), and then it is lost with that broker{}",
+                if self.acks_fsync { "'s disk" } else { "" }
             ),
             (_, minimum) => format!(
-                "every in-sync replica has the record, at least {minimum} of {replicas}; with fewer in sync it is \
-                 refused (NOT_ENOUGH_REPLICAS); it survives the loss of {} broker{}",
-                minimum - 1,
-                if minimum == 2 { "" } else { "s" }
+                "every in-sync replica {has}, at least {minimum} of {replicas}; with fewer in sync it is refused \
+                 (NOT_ENOUGH_REPLICAS); it survives {}",
+                survives(minimum)
             ),
         }
     }
 
     fn one(&self) -> String {
         match self.replicas {
+            0 | 1 if self.acks_fsync => "the only replica has the record, on its disk or not yet".to_owned(),
             0 | 1 => "the same as acks=all, since there is one replica".to_owned(),
             _ => "the leader has the record; it is lost if the leader fails before a follower has it, too".to_owned(),
         }
@@ -59,6 +70,10 @@ impl Durability {
     fn flush(&self) -> String {
         let machines = if self.replicas > 1 { "all of these machines lose" } else { "the machine loses" };
         match (self.flush_messages, self.flush_ms) {
+            _ if self.acks_fsync => format!(
+                "in the page cache at first; acks=all waits for the disk of every in-sync replica, and consumers see a \
+                 record only then (acks.fsync=true). What acks=1 answered may be lost if {machines} power at once"
+            ),
             (Some(1), _) => "on disk: each replica flushes every append before it counts".to_owned(),
             (messages, ms) => {
                 let mut bounds = Vec::new();
@@ -96,7 +111,8 @@ mod tests {
     use super::*;
 
     fn durability(replicas: usize, min_insync_replicas: usize) -> Durability {
-        Durability { replicas, min_insync_replicas, flush_messages: Some(i64::MAX), flush_ms: Some(i64::MAX) }
+        let never = Some(i64::MAX);
+        Durability { replicas, min_insync_replicas, acks_fsync: false, flush_messages: never, flush_ms: never }
     }
 
     #[test]
@@ -105,6 +121,16 @@ mod tests {
         assert!(durability(3, 3).all().contains("survives the loss of 2 brokers"));
         assert!(durability(3, 1).all().contains("leader alone"));
         assert!(durability(1, 2).all().contains("only replica"), "the minimum is capped by the replicas");
+    }
+
+    #[test]
+    fn fsynced_acknowledgements_survive_the_loss_of_power() {
+        let fsynced = |replicas, minimum| Durability { acks_fsync: true, ..durability(replicas, minimum) };
+        let all = fsynced(3, 2).all();
+        assert!(all.contains("on its disk (fsynced), at least 2 of 3") && all.contains("power everywhere"), "{all}");
+        assert!(fsynced(1, 1).one().contains("not yet"), "acks=1 waits for no disk");
+        assert!(fsynced(3, 2).flush().contains("acks=all waits for the disk"));
+        assert!(!durability(3, 2).all().contains("fsynced"));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::DescribeArgs;
 use super::acknowledgement::{Acknowledgement, Durability};
-use super::view::PartitionView;
+use super::view::{PARTITION_COLUMNS, PartitionView};
 use crate::CliError;
 use crate::output::table;
 use crate::settings::{SettingView, settings_table};
@@ -26,10 +26,20 @@ struct TopicView {
 pub(super) async fn describe(args: DescribeArgs) -> Result<(), CliError> {
     let admin = args.connect.client()?.admin();
     let mut views = Vec::new();
-    for name in &args.names {
-        views.push(view(&admin, name, &args).await?);
+    let names = match args.names.as_slice() {
+        [] => admin.list_topics(true).await?.into_iter().map(|topic| topic.name).collect(),
+        names => names.to_vec(),
+    };
+    for name in &names {
+        let view = view(&admin, name, &args).await?;
+        if !args.unhealthy || !view.partitions.is_empty() {
+            views.push(view);
+        }
     }
-    args.output.print(&views, |views| views.iter().map(TopicView::text).collect::<Vec<_>>().join("\n\n"))
+    args.output.print(&views, |views| match views.as_slice() {
+        [] => "every partition has its leader and all its replicas in sync".to_owned(),
+        views => views.iter().map(TopicView::text).collect::<Vec<_>>().join("\n\n"),
+    })
 }
 
 async fn view(admin: &Admin, name: &str, args: &DescribeArgs) -> Result<TopicView, CliError> {
@@ -46,10 +56,12 @@ async fn view(admin: &Admin, name: &str, args: &DescribeArgs) -> Result<TopicVie
     let durability = Durability {
         replicas: partitions.iter().map(|partition| partition.replicas.len()).min().unwrap_or(0),
         min_insync_replicas: value("min.insync.replicas").and_then(|value| value.parse().ok()).unwrap_or(1),
+        acks_fsync: value("acks.fsync") == Some("true"),
         flush_messages: value("flush.messages").and_then(|value| value.parse().ok()),
         flush_ms: value("flush.ms").and_then(|value| value.parse().ok()),
     };
     let acknowledgement = durability.acknowledgement();
+    partitions.retain(|partition| !args.unhealthy || !partition.is_healthy());
     settings.retain(|setting| args.all_settings || setting.is_set());
     Ok(TopicView {
         name: topic.name,
@@ -65,7 +77,7 @@ async fn view(admin: &Admin, name: &str, args: &DescribeArgs) -> Result<TopicVie
 impl TopicView {
     fn text(&self) -> String {
         let internal = if self.internal { ", internal" } else { "" };
-        let mut header = vec!["PARTITION", "LEADER", "LEADER EPOCH", "REPLICAS", "IN SYNC"];
+        let mut header = PARTITION_COLUMNS.to_vec();
         if self.with_offsets {
             header.extend(["START", "END"]);
         }

@@ -2,6 +2,7 @@
 
 mod acknowledgement;
 mod describe;
+mod replica_assignment;
 mod view;
 
 use clap::{Args, Subcommand};
@@ -13,6 +14,7 @@ use crate::connect::{ConnectArgs, runtime};
 use crate::output::{OutputArgs, print_line, table};
 use crate::settings::Assignment;
 use describe::describe;
+use replica_assignment::ReplicaAssignment;
 use view::{CreatedView, ListedView};
 
 /// What to do with topics.
@@ -43,6 +45,9 @@ pub struct CreateArgs {
     /// How many replicas of each partition [default: the cluster's default.replication.factor].
     #[arg(long, value_name = "N")]
     replication_factor: Option<i32>,
+    /// Which brokers hold which partition, the preferred leader first: 1:2:3,2:3:1 is two partitions on three brokers each.
+    #[arg(long, value_name = "ID:ID,ID:ID,…", conflicts_with_all = ["partitions", "replication_factor"])]
+    replica_assignment: Option<ReplicaAssignment>,
     /// A setting, such as retention.ms=3600000; may be repeated.
     #[arg(long = "config", value_name = "NAME=VALUE")]
     configs: Vec<Assignment>,
@@ -74,8 +79,12 @@ pub struct ListArgs {
 #[derive(Debug, Args)]
 pub struct DescribeArgs {
     /// The topics.
-    #[arg(required = true)]
+    #[arg(required_unless_present = "unhealthy")]
     names: Vec<String>,
+    /// Show only partitions that are not as they should be: without a leader, with replicas that are not in sync. Without
+    /// names those of all topics.
+    #[arg(long)]
+    unhealthy: bool,
     /// Show the first offset and the end of each partition.
     #[arg(long)]
     offsets: bool,
@@ -125,8 +134,11 @@ pub struct AddPartitionsArgs {
     /// The topic.
     name: String,
     /// How many partitions it shall have afterwards.
-    #[arg(long, value_name = "N")]
-    total: i32,
+    #[arg(long, value_name = "N", required_unless_present = "replica_assignment")]
+    total: Option<i32>,
+    /// Which brokers hold the new partitions, one after the other: 1:2:3,2:3:1 adds two partitions.
+    #[arg(long, value_name = "ID:ID,ID:ID,…", conflicts_with = "total")]
+    replica_assignment: Option<ReplicaAssignment>,
     #[command(flatten)]
     connect: ConnectArgs,
 }
@@ -151,6 +163,9 @@ async fn create(args: CreateArgs) -> Result<(), CliError> {
     }
     if let Some(factor) = args.replication_factor {
         topic = topic.replication_factor(factor);
+    }
+    for brokers in args.replica_assignment.into_iter().flat_map(|assignment| assignment.0) {
+        topic = topic.assign(&brokers);
     }
     for Assignment { name, value } in args.configs {
         topic = topic.config(name, value);
@@ -203,6 +218,14 @@ async fn delete_one(admin: &Admin, name: &str, if_exists: bool) -> Result<(), Cl
 }
 
 async fn add_partitions(args: AddPartitionsArgs) -> Result<(), CliError> {
-    args.connect.client()?.admin().add_partitions(&args.name, args.total).await?;
-    print_line(&format!("topic {} now has partitions 0 to {}", args.name, args.total - 1))
+    let admin = args.connect.client()?.admin();
+    let total = match (args.total, args.replica_assignment) {
+        (Some(total), _) => {
+            admin.add_partitions(&args.name, total).await?;
+            total
+        }
+        (None, Some(assignment)) => admin.assign_partitions(&args.name, &assignment.0).await?,
+        (None, None) => return Err(CliError::Usage("say --total or --replica-assignment".to_owned())),
+    };
+    print_line(&format!("topic {} now has partitions 0 to {}", args.name, total - 1))
 }

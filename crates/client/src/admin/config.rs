@@ -24,6 +24,16 @@ impl ConfigResource {
         };
         v1::ConfigResource { resource: Some(resource) }
     }
+
+    /// `None` for a kind that this client does not know.
+    pub(super) fn read(resource: v1::ConfigResource) -> Option<Self> {
+        use v1::config_resource::Resource;
+        resource.resource.map(|resource| match resource {
+            Resource::Topic(name) => Self::Topic(name),
+            Resource::BrokerId(id) => Self::Broker(BrokerId(id)),
+            Resource::AllBrokers(_) => Self::AllBrokers,
+        })
+    }
 }
 
 /// Where a value comes from, the strongest first.

@@ -2,20 +2,31 @@
 
 mod cluster_description;
 mod config;
+mod log_dirs;
+mod membership;
+mod partitions;
+mod reassignments;
 mod topic;
 
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use levada_proto::v1;
 use levada_proto::v1::admin_client::AdminClient;
-use levada_types::{Offset, TopicId};
+use levada_types::{BrokerId, ErrorCode, Offset, TopicId};
 use tonic::transport::Channel;
 use tonic::{Response, Status};
 
-pub use cluster_description::{BrokerDescription, ClusterDescription};
+pub use cluster_description::{BrokerDescription, ClusterDescription, ClusterHealth};
 pub use config::{ConfigChange, ConfigEntry, ConfigKind, ConfigResource, ConfigSource, ConfigSynonym};
+pub use log_dirs::{BrokerLogDirs, LogDir, LogDirReplica};
+pub use membership::{
+    BrokerLoad, Decommission, Feature, FeatureUpdate, NodeLevels, Quorum, QuorumMember, Rebalance, StuckReplica,
+};
+pub use partitions::PartitionOutcome;
+pub use reassignments::{Election, NewReassignment, OngoingReassignment, ReplicaProgress};
 pub use topic::{CreatedTopic, NewTopic, PartitionDescription, TopicDescription, TopicListing};
 
 use crate::cluster::{Cluster, admin_on};
@@ -24,6 +35,9 @@ use crate::{ClientError, ListedOffset, OffsetTarget};
 
 /// Topics per page of a listing; bounds one message, not the listing.
 const PAGE_SIZE: u32 = 5_000;
+
+/// The stub that calls are made with.
+type Stub = AdminClient<Channel>;
 
 /// Administers a cluster. Cheap to clone. Questions and changes go to any broker and, where no answer comes, to the next,
 /// until `request.timeout.ms` has passed; so a change whose answer was lost may be found done already
@@ -116,6 +130,29 @@ impl Admin {
         self.ask(ask).await.map(|_| ())
     }
 
+    /// Gives a topic as many more partitions as there are `assignments`: each new one is held by these brokers, the preferred
+    /// leader first.
+    ///
+    /// # Errors
+    /// The broker's, such as `INVALID_REPLICA_ASSIGNMENT`.
+    pub async fn assign_partitions(&self, name: &str, assignments: &[Vec<BrokerId>]) -> Result<i32, ClientError> {
+        let topic = self.describe_topic(name).await?;
+        let first = i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);
+        let total_count = first.saturating_add(i32::try_from(assignments.len()).unwrap_or(i32::MAX));
+        let assignment = |(partition, brokers): (i32, &Vec<BrokerId>)| v1::ReplicaAssignment {
+            partition,
+            broker_ids: brokers.iter().map(|id| id.0).collect(),
+        };
+        let request = v1::AddPartitionsRequest {
+            topic: Some(by_name(name)),
+            total_count,
+            assignments: (first..).zip(assignments).map(assignment).collect(),
+            validate_only: false,
+        };
+        self.call(request, |mut admin, request| async move { admin.add_partitions(request).await }).await?;
+        Ok(total_count)
+    }
+
     /// The settings of a resource by ascending name; all of them, if `names` is empty. A broker's own settings are asked
     /// of that broker.
     ///
@@ -136,15 +173,7 @@ impl Admin {
         };
         let answer = match resource {
             ConfigResource::Broker(id) => {
-                let cluster = self.describe_cluster().await?;
-                let broker = cluster.brokers.iter().find(|broker| broker.id == *id);
-                let address = broker.map(|broker| broker.grpc_address.clone()).filter(|address| !address.is_empty());
-                let address = address.ok_or_else(|| ClientError::Broker {
-                    code: levada_types::ErrorCode::BrokerNotAvailable,
-                    message: format!("broker {id} is not registered, or serves no gRPC"),
-                    leader_address: None,
-                    partition: None,
-                })?;
+                let address = self.address_of(*id).await?;
                 self.cluster.ask_at(&address, self.cluster.deadline(), |channel| ask(admin_on(channel))).await?
             }
             ConfigResource::Topic(_) | ConfigResource::AllBrokers => self.ask(ask).await?.1,
@@ -218,9 +247,9 @@ impl Admin {
                 partition_count,
             })?;
             let address = leader.address.as_deref().ok_or_else(|| ClientError::Broker {
-                code: levada_types::ErrorCode::LeaderNotAvailable,
+                code: ErrorCode::LeaderNotAvailable,
                 message: format!("{topic}-{partition} has no leader"),
-                leader_address: None,
+                leader: None,
                 partition: Some((topic.to_owned(), partition)),
             })?;
             by_leader.entry(address).or_default().push(v1::DeleteRecordsPartition { partition, before_offset });
@@ -240,6 +269,51 @@ impl Admin {
         }
         left.sort_unstable();
         Ok(left)
+    }
+
+    /// What has settings; with `configured_only` what somebody has set something of.
+    ///
+    /// # Errors
+    /// The broker's.
+    pub async fn list_config_resources(&self, configured_only: bool) -> Result<Vec<ConfigResource>, ClientError> {
+        let ask = |mut admin: Stub, request| async move { admin.list_config_resources(request).await };
+        let (_, answer) = self.call(v1::ListConfigResourcesRequest { configured_only }, ask).await?;
+        Ok(answer.resources.into_iter().filter_map(ConfigResource::read).collect())
+    }
+
+    /// Where a broker serves this API.
+    async fn address_of(&self, id: BrokerId) -> Result<String, ClientError> {
+        let cluster = self.describe_cluster().await?;
+        let broker = cluster.brokers.into_iter().find(|broker| broker.id == id);
+        let address = broker.map(|broker| broker.grpc_address).filter(|address| !address.is_empty());
+        address.ok_or_else(|| ClientError::Broker {
+            code: ErrorCode::BrokerNotAvailable,
+            message: format!("broker {id} is not registered, or serves no gRPC"),
+            leader: None,
+            partition: None,
+        })
+    }
+
+    /// [`Self::ask`] with a request that each attempt sends a copy of.
+    async fn call<Q: Clone, T, F>(&self, request: Q, call: impl Fn(Stub, Q) -> F) -> Result<(String, T), ClientError>
+    where
+        F: Future<Output = Result<Response<T>, Status>>,
+    {
+        self.call_within(self.cluster.options().request_timeout, request, call).await
+    }
+
+    /// [`Self::call`] with a time limit of its own.
+    async fn call_within<Q: Clone, T, F>(
+        &self,
+        limit: Duration,
+        request: Q,
+        call: impl Fn(Stub, Q) -> F,
+    ) -> Result<(String, T), ClientError>
+    where
+        F: Future<Output = Result<Response<T>, Status>>,
+    {
+        let deadline = Instant::now() + limit;
+        self.cluster.ask_until(deadline, |channel| call(admin_on(channel), request.clone())).await
     }
 
     async fn ask<T, F>(&self, call: impl Fn(AdminClient<Channel>) -> F) -> Result<(String, T), ClientError>

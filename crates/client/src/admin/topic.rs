@@ -129,8 +129,20 @@ pub struct PartitionDescription {
     pub leader_epoch: LeaderEpoch,
     /// The brokers that hold it, the preferred leader first.
     pub replicas: Vec<BrokerId>,
-    /// The replicas that are in sync.
+    /// The replicas that are in sync. Without a leader: those that were so last and may come back complete.
     pub isr: Vec<BrokerId>,
+    /// Replicas that are not in sync and still hold everything that was acknowledged (KIP-966).
+    pub elr: Vec<BrokerId>,
+    /// Replicas whose broker or whose directory is down.
+    pub offline: Vec<BrokerId>,
+    /// Replicas that a reassignment brings in.
+    pub adding: Vec<BrokerId>,
+    /// Replicas that a reassignment takes out.
+    pub removing: Vec<BrokerId>,
+    /// Replicas that must be in sync for `acks=all`.
+    pub min_isr: u32,
+    /// Elections after which acknowledged records may be missing.
+    pub possible_losses: u32,
 }
 
 impl TopicDescription {
@@ -142,6 +154,12 @@ impl TopicDescription {
             leader_epoch: LeaderEpoch(partition.leader_epoch),
             replicas: ids(partition.replica_ids),
             isr: ids(partition.isr_ids),
+            elr: ids(partition.elr_ids),
+            offline: ids(partition.offline_ids),
+            adding: ids(partition.adding_ids),
+            removing: ids(partition.removing_ids),
+            min_isr: partition.min_isr,
+            possible_losses: partition.possible_losses,
         };
         Ok(Self {
             id: read_id(address, &topic.topic_id)?,

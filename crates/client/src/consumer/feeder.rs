@@ -87,8 +87,10 @@ impl Feeder {
                 }
                 error if error.retriable() => {
                     tracing::debug!(%error, "a fetch stream broke");
-                    self.pause().await;
-                    self.refresh_idle().await?;
+                    if !self.has_moved(&ended.address, &error) {
+                        self.pause().await;
+                        self.refresh_idle().await?;
+                    }
                 }
                 error => return Err(error),
             }
@@ -118,7 +120,8 @@ impl Feeder {
             }
             let Some(leaderless) = self.idle.keys().next() else { return Ok(()) };
             let error = ClientError::no_leader(&leaderless.topic, leaderless.partition);
-            if Instant::now() >= deadline && self.readers.is_empty() {
+            // Whoever reads on and on waits for a leader as long as it takes; whoever wants to come to an end is told.
+            if self.options.stop_at_end && Instant::now() >= deadline && self.readers.is_empty() {
                 return Err(error);
             }
             if !std::mem::replace(&mut told, true) {
@@ -127,6 +130,12 @@ impl Feeder {
             self.pause().await;
             self.refresh_idle().await?;
         }
+    }
+
+    /// Whether the error of the broker at `address` told where the leader is now, so that there is nothing to wait for.
+    fn has_moved(&self, address: &str, error: &ClientError) -> bool {
+        let ClientError::Broker { partition: Some((topic, partition)), .. } = error else { return false };
+        self.cluster.follow_hint(topic, *partition, address, error)
     }
 
     /// Asks again who leads the partitions that no stream reads. That nobody answers passes.
@@ -177,7 +186,7 @@ fn deleted(key: &PartitionKey) -> ClientError {
     ClientError::Broker {
         code: ErrorCode::UnknownTopicId,
         message: format!("topic {} was deleted and created again", key.topic),
-        leader_address: None,
+        leader: None,
         partition: Some((key.topic.to_string(), key.partition)),
     }
 }

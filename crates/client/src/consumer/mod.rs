@@ -66,7 +66,7 @@ impl Consumer {
                 self.failed = Some(ClientError::Broker {
                     code: error.code(),
                     message: format!("a batch after offset {} is damaged: {error}", fetched.from_offset),
-                    leader_address: None,
+                    leader: None,
                     partition: Some((fetched.topic.to_string(), fetched.partition)),
                 });
             }

@@ -31,6 +31,8 @@ pub(super) struct Reader {
 
 /// How a stream ended.
 pub(super) struct Ended {
+    /// Which broker it came from.
+    pub(super) address: String,
     /// Where to go on.
     pub(super) positions: HashMap<PartitionKey, Offset>,
     /// Whether anything came.
@@ -43,7 +45,7 @@ impl Reader {
     pub(super) async fn run(mut self) -> Ended {
         let mut progress = false;
         let outcome = self.read(&mut progress).await;
-        Ended { positions: self.positions, progress, outcome }
+        Ended { address: self.address, positions: self.positions, progress, outcome }
     }
 
     async fn read(&mut self, progress: &mut bool) -> Result<(), ClientError> {

@@ -67,7 +67,7 @@ impl RawProducerBuilder {
         let address = leader.address.clone().ok_or_else(|| ClientError::Broker {
             code: levada_types::ErrorCode::LeaderNotAvailable,
             message: format!("{}-{} has no leader at the moment", self.topic, self.partition),
-            leader_address: None,
+            leader: None,
             partition: Some((self.topic.clone(), self.partition)),
         })?;
         let (outgoing, queued) = channel(QUEUED_MESSAGES);

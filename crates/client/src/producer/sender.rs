@@ -135,7 +135,7 @@ impl Sender {
             lane.fail(&ClientError::Broker {
                 code: ErrorCode::UnknownTopicId,
                 message: format!("topic {topic} was deleted and created again"),
-                leader_address: None,
+                leader: None,
                 partition: None,
             });
             return None;
@@ -201,7 +201,7 @@ impl Sender {
             Event::Answer { address, link, answer } => {
                 let Some(current) = self.links.get_mut(&address).filter(|current| current.id == link) else { return };
                 let Some((key, _)) = current.unanswered.pop_front() else { return };
-                self.answered(key, now, answer);
+                self.answered(key, &address, now, answer);
             }
             Event::Broken { address, link, error } => {
                 if self.links.get(&address).is_none_or(|current| current.id == link) {
@@ -226,12 +226,16 @@ impl Sender {
         }
     }
 
-    fn answered(&mut self, key: LaneKey, now: Instant, answer: Result<Appended, ClientError>) {
+    fn answered(&mut self, key: LaneKey, address: &str, now: Instant, answer: Result<Appended, ClientError>) {
         let Some(lane) = self.shared.lanes.read().get(&key).cloned() else { return };
         let mut lane = lane.lock();
-        let pause = self.pause(lane.attempts());
-        if lane.answered(now, pause, answer) == Next::RefreshMetadata {
-            self.refresh(lane.destination().topic.clone());
+        let topic = lane.destination().topic.clone();
+        // Who is told where the leader is now need not wait, nor ask (KIP-951).
+        let moved = |error| self.shared.cluster.follow_hint(&topic, key.partition, address, error);
+        let moved = answer.as_ref().err().is_some_and(moved);
+        let pause = if moved { Duration::ZERO } else { self.pause(lane.attempts()) };
+        if lane.answered(now, pause, answer) == Next::RefreshMetadata && !moved {
+            self.refresh(topic);
         }
     }
 

@@ -3,13 +3,30 @@
 use levada_broker::Broker;
 use levada_broker::api::{DescribedConfig, DescribedResource, PartitionError};
 use levada_metadata::config::{ConfigKind, ConfigSource, Scope};
-use levada_metadata::{AlterConfigsMode, Command, ConfigAlteration, ConfigChange, ConfigTarget, Response};
+use levada_metadata::{
+    AlterConfigsMode, Command, ConfigAlteration, ConfigChange, ConfigResource as ImageResource, ConfigTarget, Image,
+    Response,
+};
 use levada_proto::v1;
 use levada_proto::v1::config_resource::Resource;
 use levada_types::{BrokerId, ErrorCode, TopicName};
 
 use super::{AdminService, unexpected};
 use crate::refusal::{invalid, of_item};
+
+/// Everything that has settings, or only what somebody has set something of.
+pub(super) fn resources(image: &Image, configured_only: bool) -> v1::ListConfigResourcesResponse {
+    let listed = |resource| !configured_only || image.overrides(resource).is_some_and(|set| !set.is_empty());
+    let all = listed(ImageResource::DefaultBroker).then_some(Resource::AllBrokers(true));
+    let brokers = image.brokers().filter(|broker| listed(ImageResource::Broker(broker.id)));
+    let topics = image.topics().filter(|topic| listed(ImageResource::Topic(topic.id())));
+    let resources = all
+        .into_iter()
+        .chain(brokers.map(|broker| Resource::BrokerId(broker.id.0)))
+        .chain(topics.map(|topic| Resource::Topic(topic.name().to_string())))
+        .map(|resource| v1::ConfigResource { resource: Some(resource) });
+    v1::ListConfigResourcesResponse { resources: resources.collect() }
+}
 
 pub(super) fn describe(
     broker: &Broker,

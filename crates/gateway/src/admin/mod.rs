@@ -2,7 +2,15 @@
 
 mod cluster;
 mod configs;
+mod decommissions;
+mod elections;
+mod features;
+mod log_dirs;
+mod neighbours;
 mod offsets;
+mod quorum;
+mod reassignments;
+mod rebalance;
 mod topics;
 
 use std::sync::Arc;
@@ -95,5 +103,127 @@ impl Admin for AdminService {
 
     async fn delete_records(&self, request: Request<v1::DeleteRecordsRequest>) -> Answer<v1::DeleteRecordsResponse> {
         self.answer(offsets::delete_records(&self.gateway.broker, request.into_inner()).await)
+    }
+
+    async fn list_config_resources(
+        &self,
+        request: Request<v1::ListConfigResourcesRequest>,
+    ) -> Answer<v1::ListConfigResourcesResponse> {
+        let configured_only = request.into_inner().configured_only;
+        Ok(Response::new(configs::resources(&self.gateway.broker.image(), configured_only)))
+    }
+
+    async fn alter_partition_reassignments(
+        &self,
+        request: Request<v1::AlterPartitionReassignmentsRequest>,
+    ) -> Answer<v1::AlterPartitionReassignmentsResponse> {
+        self.answer(reassignments::alter(self, request.into_inner()).await)
+    }
+
+    async fn cancel_partition_reassignments(
+        &self,
+        request: Request<v1::CancelPartitionReassignmentsRequest>,
+    ) -> Answer<v1::CancelPartitionReassignmentsResponse> {
+        self.answer(reassignments::cancel(self, request.into_inner()).await)
+    }
+
+    async fn list_partition_reassignments(
+        &self,
+        request: Request<v1::ListPartitionReassignmentsRequest>,
+    ) -> Answer<v1::ListPartitionReassignmentsResponse> {
+        self.answer(reassignments::list(&self.gateway, request.into_inner()).await)
+    }
+
+    async fn elect_leaders(&self, request: Request<v1::ElectLeadersRequest>) -> Answer<v1::ElectLeadersResponse> {
+        self.answer(elections::elect(self, request.into_inner()).await)
+    }
+
+    async fn describe_log_dirs(
+        &self,
+        request: Request<v1::DescribeLogDirsRequest>,
+    ) -> Answer<v1::DescribeLogDirsResponse> {
+        self.answer(log_dirs::describe(&self.gateway, &request.into_inner()).await)
+    }
+
+    async fn alter_replica_log_dirs(
+        &self,
+        request: Request<v1::AlterReplicaLogDirsRequest>,
+    ) -> Answer<v1::AlterReplicaLogDirsResponse> {
+        self.answer(log_dirs::alter(&self.gateway, request.into_inner()).await)
+    }
+
+    async fn start_rebalance(&self, request: Request<v1::StartRebalanceRequest>) -> Answer<v1::StartRebalanceResponse> {
+        self.answer(rebalance::start(self, request.into_inner()).await)
+    }
+
+    async fn cancel_rebalance(
+        &self,
+        _request: Request<v1::CancelRebalanceRequest>,
+    ) -> Answer<v1::CancelRebalanceResponse> {
+        self.answer(rebalance::cancel(self).await)
+    }
+
+    async fn describe_rebalance(
+        &self,
+        _request: Request<v1::DescribeRebalanceRequest>,
+    ) -> Answer<v1::DescribeRebalanceResponse> {
+        Ok(Response::new(rebalance::describe(&self.gateway.broker.image())))
+    }
+
+    async fn start_decommission(
+        &self,
+        request: Request<v1::StartDecommissionRequest>,
+    ) -> Answer<v1::StartDecommissionResponse> {
+        let drained = decommissions::drain(self, request.into_inner().broker_id, true).await;
+        self.answer(drained.map(|()| v1::StartDecommissionResponse {}))
+    }
+
+    async fn cancel_decommission(
+        &self,
+        request: Request<v1::CancelDecommissionRequest>,
+    ) -> Answer<v1::CancelDecommissionResponse> {
+        let drained = decommissions::drain(self, request.into_inner().broker_id, false).await;
+        self.answer(drained.map(|()| v1::CancelDecommissionResponse {}))
+    }
+
+    async fn describe_decommission(
+        &self,
+        request: Request<v1::DescribeDecommissionRequest>,
+    ) -> Answer<v1::DescribeDecommissionResponse> {
+        self.answer(decommissions::describe(&self.gateway, &request.into_inner()).await)
+    }
+
+    async fn unregister_broker(
+        &self,
+        request: Request<v1::UnregisterBrokerRequest>,
+    ) -> Answer<v1::UnregisterBrokerResponse> {
+        let forgotten = decommissions::unregister(self, request.into_inner().broker_id).await;
+        self.answer(forgotten.map(|()| v1::UnregisterBrokerResponse {}))
+    }
+
+    async fn describe_quorum(
+        &self,
+        _request: Request<v1::DescribeQuorumRequest>,
+    ) -> Answer<v1::DescribeQuorumResponse> {
+        self.answer(quorum::describe(&self.gateway.broker).await)
+    }
+
+    async fn add_voter(&self, request: Request<v1::AddVoterRequest>) -> Answer<v1::AddVoterResponse> {
+        self.answer(quorum::add_voter(&self.gateway.broker, request.into_inner()).await)
+    }
+
+    async fn remove_voter(&self, request: Request<v1::RemoveVoterRequest>) -> Answer<v1::RemoveVoterResponse> {
+        self.answer(quorum::remove_voter(&self.gateway.broker, request.into_inner()).await)
+    }
+
+    async fn describe_features(
+        &self,
+        _request: Request<v1::DescribeFeaturesRequest>,
+    ) -> Answer<v1::DescribeFeaturesResponse> {
+        Ok(Response::new(features::describe(&self.gateway.broker.image())))
+    }
+
+    async fn update_features(&self, request: Request<v1::UpdateFeaturesRequest>) -> Answer<v1::UpdateFeaturesResponse> {
+        self.answer(features::update(self, request.into_inner()).await)
     }
 }

@@ -115,6 +115,12 @@ fn description(image: &Image, topic: &Topic) -> v1::DescribeTopicResponse {
                 leader_epoch: partition.leader_epoch.0,
                 replica_ids: partition.replicas.iter().map(|replica| replica.broker.0).collect(),
                 isr_ids: partition.isr.iter().map(|member| member.broker.0).collect(),
+                elr_ids: partition.elr.iter().map(|id| id.0).collect(),
+                offline_ids: image.offline_replicas(partition).map(|id| id.0).collect(),
+                adding_ids: partition.adding.iter().map(|id| id.0).collect(),
+                removing_ids: partition.removing.iter().map(|id| id.0).collect(),
+                min_isr: u32::try_from(image.min_isr(topic.id(), partition)).unwrap_or(u32::MAX),
+                possible_losses: partition.possible_losses,
             }
         })
         .collect();

@@ -421,7 +421,7 @@ fn unbuildable(error: &BatchError) -> ClientError {
     ClientError::Broker {
         code: error.code(),
         message: format!("the batch could not be built: {error}"),
-        leader_address: None,
+        leader: None,
         partition: None,
     }
 }

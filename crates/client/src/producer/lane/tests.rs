@@ -28,7 +28,7 @@ fn options() -> LaneOptions {
 }
 
 fn broker_error(code: ErrorCode) -> ClientError {
-    ClientError::Broker { code, message: String::new(), leader_address: None, partition: None }
+    ClientError::Broker { code, message: String::new(), leader: None, partition: None }
 }
 
 fn lost() -> ClientError {
