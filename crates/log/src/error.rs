@@ -266,6 +266,17 @@ impl OpenError {
     }
 }
 
+/// Why a log did not move to another data directory.
+#[derive(Debug, Clone, Error)]
+pub enum PromotionError {
+    /// It is where it was.
+    #[error("the log stays where it is: {0}")]
+    NotDone(OpenError),
+    /// Half-way: it can be used again once the store is opened anew.
+    #[error("the log cannot be used before the broker starts again: {0}")]
+    Stuck(OpenError),
+}
+
 /// Why the data directories could not be taken.
 #[derive(Debug, Clone, Error)]
 pub enum StoreError {

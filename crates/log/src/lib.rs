@@ -38,7 +38,7 @@ mod store;
 pub use config::{LogConfig, TopicCompression};
 pub use directory::DirectoryState;
 pub use disk::{Disk, DiskFile, RealDisk};
-pub use error::{AppendError, LogError, OpenError, ReadError, StoreError};
+pub use error::{AppendError, LogError, OpenError, PromotionError, ReadError, StoreError};
 pub use log::{
     AbortedTransaction, ActiveProducer, AppendBatch, AppendInfo, DeletedSegment, DeletionReason, EpochEnd, FlushTicket,
     Flushed, FollowerAppend, LogReader, LogWriter, Origin, ReadInfo, TimestampOffset,

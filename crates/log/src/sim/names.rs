@@ -57,10 +57,18 @@ impl Names {
     }
 
     pub(super) fn remove(&mut self, path: &Path) {
+        self.pending.retain(|dir, _| !dir.starts_with(path));
         self.change(path, Change::Remove(path.to_path_buf()));
     }
 
+    /// What is not durable yet of a directory's contents goes with it: what comes to bear its old name has none of it.
     pub(super) fn rename(&mut self, from: &Path, to: &Path) {
+        let moved: Vec<PathBuf> = self.pending.keys().filter(|dir| dir.starts_with(from)).cloned().collect();
+        for dir in moved {
+            let changes = self.pending.remove(&dir).unwrap_or_default();
+            let changes = changes.into_iter().map(|change| change.moved(from, to)).collect();
+            self.pending.insert(moved_path(&dir, from, to), changes);
+        }
         self.change(from, Change::Rename(from.to_path_buf(), to.to_path_buf()));
     }
 
@@ -97,12 +105,36 @@ impl Names {
         // What is in a directory that was lost is lost.
         let names = std::mem::take(&mut self.durable);
         for (path, node) in &names {
-            if path.parent().is_none_or(|dir| dir == Path::new("") || self.durable.contains_key(dir)) {
+            if path.parent().is_none_or(|dir| is_root(dir) || self.durable.contains_key(dir)) {
                 self.durable.insert(path.clone(), *node);
             }
         }
         self.now.clone_from(&self.durable);
     }
+}
+
+impl Change {
+    /// The same change after `from`, in which it is, was renamed.
+    fn moved(self, from: &Path, to: &Path) -> Self {
+        match self {
+            Self::Add(path, node) => Self::Add(moved_path(&path, from, to), node),
+            Self::Remove(path) => Self::Remove(moved_path(&path, from, to)),
+            Self::Rename(old, new) => Self::Rename(moved_path(&old, from, to), moved_path(&new, from, to)),
+        }
+    }
+}
+
+fn moved_path(path: &Path, from: &Path, to: &Path) -> PathBuf {
+    match path.strip_prefix(from) {
+        Ok(rest) if rest.as_os_str().is_empty() => to.to_path_buf(),
+        Ok(rest) => to.join(rest),
+        Err(_) => path.to_path_buf(),
+    }
+}
+
+/// Whether it is there whatever happens.
+fn is_root(dir: &Path) -> bool {
+    dir.parent().is_none()
 }
 
 fn apply(names: &mut BTreeMap<PathBuf, Node>, change: &Change) {
@@ -119,11 +151,31 @@ fn apply(names: &mut BTreeMap<PathBuf, Node>, change: &Change) {
             let moved: Vec<_> =
                 names.iter().filter(|(name, _)| name.starts_with(from)).map(|(n, _)| n.clone()).collect();
             for name in moved {
-                if let (Some(node), Ok(rest)) = (names.remove(&name), name.strip_prefix(from)) {
-                    let target = if rest.as_os_str().is_empty() { to.clone() } else { to.join(rest) };
-                    names.insert(target, node);
+                if let Some(node) = names.remove(&name) {
+                    names.insert(moved_path(&name, from, to), node);
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_durable_in_a_renamed_directory_is_not_in_the_next_of_its_name() {
+        let mut names = Names::default();
+        let path = |name: &str| PathBuf::from(name);
+        names.add(&path("/t"), Node::Dir);
+        names.add(&path("/t/1"), Node::File(1));
+        names.rename(&path("/t"), &path("/t-delete"));
+        names.add(&path("/t"), Node::Dir);
+        names.add(&path("/t/2"), Node::File(2));
+        names.sync(&path("/"));
+        names.sync(&path("/t"));
+        names.crash(&mut Random::new(1));
+        assert_eq!(names.get(&path("/t/2")), Some(Node::File(2)));
+        assert_eq!(names.get(&path("/t/1")), None);
     }
 }

@@ -70,7 +70,11 @@ impl LogStore {
         Ok(())
     }
 
-    fn write_checkpoints(&self, taken: &Taken, high_watermarks: &HashMap<TopicPartition, Offset>) -> io::Result<()> {
+    pub(super) fn write_checkpoints(
+        &self,
+        taken: &Taken,
+        high_watermarks: &HashMap<TopicPartition, Offset>,
+    ) -> io::Result<()> {
         let checkpoints = &taken.directory.checkpoints;
         checkpoints.recovery_points.write(self.disk(), || self.collect(taken, recovery_point))?;
         checkpoints.high_watermarks.write(self.disk(), || {
@@ -89,7 +93,10 @@ impl LogStore {
         mut offset: impl FnMut(&TopicPartition, &mut LogEntry) -> Option<Offset>,
     ) -> OffsetCheckpoint {
         let mut logs = self.logs.lock();
-        let here = logs.iter_mut().filter(|(_, entry)| entry.directory.id == taken.directory.id);
+        let mut futures = self.futures.lock();
+        let ripe = futures.values_mut().filter(|future| future.is_ripe);
+        let all = logs.iter_mut().chain(ripe.map(|future| (&future.partition, &mut future.entry)));
+        let here = all.filter(|(_, entry)| entry.directory.id == taken.directory.id);
         here.filter_map(|(partition, entry)| Some((partition.clone(), offset(partition, entry)?))).collect()
     }
 }

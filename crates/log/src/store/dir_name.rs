@@ -12,6 +12,8 @@ pub(super) enum Suffix {
     Delete,
     /// The log is not assigned to this broker.
     Stray,
+    /// The log is a copy that is to take the place of the log in another data directory.
+    Future,
 }
 
 impl Suffix {
@@ -19,6 +21,7 @@ impl Suffix {
         match self {
             Self::Delete => "-delete",
             Self::Stray => "-stray",
+            Self::Future => "-future",
         }
     }
 }
@@ -30,7 +33,9 @@ pub(super) enum DirName {
     Log(TopicPartition),
     /// A log that was deleted.
     Deleted,
-    /// A log that was set aside, or that Kafka was moving between directories.
+    /// A log that was being moved here from another data directory. A long topic name is cut in it.
+    Future(TopicPartition),
+    /// A log that was set aside.
     SetAside,
     /// Something else.
     Other,
@@ -42,8 +47,12 @@ impl DirName {
         if name.ends_with("-delete") {
             return Self::Deleted;
         }
-        if name.ends_with("-stray") || name.ends_with("-future") {
+        if name.ends_with("-stray") {
             return Self::SetAside;
+        }
+        if let Some(name) = name.strip_suffix("-future") {
+            let log = name.rsplit_once('.').map(|(log, _)| Self::parse(log));
+            return if let Some(Self::Log(partition)) = log { Self::Future(partition) } else { Self::Other };
         }
         let parsed = name.rsplit_once('-').and_then(|(topic, number)| {
             let digits = !number.is_empty() && number.bytes().all(|digit| digit.is_ascii_digit());
@@ -77,7 +86,20 @@ mod tests {
         assert_eq!(DirName::parse("a-b.c_d-12-34"), log("a-b.c_d-12", 34));
         assert_eq!(DirName::parse("orders-0.0123456789abcdef0123456789abcdef-delete"), DirName::Deleted);
         assert_eq!(DirName::parse("orders-0.0123456789abcdef0123456789abcdef-stray"), DirName::SetAside);
-        for name in ["orders", "-0", "orders-", "orders-x", "orders-99999999999", "a b-0", "orders--1x", "lost+found"] {
+        let orders = TopicPartition { topic: TopicName::new("orders").unwrap(), partition: 0 };
+        assert_eq!(DirName::parse("orders-0.0123456789abcdef0123456789abcdef-future"), DirName::Future(orders));
+        for name in [
+            "orders-0-future",
+            "orders.x-future",
+            "orders",
+            "-0",
+            "orders-",
+            "orders-x",
+            "orders-99999999999",
+            "a b-0",
+            "orders--1x",
+            "lost+found",
+        ] {
             assert_eq!(DirName::parse(name), DirName::Other, "{name}");
         }
     }
@@ -90,6 +112,8 @@ mod tests {
             assert!(name.len() <= MAX_NAME_BYTES);
             assert_eq!(DirName::parse(&name), DirName::Deleted);
             assert_eq!(DirName::parse(&name_with_suffix(&partition, 0, Suffix::Stray)), DirName::SetAside);
+            let future = DirName::parse(&name_with_suffix(&partition, 0, Suffix::Future));
+            assert!(matches!(future, DirName::Future(named) if topic.starts_with(named.topic.as_str())));
         }
     }
 }

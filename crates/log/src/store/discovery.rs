@@ -41,22 +41,30 @@ pub(super) enum EntryState {
     Opened(Arc<LogState>),
 }
 
+/// What lies in a data directory.
+pub(super) struct Findings {
+    pub(super) logs: Vec<(TopicPartition, LogEntry)>,
+    /// Logs that were being moved there.
+    pub(super) futures: Vec<(TopicPartition, LogEntry)>,
+}
+
 /// Finds the logs in a data directory, and what was left of deleted ones.
-pub(super) fn find_logs(taken: &Taken, threads: usize) -> io::Result<Vec<(TopicPartition, LogEntry)>> {
+pub(super) fn find_logs(taken: &Taken, threads: usize) -> io::Result<Findings> {
     let directory = &taken.directory;
     let disk: &dyn Disk = &**directory.pool.disk();
-    let mut logs = Vec::new();
+    let (mut logs, mut futures) = (Vec::new(), Vec::new());
     for entry in disk.list(&directory.path)?.into_iter().filter(|entry| entry.is_dir) {
         let path = directory.path.join(&entry.name);
         match DirName::parse(&entry.name) {
             DirName::Log(partition) => logs.push((partition, path)),
             // Its delay began before the restart; it has waited long enough.
             DirName::Deleted => directory.graveyard.add_dir(i64::MIN, path),
+            DirName::Future(partition) => futures.push((partition, path)),
             DirName::SetAside => info!(path = %path.display(), "a log that was set aside is left alone"),
             DirName::Other => {}
         }
     }
-    Ok(parallel::map(logs, threads, |(partition, path)| {
+    let logs = parallel::map(logs, threads, |(partition, path)| {
         let entry = LogEntry {
             topic_id: read_topic_id(disk, &path),
             directory: Arc::clone(directory),
@@ -68,7 +76,28 @@ pub(super) fn find_logs(taken: &Taken, threads: usize) -> io::Result<Vec<(TopicP
             state: EntryState::Found,
         };
         (partition, entry)
-    }))
+    });
+    let futures = parallel::map(futures, threads, |(partition, path)| {
+        let topic_id = read_topic_id(disk, &path);
+        (partition, LogEntry::unknown(topic_id, Arc::clone(directory), path))
+    });
+    Ok(Findings { logs, futures })
+}
+
+impl LogEntry {
+    /// A log of which no checkpoint tells anything.
+    pub(super) const fn unknown(topic_id: Option<TopicId>, directory: Arc<Directory>, path: PathBuf) -> Self {
+        Self {
+            topic_id,
+            directory,
+            path,
+            recovery_point: 0,
+            log_start: None,
+            high_watermark: None,
+            clean: false,
+            state: EntryState::Found,
+        }
+    }
 }
 
 fn read_topic_id(disk: &dyn Disk, dir: &std::path::Path) -> Option<TopicId> {

@@ -1,15 +1,16 @@
 //! All the logs of a broker.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use levada_types::{ClusterId, DirectoryId, Offset, TopicPartition};
+use levada_types::{ClusterId, DirectoryId, Offset, TopicIdPartition, TopicPartition};
 use parking_lot::Mutex;
-use tracing::error;
 
 use super::data_dir::{DataDir, Taken, check_cluster, check_identity, take, write_properties};
 use super::discovery::{EntryState, LogEntry, find_logs};
+use super::moving::Future;
 use super::{DirectoryInfo, FoundPartition, StoreOptions};
 use crate::directory::{Directory, DirectoryState};
 use crate::disk::FilePool;
@@ -24,6 +25,11 @@ pub struct LogStore {
     pub(super) dirs: Vec<DataDir>,
     pub(super) recovery_threads: usize,
     pub(super) logs: Mutex<HashMap<TopicPartition, LogEntry>>,
+    /// Logs beside one of the same name in another directory. Which of them counts is settled when it is opened. Locked
+    /// after `logs`.
+    pub(super) doubles: Mutex<HashMap<TopicPartition, Vec<LogEntry>>>,
+    /// Logs that are being moved to another directory, as far as they are there. Locked after `logs`.
+    pub(super) futures: Mutex<HashMap<TopicIdPartition, Future>>,
 }
 
 impl LogStore {
@@ -56,7 +62,8 @@ impl LogStore {
             return Err(StoreError::AllOffline);
         }
         let recovery_threads = options.recovery_threads.max(1);
-        let store = Self { pool, listener, dirs, recovery_threads, logs: Mutex::new(HashMap::new()) };
+        let (logs, doubles, futures) = (Mutex::default(), Mutex::default(), Mutex::default());
+        let store = Self { pool, listener, dirs, recovery_threads, logs, doubles, futures };
         store.find_logs();
         Ok(store)
     }
@@ -72,14 +79,19 @@ impl LogStore {
                     continue;
                 }
             };
-            for (partition, entry) in found {
-                if let Some(other) = logs.get(&partition) {
-                    error!(%partition, used = %other.path.display(), ignored = %entry.path.display(),
-                        "two data directories hold this log; remove the one that is out of date");
-                    continue;
+            directory.logs.fetch_add(found.logs.len(), Ordering::Relaxed);
+            for (partition, entry) in found.logs {
+                match logs.entry(partition) {
+                    Entry::Occupied(first) => {
+                        self.doubles.lock().entry(first.key().clone()).or_default().push(entry);
+                    }
+                    Entry::Vacant(vacant) => {
+                        vacant.insert(entry);
+                    }
                 }
-                directory.logs.fetch_add(1, Ordering::Relaxed);
-                logs.insert(partition, entry);
+            }
+            for (partition, entry) in found.futures {
+                self.find_future(partition, entry);
             }
         }
     }

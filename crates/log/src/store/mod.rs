@@ -5,6 +5,7 @@ mod data_dir;
 mod dir_name;
 mod discovery;
 mod log_store;
+mod moving;
 mod open;
 mod options;
 mod parallel;

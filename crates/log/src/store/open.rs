@@ -17,18 +17,18 @@ use crate::recovery::{OpenExisting, open_existing};
 use crate::{OpenError, RecoveryProgress};
 
 /// A log that was set aside for whoever opens it.
-struct Reserved {
-    path: std::path::PathBuf,
-    directory: Arc<Directory>,
-    recovery_point: Offset,
-    log_start: Option<Offset>,
-    clean: bool,
+pub(super) struct Reserved {
+    pub(super) path: std::path::PathBuf,
+    pub(super) directory: Arc<Directory>,
+    pub(super) recovery_point: Offset,
+    pub(super) log_start: Option<Offset>,
+    pub(super) clean: bool,
     /// Whether everything was synced after it was closed.
-    durable: bool,
+    pub(super) durable: bool,
     /// Whether there is no directory of it yet.
-    is_new: bool,
+    pub(super) is_new: bool,
     /// Whether the directory lacks the topic's id.
-    lacks_id: bool,
+    pub(super) lacks_id: bool,
 }
 
 impl LogStore {
@@ -98,23 +98,15 @@ impl LogStore {
         now_ms: i64,
     ) -> Result<Reserved, OpenError> {
         let mut logs = self.logs.lock();
+        self.settle_doubles(&mut logs, partition, topic_id, wanted, now_ms)?;
         if let Some(entry) = logs.get_mut(partition) {
             return reserve_existing(partition, entry, topic_id);
         }
         let directory = self.choose(wanted, now_ms)?;
         let path = directory.path.join(partition.to_string());
         directory.logs.fetch_add(1, Ordering::Relaxed);
-        let entry = LogEntry {
-            topic_id: Some(topic_id),
-            directory: Arc::clone(&directory),
-            path: path.clone(),
-            recovery_point: 0,
-            log_start: None,
-            high_watermark: None,
-            clean: false,
-            state: EntryState::Busy,
-        };
-        logs.insert(partition.clone(), entry);
+        let entry = LogEntry::unknown(Some(topic_id), Arc::clone(&directory), path.clone());
+        logs.insert(partition.clone(), LogEntry { state: EntryState::Busy, ..entry });
         Ok(Reserved {
             path,
             directory,
@@ -128,7 +120,7 @@ impl LogStore {
     }
 
     /// Where to create a log: the directory asked for, or the one in use with the fewest logs.
-    fn choose(&self, wanted: Option<DirectoryId>, now_ms: i64) -> Result<Arc<Directory>, OpenError> {
+    pub(super) fn choose(&self, wanted: Option<DirectoryId>, now_ms: i64) -> Result<Arc<Directory>, OpenError> {
         let mut directories = self.taken().map(|taken| &taken.directory);
         if let Some(id) = wanted.filter(|&id| id != DirectoryId::UNASSIGNED) {
             let directory = directories.find(|directory| directory.id == id).ok_or(OpenError::UnknownDirectory(id))?;
@@ -142,7 +134,7 @@ impl LogStore {
             .ok_or(OpenError::NoDirectory)
     }
 
-    fn open_reserved(
+    pub(super) fn open_reserved(
         &self,
         partition: &TopicPartition,
         topic_id: TopicId,
@@ -229,7 +221,7 @@ fn reserve_existing(
 }
 
 /// Lets the directory know of an error, and tells the caller what it means.
-fn judged(directory: &Directory, error: OpenError) -> OpenError {
+pub(super) fn judged(directory: &Directory, error: OpenError) -> OpenError {
     match &error {
         OpenError::Io { path, source } => match directory.judge(path, source) {
             Some(crate::directory::Failure::Full) => OpenError::DiskFull,

@@ -7,6 +7,7 @@ mod directories;
 mod disk_errors;
 mod flush;
 mod kafka_layout;
+mod moving;
 mod reads;
 mod restart;
 mod retention;
