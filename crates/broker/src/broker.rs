@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use crate::BrokerOptions;
 use crate::api::{
     DeleteRecords, DescribedConfig, DescribedLogDir, DescribedProducer, DescribedResource, EpochEnd, EpochEndRequest,
-    Fetch, FetchedPartition, FoundOffset, ListOffset, PartitionError, Produce, Produced,
+    Fetch, FetchedPartition, FoundOffset, ListOffset, MoveReplica, PartitionError, Produce, Produced,
 };
 use crate::directories::{Directories, Placements};
 use crate::mandate::Mandate;
@@ -193,6 +193,17 @@ impl Broker {
     pub async fn describe_log_dirs(&self) -> Vec<DescribedLogDir> {
         self.list_log_dirs().await
     }
+    /// Begins to move replicas into other data directories of this broker, and calls moves off whose replica is asked to be
+    /// where it is. The answers stand in the order of the request; how far the moves are is told by
+    /// [`Broker::describe_log_dirs`].
+    ///
+    /// # Errors
+    /// LOG_DIR_NOT_FOUND, REPLICA_NOT_AVAILABLE, UNKNOWN_TOPIC_OR_PARTITION, or KAFKA_STORAGE_ERROR if one of the two
+    /// directories has failed.
+    pub async fn move_replicas(&self, request: Vec<MoveReplica>) -> Vec<Result<(), PartitionError>> {
+        self.begin_moves(&request)
+    }
+
 
     /// The producers that a partition remembers.
     ///

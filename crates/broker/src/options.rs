@@ -6,6 +6,8 @@ use levada_service::options::{CommaList, OptionsError, OptionsLoader};
 use levada_types::BrokerId;
 use serde::{Deserialize, Serialize};
 
+use crate::services::ReplicaSelector;
+
 /// The options of the broker role, beside the settings of `metadata::config` that may stand in the same file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BrokerOptions {
@@ -77,6 +79,13 @@ const DEFAULT_IO_THREADS_MAX: usize = 4;
 /// cache.
 pub const DEFAULT_QUEUED_BYTES: usize = 256 << 20;
 
+/// The setting that names [`ReplicaSelector`]s.
+const SELECTOR_SETTING: &str = "replica.selector.class";
+
+/// Kafka's default of `replica.fetch.max.bytes`: some tail streams' worth of round trips, and little enough to have many
+/// replicas catching up at once.
+const DEFAULT_REPLICA_FETCH_MAX_BYTES: u32 = 1 << 20;
+
 /// Kafka's default of `replica.lag.time.max.ms`.
 const DEFAULT_REPLICA_LAG_TIME_MAX_MS: i64 = 30_000;
 
@@ -101,6 +110,12 @@ impl BrokerOptions {
         if self.log_dirs.is_empty() {
             return Err(OptionsError::invalid("log.dirs", "name at least one data directory"));
         }
+        if let Some(class) = self.statics.get(SELECTOR_SETTING).filter(|class| ReplicaSelector::named(class).is_none())
+        {
+            let reason =
+                format!("{class} is not known here; there is org.apache.kafka.common.replica.RackAwareReplicaSelector");
+            return Err(OptionsError::invalid(SELECTOR_SETTING, reason));
+        }
         Ok(())
     }
 
@@ -114,6 +129,19 @@ impl BrokerOptions {
     pub(crate) fn replica_lag_time_max_ms(&self) -> i64 {
         let given = self.statics.get("replica.lag.time.max.ms").and_then(|text| text.trim().parse().ok());
         given.unwrap_or(DEFAULT_REPLICA_LAG_TIME_MAX_MS)
+    }
+
+    /// How the replica that a consumer reads from is chosen.
+    pub(crate) fn replica_selector(&self) -> ReplicaSelector {
+        let given = self.statics.get(SELECTOR_SETTING).and_then(ReplicaSelector::named);
+        given.unwrap_or(ReplicaSelector::Leader)
+    }
+
+    /// Bytes of records that a leader may send of one replica before they are acknowledged (`replica.fetch.max.bytes`).
+    pub(crate) fn replica_fetch_max_bytes(&self) -> u32 {
+        let given = self.statics.get("replica.fetch.max.bytes").and_then(|text| text.trim().parse().ok());
+        // A follower that grants nothing would never get anything.
+        given.unwrap_or(DEFAULT_REPLICA_FETCH_MAX_BYTES).max(1)
     }
 
     pub(crate) fn queued_bytes(&self) -> usize {
@@ -176,6 +204,7 @@ mod tests {
             (vec!["node.id=1"], "log.dirs"),
             (vec!["node.id=1", "log.dirs=/a", "num.partitions=0"], "num.partitions"),
             (vec!["node.id=1", "log.dirs=/a", "log.retention.weeks=1"], "log.retention.weeks"),
+            (vec!["node.id=1", "log.dirs=/a", "replica.selector.class=x.Y"], "RackAwareReplicaSelector"),
         ] {
             let error = load(&set).unwrap_err().to_string();
             assert!(error.contains(name), "{error}");

@@ -282,6 +282,13 @@ impl Replica {
         self.leader().and_then(|leader| leader.position_of(follower))
     }
 
+    /// At a leader: which of these brokers a consumer may read from at `offset` (KIP-392): in sync, and known to hold that
+    /// offset. The one that has come furthest, the lowest number of equals.
+    #[must_use]
+    pub fn reading_replica(&self, among: &[BrokerId], offset: Offset) -> Option<BrokerId> {
+        self.leader().and_then(|leader| leader.reading_replica(among, offset))
+    }
+
     fn leader(&self) -> Option<&Leader> {
         match &self.role {
             Role::Leader(leader) => Some(leader),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use levada_log::Slice;
-use levada_types::{Isolation, LeaderEpoch, Offset, ProducerId, TopicIdPartition};
+use levada_types::{BrokerId, Isolation, LeaderEpoch, Offset, ProducerId, TopicIdPartition};
 
 use super::{EpochEnd, LeaderHint};
 
@@ -18,8 +18,23 @@ pub struct Fetch {
     pub max_bytes: u32,
     /// How far the reader may see.
     pub isolation: Isolation,
+    /// From which replicas.
+    pub read_from: ReadFrom,
     /// What to read, in order of priority.
     pub partitions: Vec<FetchPartition>,
+}
+
+/// From which replicas a reader takes records (KIP-392).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReadFrom {
+    /// From the leader alone: anybody else refuses with NOT_LEADER_OR_FOLLOWER.
+    Leader,
+    /// From a follower too, up to its own high watermark. A leader whose `replica.selector.class` is aware of racks names
+    /// the follower to read from ([`FetchedPartition::preferred_read_replica`]).
+    Nearest {
+        /// Where the reader stands (`client.rack`); empty if it does not say.
+        rack: String,
+    },
 }
 
 /// Read one partition.
@@ -54,6 +69,8 @@ pub struct FetchedPartition {
     pub diverging: Option<EpochEnd>,
     /// The current leader, with NOT_LEADER_OR_FOLLOWER and FENCED_LEADER_EPOCH.
     pub leader: Option<LeaderHint>,
+    /// The follower that the reader is to turn to; then there are no records (KIP-392).
+    pub preferred_read_replica: Option<BrokerId>,
     /// With [`Isolation::ReadCommitted`]: the aborted transactions that overlap `records`.
     pub aborted: Vec<AbortedTransaction>,
     /// The record batches, pinned in their segment; `None` if there are none.

@@ -8,13 +8,15 @@ mod describe;
 mod epoch_end;
 mod fetch;
 mod list_offsets;
+mod move_replica;
 mod partition_error;
 mod produce;
 
 pub use delete_records::DeleteRecords;
 pub use describe::{DescribedConfig, DescribedLogDir, DescribedProducer, DescribedReplica, DescribedResource};
 pub use epoch_end::{EpochEnd, EpochEndRequest};
-pub use fetch::{AbortedTransaction, Fetch, FetchPartition, FetchedPartition};
+pub use fetch::{AbortedTransaction, Fetch, FetchPartition, FetchedPartition, ReadFrom};
 pub use list_offsets::{FoundOffset, ListOffset, OffsetSpec};
+pub use move_replica::MoveReplica;
 pub use partition_error::{LeaderHint, PartitionError};
 pub use produce::{Acks, Produce, ProducePartition, Produced};

@@ -49,14 +49,19 @@ impl Role {
         PartitionError::with_leader(code, self.hint())
     }
 
-    /// Refuses who believes in another leader epoch (KIP-320), and everybody if this broker does not lead.
-    pub(crate) fn check_leads(&self, believed: Option<LeaderEpoch>) -> Result<(), PartitionError> {
+    /// Refuses who believes in another leader epoch (KIP-320).
+    pub(crate) fn check_epoch(&self, believed: Option<LeaderEpoch>) -> Result<(), PartitionError> {
         match believed {
             Some(epoch) if epoch < self.leader_epoch => Err(self.refuse(ErrorCode::FencedLeaderEpoch)),
             Some(epoch) if epoch > self.leader_epoch => Err(self.refuse(ErrorCode::UnknownLeaderEpoch)),
-            _ if !self.leads => Err(self.refuse(ErrorCode::NotLeaderOrFollower)),
             _ => Ok(()),
         }
+    }
+
+    /// As [`Self::check_epoch`], and refuses everybody if this broker does not lead.
+    pub(crate) fn check_leads(&self, believed: Option<LeaderEpoch>) -> Result<(), PartitionError> {
+        self.check_epoch(believed)?;
+        if self.leads { Ok(()) } else { Err(self.refuse(ErrorCode::NotLeaderOrFollower)) }
     }
 
     /// Refuses `acks=all` while too few replicas are in sync.

@@ -9,8 +9,10 @@ mod epoch_ends;
 mod fetch;
 mod list_offsets;
 mod locate;
+mod move_replicas;
 mod produce;
 mod producer_ids;
 mod submit;
 
+pub(crate) use fetch::ReplicaSelector;
 pub(crate) use producer_ids::ProducerIds;

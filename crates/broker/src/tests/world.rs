@@ -19,7 +19,9 @@ use levada_types::{
 };
 use uuid::Uuid;
 
-use crate::api::{Acks, Fetch, FetchPartition, FetchedPartition, PartitionError, Produce, ProducePartition, Produced};
+use crate::api::{
+    Acks, Fetch, FetchPartition, FetchedPartition, PartitionError, Produce, ProducePartition, Produced, ReadFrom,
+};
 use crate::reconcile::Unopened;
 use crate::{Broker, BrokerOptions};
 
@@ -275,6 +277,7 @@ pub(super) fn fetch(from: &[(TopicIdPartition, Offset)]) -> Fetch {
         min_bytes: 1,
         max_bytes: 1 << 20,
         isolation: Isolation::ReadUncommitted,
+        read_from: ReadFrom::Leader,
         partitions,
     }
 }

@@ -9,7 +9,7 @@ use levada_replication::{Effect, Event, Replica};
 use levada_types::{BrokerEpoch, ErrorCode, LeaderEpoch, Offset};
 
 use super::gather::Slot;
-use super::job::{Append, Attached, DeleteRecords, Frame, Job, Sight};
+use super::job::{Append, Attached, DeleteRecords, FindReader, Frame, Job, Sight};
 use super::replica_steps::Baggage;
 use crate::api::{Acks, DescribedProducer, PartitionError, Produced};
 use crate::clock::now_ms;
@@ -139,6 +139,9 @@ impl Actor {
                 Job::DescribeProducers(answer) => answer.fill(Some(self.describe_producers())),
                 Job::Configure(config) => self.writer.update_config(*config),
                 Job::Maintain { now_ms } => self.maintain(now_ms, metrics),
+                Job::FindReader(FindReader { among, offset, answer }) => {
+                    answer.fill(self.replica.as_ref().and_then(|replica| replica.reading_replica(&among, offset)));
+                }
                 Job::FlushIfDue { now_ms } => {
                     let flushed = self.writer.flush_if_due(now_ms);
                     self.note(flushed.map(drop), "flush");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use levada_log::{Flushed, LogConfig, LogWriter};
 use levada_replication::{Attach, Event, PartitionView};
-use levada_types::{BrokerEpoch, LeaderEpoch, Offset, TimestampMs};
+use levada_types::{BrokerEpoch, BrokerId, LeaderEpoch, Offset, TimestampMs};
 
 use super::gather::Slot;
 use super::in_flight::Share;
@@ -31,6 +31,8 @@ pub(crate) enum Job {
     Flushed(Box<Flushed>),
     /// Move the log start offset up.
     DeleteRecords(DeleteRecords),
+    /// Find the replica that a consumer is to read from.
+    FindReader(FindReader),
     /// Say when everything that was asked before is done.
     Reach(Slot<()>),
     /// Tell which producers the log remembers.
@@ -95,4 +97,12 @@ pub(crate) struct DeleteRecords {
     /// The leader epoch under which the request was let in.
     pub(crate) leader_epoch: LeaderEpoch,
     pub(crate) answer: Slot<Result<Offset, PartitionError>>,
+}
+
+/// A consumer that would rather read from one of these brokers.
+pub(crate) struct FindReader {
+    pub(crate) among: Vec<BrokerId>,
+    /// Where it reads.
+    pub(crate) offset: Offset,
+    pub(crate) answer: Slot<Option<BrokerId>>,
 }

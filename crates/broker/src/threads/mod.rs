@@ -22,8 +22,8 @@ mod replica_steps;
 
 pub(crate) use flushers::Flushers;
 pub(crate) use gather::{Gather, Slot};
-pub(crate) use in_flight::InFlight;
-pub(crate) use job::{Append, Attached, DeleteRecords, Frame, Job, Sight};
+pub(crate) use in_flight::{InFlight, Share};
+pub(crate) use job::{Append, Attached, DeleteRecords, FindReader, Frame, Job, Sight};
 pub(crate) use log_threads::LogThreads;
 pub(crate) use mailbox::{Mailbox, Posted};
 pub(crate) use ready_queue::ReadyQueue;

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use levada_broker::api::{Acks, Fetch, FetchPartition, FetchedPartition, PartitionError, Produce, ProducePartition};
+use levada_broker::api::{
+    Acks, Fetch, FetchPartition, FetchedPartition, PartitionError, Produce, ProducePartition, ReadFrom,
+};
 use levada_broker::{Broker, BrokerDeps, BrokerOptions, PhaseReporter, RunningBroker, start};
 use levada_controller::{ControllerOptions, RunningController};
 use levada_log::{Disk, RealDisk};
@@ -222,6 +224,7 @@ impl Cluster {
         assert_eq!(fetched.error, ErrorCode::None);
         values_in(&fetched.records.map(|records| records.to_bytes().unwrap()).unwrap_or_default())
     }
+            read_from: ReadFrom::Leader,
 
     /// The bytes of the first segment of a replica, as they are on its disk.
     pub(super) fn segment(&self, broker: i32, name: &str) -> Vec<u8> {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use levada_broker::api::{Acks, Fetch, FetchPartition, Produce, ProducePartition};
+use levada_broker::api::{Acks, Fetch, FetchPartition, Produce, ProducePartition, ReadFrom};
 use levada_broker::{Broker, BrokerDeps, BrokerOptions, Face, FaceError, Phase, PhaseReporter, RunningBroker, start};
 use levada_controller::{ControllerOptions, RunningController};
 use levada_log::RealDisk;
@@ -175,6 +175,7 @@ impl Node {
             min_bytes: 0,
             max_bytes: 1 << 20,
             isolation: Isolation::ReadUncommitted,
+            read_from: ReadFrom::Leader,
             partitions: vec![asked],
         };
         let fetched = self.broker().fetch(&request).await.remove(0);

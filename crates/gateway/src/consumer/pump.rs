@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use levada_broker::api::{Fetch, FetchedPartition, OffsetSpec, PartitionError};
+use levada_broker::api::{Fetch, FetchedPartition, OffsetSpec, PartitionError, ReadFrom};
 use levada_log::Slice;
 use levada_proto::status;
 use levada_proto::v1;
@@ -123,6 +123,7 @@ impl Pump {
                 min_bytes: self.min_bytes,
                 max_bytes,
                 isolation: Isolation::ReadUncommitted,
+                read_from: ReadFrom::Leader,
                 partitions: self.positions.iter().map(|position| position.fetch(max_bytes)).collect(),
             };
             let found = tokio::select! {
@@ -212,6 +213,7 @@ async fn check_starts(gateway: &Gateway, positions: &[Position]) -> Result<(), S
         min_bytes: 0,
         max_bytes: 1,
         isolation: Isolation::ReadUncommitted,
+        read_from: ReadFrom::Leader,
         partitions: beyond.iter().map(|position| position.fetch(1)).collect(),
     };
     let found = gateway.broker.fetch(&fetch).await;

@@ -9,7 +9,7 @@ use kafka_protocol::messages::fetch_response::{
 };
 use kafka_protocol::messages::{FetchRequest, FetchResponse};
 use kafka_protocol::protocol::StrBytes;
-use levada_broker::api::{DescribedResource, Fetch, FetchPartition, FetchedPartition};
+use levada_broker::api::{DescribedResource, Fetch, FetchPartition, FetchedPartition, ReadFrom};
 use levada_log::Slice;
 use levada_metadata::Image;
 use levada_types::{ErrorCode, Isolation, LeaderEpoch, TopicId, TopicIdPartition, TopicName};
@@ -19,7 +19,7 @@ use super::{Handlers, code_of, encoded, millis, now_ms};
 use crate::connection::Outcome;
 use crate::session::{Context, Seen, SessionRequest, TopicKey, Wanted};
 use crate::wire::answer::Answer;
-use crate::wire::endpoints::NamedLeaders;
+use crate::wire::endpoints::{NamedLeaders, wire_id};
 use crate::wire::request::Head;
 use crate::wire::rope::placeholder;
 
@@ -32,6 +32,9 @@ const LEADERS_SINCE: i16 = 16;
 /// Clients know zstd from this version on (KIP-110).
 const ZSTD_SINCE: i16 = 10;
 
+/// Clients say in which rack they stand, and can be sent to a follower, from this version on (KIP-392).
+const RACKS_SINCE: i16 = 11;
+
 /// Answers tell where logs diverge from this version on (KIP-595).
 const DIVERGENCE_SINCE: i16 = 12;
 
@@ -42,6 +45,7 @@ pub(super) fn start(handlers: Handlers, head: Head, request: FetchRequest) -> Bo
         min_bytes: u32::try_from(request.min_bytes).unwrap_or(0),
         max_bytes: u32::try_from(request.max_bytes).unwrap_or(0).min(handlers.options.fetch_max_bytes),
         isolation: if request.isolation_level == 1 { Isolation::ReadCommitted } else { Isolation::ReadUncommitted },
+        read_from: read_from(head, &request),
     };
     let begun = handlers.sessions.begin(session_request(head, request), now_ms());
     async move {
@@ -58,6 +62,14 @@ struct Limits {
     min_bytes: u32,
     max_bytes: u32,
     isolation: Isolation,
+    read_from: ReadFrom,
+}
+
+fn read_from(head: Head, request: &FetchRequest) -> ReadFrom {
+    if head.version < RACKS_SINCE {
+        return ReadFrom::Leader;
+    }
+    ReadFrom::Nearest { rack: request.rack_id.to_string() }
 }
 
 fn session_request(head: Head, request: FetchRequest) -> SessionRequest {
@@ -120,6 +132,7 @@ async fn read(handlers: &Handlers, head: Head, limits: &Limits, context: Context
             min_bytes: if all_readable { limits.min_bytes } else { 0 },
             max_bytes: limits.max_bytes,
             isolation: limits.isolation,
+            read_from: limits.read_from.clone(),
             partitions,
         };
         handlers.broker.fetch(&fetch).await
@@ -206,6 +219,7 @@ fn failed(topic_id: TopicId, wanted: &Wanted, error: ErrorCode) -> FetchedPartit
         log_start_offset: -1,
         diverging: None,
         leader: None,
+        preferred_read_replica: None,
         aborted: Vec::new(),
         records: None,
     }
@@ -214,7 +228,7 @@ fn failed(topic_id: TopicId, wanted: &Wanted, error: ErrorCode) -> FetchedPartit
 fn see(answer: &FetchedPartition, topic_id: Option<TopicId>) -> Seen {
     Seen {
         topic_id,
-        is_error: !answer.error.is_none() || answer.diverging.is_some(),
+        is_error: !answer.error.is_none() || answer.diverging.is_some() || answer.preferred_read_replica.is_some(),
         has_records: answer.records.as_ref().is_some_and(|records| !records.is_empty()),
         high_watermark: answer.high_watermark,
         log_start_offset: answer.log_start_offset,
@@ -256,6 +270,9 @@ impl Build {
             data.diverging_epoch =
                 EpochEndOffset::default().with_epoch(diverging.epoch.0).with_end_offset(diverging.end_offset);
         }
+        if self.head.version >= RACKS_SINCE {
+            data.preferred_read_replica = wire_id(answer.preferred_read_replica);
+        }
         if let (true, Some(hint)) = (self.head.version >= LEADERS_SINCE, answer.leader) {
             let (leader, epoch) = self.leaders.name(hint);
             data.current_leader = LeaderIdAndEpoch::default().with_leader_id(leader).with_leader_epoch(epoch);
@@ -292,6 +309,7 @@ mod tests {
             log_start_offset: 1,
             diverging: Some(EpochEnd { epoch: LeaderEpoch(2), end_offset: 5 }),
             leader: Some(LeaderHint { leader: Some(BrokerId(2)), epoch: LeaderEpoch(9) }),
+            preferred_read_replica: Some(BrokerId(5)),
             aborted: vec![levada_broker::api::AbortedTransaction { producer_id: 4, first_offset: 6 }],
             records: Some(Slice::of_bytes(bytes::Bytes::from_static(b"records"))),
         }
@@ -307,6 +325,7 @@ mod tests {
                 assert_eq!((data.error_code, data.high_watermark, build.bodies.len()), (74, 8, 1));
                 assert_eq!(data.records.as_ref().map(bytes::Bytes::len), Some(7), "a place of the body's length");
                 assert_eq!(data.diverging_epoch.end_offset, if version >= DIVERGENCE_SINCE { 5 } else { -1 });
+                assert_eq!(data.preferred_read_replica.0, if version >= RACKS_SINCE { 5 } else { -1 });
                 assert_eq!(data.current_leader.leader_id.0, if version >= LEADERS_SINCE { 2 } else { -1 });
                 let aborted = data.aborted_transactions.as_ref().map(Vec::len);
                 assert_eq!(aborted, (isolation == Isolation::ReadCommitted).then_some(1));

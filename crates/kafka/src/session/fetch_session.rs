@@ -36,7 +36,7 @@ pub(crate) struct Wanted {
 pub(crate) struct Seen {
     /// The topic that the key meant; `None` if there was none.
     pub(crate) topic_id: Option<TopicId>,
-    /// It is an error or a divergence.
+    /// It is an error, a divergence, or the name of another replica: the consumer must be told.
     pub(crate) is_error: bool,
     /// There are records.
     pub(crate) has_records: bool,

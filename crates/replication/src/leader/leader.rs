@@ -236,6 +236,16 @@ impl Leader {
         starts.try_fold(own.log.start, |least, start| Some(least.min(start?)))
     }
 
+    pub(crate) fn reading_replica(&self, among: &[BrokerId], offset: Offset) -> Option<BrokerId> {
+        let holders = among.iter().filter_map(|id| {
+            let member = self.view.member(*id)?;
+            let progress = self.followers.get(id).filter(|progress| progress.is_under(member.epoch))?;
+            let (start, end) = (progress.log_start?, progress.end()?);
+            (start..=end).contains(&offset).then_some((end, std::cmp::Reverse(*id)))
+        });
+        holders.max().map(|(_, std::cmp::Reverse(id))| id)
+    }
+
     pub(crate) fn epoch(&self) -> LeaderEpoch {
         self.view.leader_epoch
     }

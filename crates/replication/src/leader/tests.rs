@@ -254,6 +254,23 @@ fn who_waits_goes_on_waiting_when_the_same_leads_on() {
 }
 
 #[test]
+fn a_consumer_is_sent_to_the_member_that_holds_the_offset_and_has_come_furthest() {
+    let (mut leader, _) = Fixture::new(view(&[ME, B, C]));
+    assert_eq!(leader.replica.reading_replica(&[B, C], 0), None, "nobody has told where they stand");
+    leader.attach(B, 1, 10);
+    leader.attach(C, 1, 10);
+    leader.append(2);
+    assert_eq!(leader.replica.reading_replica(&[B, C], 10), Some(B), "the lowest number of equals");
+    leader.ack(C, 1, 12);
+    assert_eq!(leader.replica.reading_replica(&[B, C], 10), Some(C));
+    assert_eq!(leader.replica.reading_replica(&[B], 11), None);
+    leader.tell(Event::Ack(Ack { log_start: 5, ..leader.ack_of(C, 1, 12) }));
+    assert_eq!(leader.replica.reading_replica(&[B, C], 4), Some(B), "C has deleted it");
+    leader.image(|view| view.isr.retain(|member| member.broker != B));
+    assert_eq!(leader.replica.reading_replica(&[B, C], 4), None, "B is not in sync any more");
+}
+
+#[test]
 fn a_new_epoch_forgets_what_followers_had() {
     let (mut leader, _) = Fixture::new(view(&[ME, B]));
     leader.attach(B, 1, 8);

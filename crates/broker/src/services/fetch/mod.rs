@@ -1,5 +1,6 @@
 //! Fetch: reads what is there, or sleeps until there is enough.
 
+mod nearest;
 mod pass;
 
 use std::sync::Arc;
@@ -7,9 +8,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use self::pass::{Pass, Reading};
+pub(crate) use self::nearest::ReplicaSelector;
+use self::pass::{Bounds, Pass, Reading, Target};
 use crate::Broker;
-use crate::api::{Fetch, FetchedPartition};
+use crate::api::{Fetch, FetchedPartition, ReadFrom};
 use crate::partition::Waiter;
 
 /// The longest that a fetch sleeps, whatever it asks for. Kafka's protocol can ask for 24 days; nobody needs a day.
@@ -20,7 +22,7 @@ impl Broker {
     pub(crate) async fn read(&self, request: &Fetch) -> Vec<FetchedPartition> {
         self.metrics.fetch_requests.increment(1);
         let deadline = Instant::now() + request.max_wait.min(LONGEST_WAIT);
-        let mut reading = self.reading(request);
+        let mut reading = self.reading(request).await;
         let mut pass = reading.pass().await;
         let mut slept = false;
         while !pass.is_enough(&reading) && Instant::now() < deadline {
@@ -33,17 +35,25 @@ impl Broker {
             }
             pass = reading.pass().await;
         }
-        let answers = pass.into_answers();
+        let answers = pass.into_answers(&reading);
         let bytes: usize =
             answers.iter().filter_map(|answer| answer.records.as_ref()).map(levada_log::Slice::len).sum();
         self.metrics.bytes_out.increment(bytes as u64);
         answers
     }
 
-    fn reading(&self, request: &Fetch) -> Reading {
+    async fn reading(&self, request: &Fetch) -> Reading {
         let max_bytes = request.max_bytes.min(self.options.fetch_max_bytes);
-        let targets = request.partitions.iter().map(|asked| (asked.clone(), self.locate(&asked.partition))).collect();
-        Reading::new(targets, request.isolation, max_bytes, request.min_bytes.min(max_bytes))
+        let targets: Vec<Target> =
+            request.partitions.iter().map(|asked| (asked.clone(), self.locate(&asked.partition))).collect();
+        Reading::new(Bounds {
+            better: self.better_replicas(&request.read_from, &targets).await,
+            targets,
+            isolation: request.isolation,
+            from_followers: request.read_from != ReadFrom::Leader,
+            max_bytes,
+            min_bytes: request.min_bytes.min(max_bytes),
+        })
     }
 }
 

@@ -3,22 +3,30 @@
 use std::sync::Arc;
 
 use levada_log::ReadError;
-use levada_types::{ErrorCode, Isolation, LeaderEpoch, Offset};
+use levada_types::{BrokerId, ErrorCode, Isolation, LeaderEpoch, Offset};
 
 use super::super::epoch_ends::epoch_end;
 use crate::api::{AbortedTransaction, EpochEnd, FetchPartition, FetchedPartition, PartitionError};
-use crate::partition::{Health, Partition};
+use crate::partition::{Health, Partition, Role};
 
 /// What a fetch reads, and within which bounds.
 pub(super) struct Reading {
     shared: Arc<Bounds>,
 }
 
-struct Bounds {
-    targets: Vec<(FetchPartition, Result<Arc<Partition>, PartitionError>)>,
-    isolation: Isolation,
-    max_bytes: u32,
-    min_bytes: u32,
+/// A partition to read, and its replica here if there is one that can be read.
+pub(super) type Target = (FetchPartition, Result<Arc<Partition>, PartitionError>);
+
+/// What a fetch asks for.
+pub(super) struct Bounds {
+    pub(super) targets: Vec<Target>,
+    /// For each target, the follower that the reader is to turn to (KIP-392).
+    pub(super) better: Vec<Option<BrokerId>>,
+    pub(super) isolation: Isolation,
+    /// Whether a replica that does not lead is read too.
+    pub(super) from_followers: bool,
+    pub(super) max_bytes: u32,
+    pub(super) min_bytes: u32,
 }
 
 /// What one pass has found.
@@ -37,13 +45,8 @@ struct Found {
 }
 
 impl Reading {
-    pub(super) fn new(
-        targets: Vec<(FetchPartition, Result<Arc<Partition>, PartitionError>)>,
-        isolation: Isolation,
-        max_bytes: u32,
-        min_bytes: u32,
-    ) -> Self {
-        Self { shared: Arc::new(Bounds { targets, isolation, max_bytes, min_bytes }) }
+    pub(super) fn new(bounds: Bounds) -> Self {
+        Self { shared: Arc::new(bounds) }
     }
 
     /// The partitions that can be read at all.
@@ -78,12 +81,12 @@ impl Bounds {
     fn pass(&self) -> Pass {
         let mut pass = Pass { answers: Vec::with_capacity(self.targets.len()), bytes: 0, urgent: false };
         let mut room = self.max_bytes;
-        for (asked, partition) in &self.targets {
+        for ((asked, partition), better) in self.targets.iter().zip(&self.better) {
             let read = match partition {
                 Ok(partition) => {
                     // The first batch found is returned whole whatever the limits, so that a reader always gets on.
                     let first = pass.bytes == 0;
-                    read(partition, asked, self.isolation, asked.max_bytes.min(room), first)
+                    self.read(partition, asked, *better, asked.max_bytes.min(room), first)
                 }
                 Err(error) => Err(error.clone()),
             };
@@ -94,7 +97,8 @@ impl Bounds {
             let found = answer.records.as_ref().map_or(0, levada_log::Slice::len);
             pass.bytes += found as u64;
             room = room.saturating_sub(u32::try_from(found).unwrap_or(u32::MAX));
-            pass.urgent |= more || !answer.error.is_none() || answer.diverging.is_some();
+            let turns = answer.preferred_read_replica.is_some();
+            pass.urgent |= more || turns || !answer.error.is_none() || answer.diverging.is_some();
             pass.answers.push(answer);
         }
         pass
@@ -120,18 +124,30 @@ impl Pass {
     /// Whether a partition has changed since it was read.
     pub(super) fn is_outdated(&self, reading: &Reading) -> bool {
         let isolation = reading.shared.isolation;
-        reading.shared.targets.iter().zip(&self.answers).any(|((_, partition), answer)| match partition {
+        reading.shared.targets.iter().zip(&self.answers).any(|((asked, partition), answer)| match partition {
             Ok(partition) => {
                 partition.health() != Health::Good
-                    || !partition.role().leads
+                    || reading.shared.check_role(&partition.role(), asked).is_err()
                     || partition.visible_end(isolation) != visible_end(answer, isolation)
             }
             Err(_) => false,
         })
     }
 
-    pub(super) fn into_answers(self) -> Vec<FetchedPartition> {
-        self.answers
+    /// What the client is told. A reader that is ahead of what a follower knows to be committed is told so, unless that
+    /// has changed by now (KIP-392).
+    pub(super) fn into_answers(self, reading: &Reading) -> Vec<FetchedPartition> {
+        let mut answers = self.answers;
+        for ((asked, partition), answer) in reading.shared.targets.iter().zip(&mut answers) {
+            let is_ahead = answer.error.is_none() && asked.offset > answer.high_watermark;
+            if is_ahead
+                && let Ok(partition) = partition
+                && !partition.role().leads
+            {
+                *answer = refusal(asked, Some(partition), &ErrorCode::OffsetNotAvailable.into());
+            }
+        }
+        answers
     }
 }
 
@@ -142,63 +158,80 @@ fn visible_end(answer: &FetchedPartition, isolation: Isolation) -> Offset {
     }
 }
 
-fn read(
-    partition: &Partition,
-    asked: &FetchPartition,
-    isolation: Isolation,
-    max_bytes: u32,
-    first: bool,
-) -> Result<Found, PartitionError> {
-    partition.check_usable()?;
-    partition.role().check_leads(asked.current_leader_epoch)?;
-    let reader = partition.reader();
-    let mut answer = FetchedPartition {
-        partition: asked.partition,
-        error: ErrorCode::None,
-        high_watermark: partition.high_watermark(),
-        last_stable_offset: partition.last_stable_offset(),
-        log_start_offset: reader.log_start_offset(),
-        diverging: None,
-        leader: None,
-        aborted: Vec::new(),
-        records: None,
-    };
-    let (start, end) = (answer.log_start_offset, reader.log_end_offset());
-    if asked.offset < start || asked.offset > end {
-        let message = format!("offset {} is outside [{start}, {end}]", asked.offset);
-        return Err(PartitionError::new(ErrorCode::OffsetOutOfRange, message));
+impl Bounds {
+    fn check_role(&self, role: &Role, asked: &FetchPartition) -> Result<(), PartitionError> {
+        if self.from_followers {
+            role.check_epoch(asked.current_leader_epoch)
+        } else {
+            role.check_leads(asked.current_leader_epoch)
+        }
     }
-    if let Some(epoch) = asked.last_fetched_epoch {
-        answer.diverging = divergence(partition, epoch, asked.offset)?;
-        if answer.diverging.is_some() {
+
+    fn read(
+        &self,
+        partition: &Partition,
+        asked: &FetchPartition,
+        better: Option<BrokerId>,
+        max_bytes: u32,
+        first: bool,
+    ) -> Result<Found, PartitionError> {
+        partition.check_usable()?;
+        let role = partition.role();
+        self.check_role(&role, asked)?;
+        let (reader, isolation) = (partition.reader(), self.isolation);
+        let mut answer = FetchedPartition {
+            partition: asked.partition,
+            error: ErrorCode::None,
+            high_watermark: partition.high_watermark(),
+            last_stable_offset: partition.last_stable_offset(),
+            log_start_offset: reader.log_start_offset(),
+            diverging: None,
+            leader: None,
+            preferred_read_replica: better.filter(|_| role.leads),
+            aborted: Vec::new(),
+            records: None,
+        };
+        if answer.preferred_read_replica.is_some() {
             return Ok(Found { answer, more: false });
         }
-    }
-    let visible_end = visible_end(&answer, isolation);
-    if asked.offset >= visible_end || (max_bytes == 0 && !first) {
-        return Ok(Found { more: asked.offset < visible_end, answer });
-    }
-    let failed = |error: ReadError| {
-        if matches!(error, ReadError::DirectoryOffline) {
-            partition.turn(Health::Failed);
+        let (start, end) = (answer.log_start_offset, reader.log_end_offset());
+        // How far the log goes is the leader's to say: what a follower lacks is on its way perhaps.
+        if asked.offset < start || (asked.offset > end && role.leads) {
+            let message = format!("offset {} is outside [{start}, {end}]", asked.offset);
+            return Err(PartitionError::new(ErrorCode::OffsetOutOfRange, message));
         }
-        PartitionError::new(error.code(), error.to_string())
-    };
-    let found = reader.read(asked.offset, max_bytes as usize, visible_end, first).map_err(failed)?;
-    let more = found.next_offset < visible_end;
-    if found.slice.is_empty() {
-        return Ok(Found { answer, more });
-    }
-    if isolation == Isolation::ReadCommitted {
-        let aborted = reader.aborted_transactions(asked.offset, found.next_offset).map_err(failed)?;
-        let told = |one: levada_log::AbortedTransaction| AbortedTransaction {
-            producer_id: one.producer_id,
-            first_offset: one.first_offset,
+        if let Some(epoch) = asked.last_fetched_epoch {
+            answer.diverging = divergence(partition, epoch, asked.offset)?;
+            if answer.diverging.is_some() {
+                return Ok(Found { answer, more: false });
+            }
+        }
+        let visible_end = visible_end(&answer, isolation);
+        if asked.offset >= visible_end || (max_bytes == 0 && !first) {
+            return Ok(Found { more: asked.offset < visible_end, answer });
+        }
+        let failed = |error: ReadError| {
+            if matches!(error, ReadError::DirectoryOffline) {
+                partition.turn(Health::Failed);
+            }
+            PartitionError::new(error.code(), error.to_string())
         };
-        answer.aborted = aborted.into_iter().map(told).collect();
+        let found = reader.read(asked.offset, max_bytes as usize, visible_end, first).map_err(failed)?;
+        let more = found.next_offset < visible_end;
+        if found.slice.is_empty() {
+            return Ok(Found { answer, more });
+        }
+        if isolation == Isolation::ReadCommitted {
+            let aborted = reader.aborted_transactions(asked.offset, found.next_offset).map_err(failed)?;
+            let told = |one: levada_log::AbortedTransaction| AbortedTransaction {
+                producer_id: one.producer_id,
+                first_offset: one.first_offset,
+            };
+            answer.aborted = aborted.into_iter().map(told).collect();
+        }
+        answer.records = Some(found.slice);
+        Ok(Found { answer, more })
     }
-    answer.records = Some(found.slice);
-    Ok(Found { answer, more })
 }
 
 /// Where the client's log, whose last record is of `epoch` and which ends at `offset`, parts from this one (KIP-595).
@@ -221,6 +254,7 @@ fn refusal(asked: &FetchPartition, partition: Option<&Arc<Partition>>, error: &P
         log_start_offset: known.map_or(-1, |partition| partition.reader().log_start_offset()),
         diverging: None,
         leader: error.leader,
+        preferred_read_replica: None,
         aborted: Vec::new(),
         records: None,
     }
