@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use levada_metadata::{ControllerId, ControllerRegistration, Genesis, Image, LevelRange, MetadataLevel, Proposer};
-use levada_peers::{ControllerClient, Controllers};
+use levada_peers::{ControllerClient, Controllers, ReplicaLogs};
 use levada_proto::internal::controller_server::ControllerServer;
 use levada_service::grpc::{GrpcServer, GrpcServerError, MessageLimit, Profile};
 use levada_service::http::ReadyFlag;
@@ -19,6 +19,8 @@ use crate::announce::{Announcer, show_voters};
 use crate::balance;
 use crate::feed::Feed;
 use crate::forward::Forwarder;
+use crate::log_elections::LogElections;
+use crate::moves::Mover;
 use crate::options::{ControllerOptions, StartError};
 use crate::raft::{Founders, Founding, MAX_MESSAGE_BYTES, RaftNode, RaftOptions};
 use crate::service::{Context, Service};
@@ -117,6 +119,12 @@ pub async fn start(
         ("announcing this controller", tokio::spawn(announcing.run(stop.clone()))),
         ("showing the voters", tokio::spawn(show_voters(raft.clone(), active.clone(), feed.clone(), stop.clone()))),
     ];
+    let mover = Mover::new(active.clone(), feed.clone(), options.statics.clone());
+    tasks.push(("moving replicas", tokio::spawn(mover.run(stop.clone()))));
+    let unclean_wait = Duration::from_millis(options.unclean_wait_ms());
+    let logs = ReplicaLogs::new(network.clone());
+    let elections = LogElections::new(active.clone(), feed.clone(), logs, unclean_wait);
+    tasks.push(("electing by logs", tokio::spawn(elections.clone().run(stop.clone()))));
     if let Some(interval) = balance::interval(&options.statics) {
         let balancing = balance::balance(active.clone(), interval, stop.clone());
         tasks.push(("balancing leaderships", tokio::spawn(balancing)));
@@ -131,6 +139,7 @@ pub async fn start(
         feed: feed.clone(),
         raft: raft.clone(),
         sessions,
+        elections,
         forwarder: Forwarder::new(network),
         heartbeat_interval_ms: millis(options.broker_heartbeat_ms),
         session_timeout_ms: millis(options.broker_session_timeout_ms),

@@ -12,6 +12,8 @@ mod balance;
 mod controller;
 mod feed;
 mod forward;
+mod log_elections;
+mod moves;
 mod options;
 mod quorum;
 mod raft;

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use levada_metadata::config::{BROKER_CONFIGS, StaticConfigs};
+use levada_metadata::State;
+use levada_metadata::config::{BROKER_CONFIGS, Resolver, StaticConfigs};
 use levada_service::grpc::GrpcOptions;
 use levada_service::net::Address;
 use levada_service::options::{CommaList, OptionsError, OptionsLoader};
@@ -12,6 +13,9 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::raft::StorageError;
+
+/// The wait for a complete leader if the setting cannot be read.
+const DEFAULT_UNCLEAN_WAIT_MS: i64 = 5_000;
 
 /// The options of the controller role.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -168,6 +172,14 @@ impl ControllerOptions {
             text.parse().map_err(wrong)
         };
         told.map(read).collect()
+    }
+
+    /// How long a partition that may have an unclean leader waits for one that is complete, in milliseconds
+    /// (`unclean.leader.election.wait.ms`).
+    pub(crate) fn unclean_wait_ms(&self) -> u64 {
+        let state = State::new();
+        let wait = Resolver::new(&state, None, &self.statics).broker_long("unclean.leader.election.wait.ms");
+        wait.unwrap_or(DEFAULT_UNCLEAN_WAIT_MS).unsigned_abs()
     }
 
     /// The identity for a new cluster, if one is given.

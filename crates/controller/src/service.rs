@@ -1,6 +1,6 @@
 //! The Controller gRPC service.
 
-use levada_metadata::Command;
+use levada_metadata::{Command, Election};
 use levada_proto::internal as pb;
 use levada_proto::internal::controller_server::Controller as ControllerService;
 use levada_types::MetadataOffset;
@@ -13,6 +13,7 @@ use uuid::Uuid;
 use crate::active::Active;
 use crate::feed::Feed;
 use crate::forward::Forwarder;
+use crate::log_elections::LogElections;
 use crate::raft::RaftNode;
 use crate::session::SessionKeeper;
 use crate::{quorum, refusal, session, watch};
@@ -30,6 +31,7 @@ pub(crate) struct Context {
     pub(crate) feed: Feed,
     pub(crate) raft: RaftNode,
     pub(crate) sessions: SessionKeeper,
+    pub(crate) elections: LogElections,
     pub(crate) forwarder: Forwarder,
     pub(crate) heartbeat_interval_ms: u32,
     pub(crate) session_timeout_ms: u32,
@@ -69,7 +71,12 @@ impl ControllerService for Service {
         if creates(&command) && !self.context.raft.has_room() {
             return Err(refusal::no_room());
         }
-        let submitted = self.context.active.submit_as(request, command).await;
+        let submitted = match command {
+            Command::ElectLeaders { election: Election::Unclean, partitions } => {
+                self.context.elections.elect_unclean(request, partitions).await
+            }
+            command => self.context.active.submit_as(request, command).await,
+        };
         let (response, offset) = submitted.map_err(|error| refusal::of_submit(error, &self.context.active))?;
         Ok(Response::new(pb::SubmitResponse { response: Some((&response).into()), offset: offset.0 }))
     }

@@ -49,7 +49,8 @@ pub enum Command {
         drain: bool,
     },
     /// Begin to even out the brokers (`levada cluster rebalance`), change the limits of doing so, or cease: then nothing
-    /// more is moved, and what is being moved goes on.
+    /// more is moved, and what is being moved goes on. A throttle sets Kafka's settings for it (KIP-73): the rates for all
+    /// brokers, and the replicas that move, topic by topic; when it ends they are taken away everywhere.
     SetRebalance {
         /// Within which limits; `None` ceases.
         rebalance: Option<Rebalance>,

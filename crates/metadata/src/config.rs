@@ -11,6 +11,7 @@ mod min_isr;
 mod nearest;
 mod resolve;
 mod static_configs;
+mod throttle;
 mod topic_configs;
 mod topic_settings;
 
@@ -22,5 +23,6 @@ pub use min_isr::MIN_INSYNC_REPLICAS;
 pub(crate) use nearest::{unknown_broker_config, unknown_topic_config};
 pub use resolve::{ConfigSource, ConfigSynonym, EffectiveConfig, Resolver};
 pub use static_configs::{StaticConfigError, StaticConfigs};
+pub use throttle::{replicas_throttled, replication_rates};
 pub use topic_configs::{TOPIC_CONFIGS, topic_config};
 pub use topic_settings::{CompressionType, TimestampKind, TopicSettings};

@@ -47,6 +47,11 @@ impl Controllers {
         Self { inner: Arc::new(Inner { network, configured, known: Mutex::default() }) }
     }
 
+    /// The network that they are reached over.
+    pub(crate) fn network(&self) -> Network {
+        self.inner.network.clone()
+    }
+
     /// The one to ask next: the active one as far as it is known, or else the next configured one. `None` if none is
     /// configured.
     pub(crate) fn next(&self) -> Option<Address> {

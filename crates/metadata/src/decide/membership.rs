@@ -8,8 +8,9 @@ use levada_types::{BrokerId, ErrorCode, TopicIdPartition};
 use super::brokers::check_level;
 use super::draft::Draft;
 use super::reassign::cancel;
+use crate::config::{replicas_throttled, replication_rates};
 use crate::limits::{MAX_CONTROLLERS, MAX_REGISTRATION_STRING_BYTES};
-use crate::{ControllerId, ControllerRegistration, Delta, ItemError, Rebalance, Voter};
+use crate::{ConfigResource, ControllerId, ControllerRegistration, Delta, ItemError, Rebalance, State, Voter};
 
 pub(super) fn drain(draft: &mut Draft, id: BrokerId, drain: bool) -> Result<(), ItemError> {
     let known = draft.state().broker(id).ok_or_else(|| not_registered(id))?;
@@ -35,10 +36,42 @@ pub(super) fn set_rebalance(draft: &mut Draft, rebalance: Option<Rebalance>) -> 
         let message = "a throttle of 0 bytes per second would never let a replica arrive";
         return Err(ItemError::new(ErrorCode::InvalidRequest, message));
     }
-    if draft.state().rebalance() == rebalance {
+    let before = draft.state().rebalance();
+    if before == rebalance {
         return Ok(());
     }
-    draft.add(vec![Delta::RebalanceSet { rebalance }])
+    let mut deltas = vec![Delta::RebalanceSet { rebalance }];
+    let throttle = |limits: Option<Rebalance>| limits.and_then(|limits| limits.throttle);
+    match (throttle(before), throttle(rebalance)) {
+        (None, None) => {}
+        (_, Some(rate)) => deltas.extend(rates(Some(rate))),
+        (Some(_), None) => {
+            deltas.extend(rates(None));
+            deltas.extend(throttled_replicas(draft.state()));
+        }
+    }
+    draft.add(deltas)
+}
+
+/// Sets the rates of throttled replicas for all brokers, or takes them away.
+fn rates(rate: Option<u64>) -> impl Iterator<Item = Delta> {
+    let rate = rate.map(|rate| rate.min(i64::MAX as u64).to_string());
+    replication_rates().into_iter().map(move |name| Delta::ConfigSet {
+        resource: ConfigResource::DefaultBroker,
+        name: name.to_owned(),
+        value: rate.clone(),
+    })
+}
+
+/// Takes the names of throttled replicas away, wherever there are any: a rebalance with a throttle has these settings to
+/// itself.
+fn throttled_replicas(state: &State) -> Vec<Delta> {
+    let of_topics = state.config_resources().filter(|(resource, _)| matches!(resource, ConfigResource::Topic(_)));
+    let set = of_topics.flat_map(|(resource, overrides)| {
+        let names = replicas_throttled().into_iter().filter(|name| overrides.contains_key(*name));
+        names.map(move |name| Delta::ConfigSet { resource, name: name.to_owned(), value: None })
+    });
+    set.collect()
 }
 
 pub(super) fn unregister(draft: &mut Draft, id: BrokerId) -> Result<(), ItemError> {

@@ -19,6 +19,7 @@ use uuid::Uuid;
 use super::FollowerLink;
 use super::sender::{Outbox, send_frames};
 use crate::Broker;
+use crate::reassignment::replica_logs_service;
 use crate::replication::wire::{Attachment, Malformed, ack_from, attach_from};
 use crate::threads::{Attached, Job};
 
@@ -40,11 +41,12 @@ pub(crate) fn replication_server(
     listener: Listener,
     stop: CancellationToken,
 ) -> impl Future<Output = Result<(), GrpcServerError>> {
+    let replica_logs = replica_logs_service(Arc::clone(&broker));
     let service = ReplicationServer::new(Service { broker, stop: stop.clone() })
         .max_decoding_message_size(MAX_REQUEST_BYTES)
         .max_encoding_message_size(usize::MAX);
     let limit = MessageLimit { bytes: MAX_REQUEST_BYTES, setting: None };
-    let server = GrpcServer::internal(&GrpcOptions::default(), Profile::Bulk).add_service_within(service, limit);
+    let server = GrpcServer::internal(&GrpcOptions::default(), Profile::Bulk).add_service(replica_logs).add_service_within(service, limit);
     server.serve(listener, stop)
 }
 

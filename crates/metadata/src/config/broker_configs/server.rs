@@ -5,6 +5,9 @@ use super::{Check, ConfigDef};
 /// How many connections a broker has open unless it is told otherwise. Kafka sets no limit.
 const CONNECTIONS: &str = "10000";
 
+/// A rate that limits nothing: Kafka's default of throttles.
+const UNLIMITED: &str = "9223372036854775807";
+
 /// Settings of the server, the network and replication.
 pub(super) static CONFIGS: &[ConfigDef] = &[
     ConfigDef::list("advertised.listeners", "").unset().per_broker().doc("Where clients are told to connect, by listener."),
@@ -14,6 +17,13 @@ pub(super) static CONFIGS: &[ConfigDef] = &[
     ConfigDef::boolean("auto.leader.rebalance.enable", "true")
         .read_only()
         .doc("Whether leaderships return to the preferred replicas by themselves."),
+    ConfigDef::long("auto.rebalance.delay.ms", "60000")
+        .at_least(0)
+        .read_only()
+        .doc("How long the brokers must have stayed the same, all of them live, before replicas are evened out by themselves."),
+    ConfigDef::boolean("auto.rebalance.enable", "false")
+        .read_only()
+        .doc("Whether replicas are evened out over the brokers by themselves when brokers come or go."),
     ConfigDef::int("broker.heartbeat.interval.ms", "2000")
         .at_least(1)
         .read_only()
@@ -38,10 +48,16 @@ pub(super) static CONFIGS: &[ConfigDef] = &[
         .at_least(1024)
         .read_only()
         .doc("The most bytes that one fetch returns, whatever the client asks for."),
+    ConfigDef::long("follower.replication.throttled.rate", UNLIMITED)
+        .at_least(0)
+        .doc("Bytes per second that a broker takes in for throttled replicas that follow (KIP-73)."),
     ConfigDef::int("leader.imbalance.check.interval.seconds", "300")
         .at_least(1)
         .read_only()
         .doc("How often the controller checks whether leaderships should return to the preferred replicas."),
+    ConfigDef::long("leader.replication.throttled.rate", UNLIMITED)
+        .at_least(0)
+        .doc("Bytes per second that a broker sends for throttled replicas that it leads (KIP-73)."),
     ConfigDef::list("listeners", "PLAINTEXT://:9092").per_broker().doc("Where the broker listens for clients."),
     ConfigDef::int("max.connections", CONNECTIONS)
         .at_least(0)
@@ -85,6 +101,13 @@ pub(super) static CONFIGS: &[ConfigDef] = &[
     ConfigDef::long("queued.max.request.bytes", "-1")
         .read_only()
         .doc("How many bytes of records may wait to be written before the broker stops reading further ones."),
+    ConfigDef::int("rebalance.max.moves", "10")
+        .at_least(1)
+        .read_only()
+        .doc("How many partitions move at a time while brokers are evened out or emptied."),
+    ConfigDef::long("replica.alter.log.dirs.io.max.bytes.per.second", UNLIMITED)
+        .at_least(0)
+        .doc("Bytes per second that a broker copies between its data directories (KIP-113)."),
     ConfigDef::int("replica.fetch.backoff.ms", "1000")
         .at_least(0)
         .read_only()
@@ -147,6 +170,10 @@ pub(super) static CONFIGS: &[ConfigDef] = &[
         .doc("The size of the send buffer of a client's socket; -1 is the operating system's."),
     ConfigDef::boolean("unclean.leader.election.enable", "false")
         .doc("Whether a replica that may lack acknowledged records may lead, in topics that set nothing."),
+    ConfigDef::long("unclean.leader.election.wait.ms", "5000")
+        .at_least(0)
+        .read_only()
+        .doc("How long a partition that may have such a leader waits for one that is complete."),
     ConfigDef::string("security.inter.broker.protocol", "PLAINTEXT")
         .check(Check::OneOf(&["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]))
         .read_only()

@@ -4,9 +4,10 @@ use levada_types::{BrokerId, ClusterId, DirectoryId, ErrorCode};
 use uuid::Uuid;
 
 use super::{Cluster, code, directory, topic};
+use crate::config::replication_rates;
 use crate::{
-    Command, ControllerId, ControllerRegistration, FeatureChange, FeatureUpdate, ItemError, LevelRange,
-    METADATA_FEATURE, MetadataLevel, Rebalance, Response, State, UpdatedFeature, Voter,
+    Command, ConfigResource, ControllerId, ControllerRegistration, FeatureChange, FeatureUpdate, ItemError, LevelRange,
+    METADATA_FEATURE, MetadataLevel, NewTopic, Rebalance, Response, State, UpdatedFeature, Voter,
 };
 
 fn unregister(cluster: &mut Cluster, id: i32) -> Result<(), ItemError> {
@@ -166,4 +167,22 @@ fn a_rebalance_is_remembered_until_it_ends() {
     assert_eq!(code(refused), ErrorCode::InvalidRequest);
     assert_eq!(cluster.run(&set(None)), Response::SetRebalance(Ok(())));
     assert_eq!(cluster.state.rebalance(), None);
+}
+
+#[test]
+fn the_throttle_of_a_rebalance_comes_and_goes_with_it() {
+    let mut cluster = Cluster::with_brokers([1]);
+    let throttled = ("leader.replication.throttled.replicas".to_owned(), "0:1".to_owned());
+    let id = cluster.create(NewTopic { configs: vec![throttled], ..topic("orders", 1, 1) }).unwrap();
+    let rates = |cluster: &Cluster| {
+        let set = cluster.state.overrides(ConfigResource::DefaultBroker).cloned().unwrap_or_default();
+        replication_rates().map(|name| set.get(name).cloned())
+    };
+    for rate in [7, 9] {
+        cluster.run(&Command::SetRebalance { rebalance: Some(Rebalance { throttle: Some(rate) }) });
+        assert_eq!(rates(&cluster), [Some(rate.to_string()), Some(rate.to_string())]);
+    }
+    cluster.run(&Command::SetRebalance { rebalance: Some(Rebalance::default()) });
+    assert_eq!(rates(&cluster), [None, None]);
+    assert_eq!(cluster.state.overrides(ConfigResource::Topic(id)), None);
 }
