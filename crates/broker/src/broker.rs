@@ -193,6 +193,7 @@ impl Broker {
     pub async fn describe_log_dirs(&self) -> Vec<DescribedLogDir> {
         self.list_log_dirs().await
     }
+
     /// Begins to move replicas into other data directories of this broker, and calls moves off whose replica is asked to be
     /// where it is. The answers stand in the order of the request; how far the moves are is told by
     /// [`Broker::describe_log_dirs`].
@@ -203,7 +204,6 @@ impl Broker {
     pub async fn move_replicas(&self, request: Vec<MoveReplica>) -> Vec<Result<(), PartitionError>> {
         self.begin_moves(&request)
     }
-
 
     /// The producers that a partition remembers.
     ///

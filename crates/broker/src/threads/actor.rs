@@ -135,13 +135,13 @@ impl Actor {
                     drop(share);
                 }
                 Job::DeleteRecords(delete) => self.delete_records(delete),
+                Job::FindReader(FindReader { among, offset, answer }) => {
+                    answer.fill(self.replica.as_ref().and_then(|replica| replica.reading_replica(&among, offset)));
+                }
                 Job::Reach(answer) => answer.fill(()),
                 Job::DescribeProducers(answer) => answer.fill(Some(self.describe_producers())),
                 Job::Configure(config) => self.writer.update_config(*config),
                 Job::Maintain { now_ms } => self.maintain(now_ms, metrics),
-                Job::FindReader(FindReader { among, offset, answer }) => {
-                    answer.fill(self.replica.as_ref().and_then(|replica| replica.reading_replica(&among, offset)));
-                }
                 Job::FlushIfDue { now_ms } => {
                     let flushed = self.writer.flush_if_due(now_ms);
                     self.note(flushed.map(drop), "flush");

@@ -213,6 +213,7 @@ impl Cluster {
             min_bytes: 1,
             max_bytes: 1 << 20,
             isolation: Isolation::ReadUncommitted,
+            read_from: ReadFrom::Leader,
             partitions: vec![asked],
         };
         self.broker(broker).fetch(&request).await.remove(0)
@@ -224,7 +225,6 @@ impl Cluster {
         assert_eq!(fetched.error, ErrorCode::None);
         values_in(&fetched.records.map(|records| records.to_bytes().unwrap()).unwrap_or_default())
     }
-            read_from: ReadFrom::Leader,
 
     /// The bytes of the first segment of a replica, as they are on its disk.
     pub(super) fn segment(&self, broker: i32, name: &str) -> Vec<u8> {
