@@ -6,8 +6,8 @@ use kafka_protocol::messages::{AlterConfigsRequest, AlterConfigsResponse};
 use levada_broker::api::PartitionError;
 use levada_metadata::{AlterConfigsMode, ConfigAlteration, ConfigChange};
 
-use super::Handlers;
-use super::config_resource::{alter, target, told, value};
+use super::config_resource::{alter, target, value};
+use super::{Handlers, told};
 use crate::wire::request::Head;
 
 pub(super) async fn handle(handlers: &Handlers, head: Head, request: AlterConfigsRequest) -> AlterConfigsResponse {

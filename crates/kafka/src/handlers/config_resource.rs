@@ -5,9 +5,7 @@ use levada_broker::api::PartitionError;
 use levada_metadata::{AlterConfigsMode, Command, ConfigAlteration, ConfigTarget, Response};
 use levada_types::{BrokerId, ErrorCode};
 
-use super::{Handlers, code_of, millis};
-use crate::wire::request::Head;
-use crate::wire::text::text;
+use super::{Handlers, REQUEST_TIMEOUT};
 
 /// A topic, by name.
 pub(super) const TOPIC: i8 = 2;
@@ -15,8 +13,10 @@ pub(super) const TOPIC: i8 = 2;
 /// A broker, by number; an empty name stands for the default of all.
 pub(super) const BROKER: i8 = 4;
 
-/// How long a change of settings may take; these requests bear no limit of their own. Kafka's `request.timeout.ms`.
-const TIMEOUT_MS: i32 = 30_000;
+/// Log levels of a broker, subscriptions to clients' metrics, and groups: Kafka has them, and here nothing can be set of them.
+pub(super) const BROKER_LOGGER: i8 = 8;
+pub(super) const CLIENT_METRICS: i8 = 16;
+pub(super) const GROUP: i8 = 32;
 
 /// Reads a resource.
 ///
@@ -47,14 +47,6 @@ pub(super) fn value(name: &StrBytes, value: Option<&StrBytes>) -> Result<String,
     value.map(ToString::to_string).ok_or_else(missing)
 }
 
-/// What an answer says of a resource: an error's number, counted, and its text.
-pub(super) fn told(head: Head, result: Result<(), PartitionError>) -> (i16, Option<StrBytes>) {
-    match result {
-        Ok(()) => (ErrorCode::None.code(), None),
-        Err(error) => (code_of(head, error.code), error.message.map(text)),
-    }
-}
-
 /// Has the alterations that could be read decided; the results stand in the order of `alterations`.
 pub(super) async fn alter(
     handlers: &Handlers,
@@ -68,7 +60,7 @@ pub(super) async fn alter(
         Ok(Vec::new())
     } else {
         let command = Command::AlterConfigs { resources, mode, validate_only };
-        match handlers.broker.submit(command, millis(TIMEOUT_MS)).await {
+        match handlers.broker.submit(command, REQUEST_TIMEOUT).await {
             Ok(Response::AlterConfigs(results)) => Ok(results),
             Ok(_) => Err(ErrorCode::UnknownServerError.into()),
             Err(error) => Err(error),
@@ -94,7 +86,9 @@ mod tests {
         assert_eq!(target(TOPIC, &name("t")), Ok(ConfigTarget::Topic("t".to_owned())));
         assert_eq!(target(BROKER, &name("")), Ok(ConfigTarget::DefaultBroker));
         assert_eq!(target(BROKER, &name("7")), Ok(ConfigTarget::Broker(BrokerId(7))));
-        for (kind, text) in [(BROKER, "seven"), (8, "7"), (16, "client"), (32, "group"), (0, "")] {
+        for (kind, text) in
+            [(BROKER, "seven"), (BROKER_LOGGER, "7"), (CLIENT_METRICS, "client"), (GROUP, "group"), (0, "")]
+        {
             assert_eq!(target(kind, &name(text)).map_err(|error| error.code), Err(ErrorCode::InvalidRequest));
         }
     }

@@ -29,7 +29,7 @@ pub(super) fn handle(handlers: &Handlers, head: Head, request: &DescribeClusterR
     }
     let brokers = image
         .brokers()
-        .filter(|broker| broker.is_live() || request.include_fenced_brokers)
+        .filter(|broker| !broker.fenced || request.include_fenced_brokers)
         .filter_map(|broker| {
             let endpoint = endpoint(broker, &handlers.listener)?;
             Some(

@@ -7,8 +7,8 @@ use levada_broker::api::PartitionError;
 use levada_metadata::{AlterConfigsMode, ConfigAlteration, ConfigChange};
 use levada_types::ErrorCode;
 
-use super::Handlers;
-use super::config_resource::{alter, target, told, value};
+use super::config_resource::{alter, target, value};
+use super::{Handlers, told};
 use crate::wire::request::Head;
 
 pub(super) async fn handle(

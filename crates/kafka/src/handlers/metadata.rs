@@ -44,10 +44,10 @@ pub(super) async fn handle(handlers: &Handlers, head: Head, request: MetadataReq
 }
 
 /// The broker that admin clients are sent to. Every broker hands their requests on to the active controller, so this
-/// one does as well as any other and saves the client a connection.
+/// one does as well as any other and saves the client a connection; but one that is about to stop does not.
 pub(super) fn controller(image: &Image, this: BrokerId) -> Option<BrokerId> {
-    let live = |id: BrokerId| image.live_brokers().any(|broker| broker.id == id);
-    if live(this) { Some(this) } else { image.live_brokers().next().map(|broker| broker.id) }
+    let is_live = image.live_brokers().any(|broker| broker.id == this);
+    if is_live { Some(this) } else { image.live_brokers().next().map(|broker| broker.id) }
 }
 
 /// Creates the topics that are asked for by a name that no topic has; what came of each that could not be created.
@@ -70,7 +70,7 @@ async fn create_missing(handlers: &Handlers, topics: &[MetadataRequestTopic]) ->
 
 fn brokers(image: &Image, listener: &str) -> Vec<MetadataResponseBroker> {
     image
-        .live_brokers()
+        .visible_brokers()
         .filter_map(|broker| {
             let endpoint = endpoint(broker, listener)?;
             Some(

@@ -1,6 +1,9 @@
 //! The handlers: one file per API, each from a typed request to a typed response.
 
+mod add_raft_voter;
 mod alter_configs;
+mod alter_partition_reassignments;
+mod alter_replica_log_dirs;
 mod api_versions;
 mod config_resource;
 mod create_partitions;
@@ -11,15 +14,23 @@ mod describe_cluster;
 mod describe_configs;
 mod describe_log_dirs;
 mod describe_producers;
+mod describe_quorum;
 mod describe_topic_partitions;
+mod elect_leaders;
 mod fetch;
 mod find_coordinator;
 mod incremental_alter_configs;
 mod init_producer_id;
+mod list_config_resources;
 mod list_offsets;
+mod list_partition_reassignments;
 mod metadata;
 mod offset_for_leader_epoch;
 mod produce;
+mod raft_voter;
+mod remove_raft_voter;
+mod unregister_broker;
+mod update_features;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -27,8 +38,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures::future::{BoxFuture, FutureExt};
-use kafka_protocol::protocol::{Encodable, HeaderVersion};
+use kafka_protocol::protocol::{Encodable, HeaderVersion, StrBytes};
 use levada_broker::Broker;
+use levada_broker::api::PartitionError;
 use levada_types::ErrorCode;
 
 use crate::connection::{Outcome, Service};
@@ -37,6 +49,10 @@ use crate::options::KafkaOptions;
 use crate::session::FetchSessions;
 use crate::wire::answer::Answer;
 use crate::wire::request::{Call, Head, Request};
+use crate::wire::text::text;
+
+/// How long the controllers may take over a request that bears no limit of its own. Kafka's `request.timeout.ms`.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What every handler may use.
 #[derive(Clone)]
@@ -67,8 +83,10 @@ impl Service for Handlers {
             }
             Request::Metadata(request) => answer(head, async move { metadata::handle(&handlers, head, request).await }),
             Request::FindCoordinator(request) => ready(head, &find_coordinator::handle(head, request)),
-            Request::ApiVersions(_) => ready(head, &api_versions::handle(head, ErrorCode::None)),
-            Request::UnsupportedApiVersions => ready(head, &api_versions::handle(head, ErrorCode::UnsupportedVersion)),
+            Request::ApiVersions(_) => ready(head, &api_versions::handle(&handlers, head, ErrorCode::None)),
+            Request::UnsupportedApiVersions => {
+                ready(head, &api_versions::handle(&handlers, head, ErrorCode::UnsupportedVersion))
+            }
             Request::CreateTopics(request) => {
                 answer(head, async move { create_topics::handle(&handlers, head, request).await })
             }
@@ -88,21 +106,51 @@ impl Service for Handlers {
             Request::AlterConfigs(request) => {
                 answer(head, async move { alter_configs::handle(&handlers, head, request).await })
             }
+            Request::AlterReplicaLogDirs(request) => {
+                answer(head, async move { alter_replica_log_dirs::handle(&handlers, head, request).await })
+            }
             Request::DescribeLogDirs(request) => {
                 answer(head, async move { describe_log_dirs::handle(&handlers, head, request).await })
             }
             Request::CreatePartitions(request) => {
                 answer(head, async move { create_partitions::handle(&handlers, head, request).await })
             }
+            Request::ElectLeaders(request) => {
+                answer(head, async move { elect_leaders::handle(&handlers, head, request).await })
+            }
             Request::IncrementalAlterConfigs(request) => {
                 answer(head, async move { incremental_alter_configs::handle(&handlers, head, request).await })
+            }
+            Request::AlterPartitionReassignments(request) => {
+                answer(head, async move { alter_partition_reassignments::handle(&handlers, head, request).await })
+            }
+            Request::ListPartitionReassignments(request) => {
+                ready(head, &list_partition_reassignments::handle(&handlers, &request))
+            }
+            Request::DescribeQuorum(request) => {
+                answer(head, async move { describe_quorum::handle(&handlers, head, request).await })
+            }
+            Request::UpdateFeatures(request) => {
+                answer(head, async move { update_features::handle(&handlers, head, request).await })
             }
             Request::DescribeCluster(request) => ready(head, &describe_cluster::handle(&handlers, head, &request)),
             Request::DescribeProducers(request) => {
                 answer(head, async move { describe_producers::handle(&handlers, head, request).await })
             }
+            Request::UnregisterBroker(request) => {
+                answer(head, async move { unregister_broker::handle(&handlers, head, request).await })
+            }
+            Request::ListConfigResources(request) => {
+                ready(head, &list_config_resources::handle(&handlers, head, &request))
+            }
             Request::DescribeTopicPartitions(request) => {
                 ready(head, &describe_topic_partitions::handle(&handlers, head, &request))
+            }
+            Request::AddRaftVoter(request) => {
+                answer(head, async move { add_raft_voter::handle(&handlers, head, request).await })
+            }
+            Request::RemoveRaftVoter(request) => {
+                answer(head, async move { remove_raft_voter::handle(&handlers, head, request).await })
             }
         }
     }
@@ -137,6 +185,14 @@ fn encoded<R: Encodable + HeaderVersion>(head: Head, response: &R) -> Outcome {
 fn code_of(head: Head, code: ErrorCode) -> i16 {
     count_error(head.api().name, code);
     code.code()
+}
+
+/// What an answer says of an item: an error's number, counted, and its text.
+fn told(head: Head, result: Result<(), PartitionError>) -> (i16, Option<StrBytes>) {
+    match result {
+        Ok(()) => (ErrorCode::None.code(), None),
+        Err(error) => (code_of(head, error.code), error.message.map(text)),
+    }
 }
 
 /// A time limit as requests bear it.

@@ -4,11 +4,13 @@
 //! smaller of the two ranges, since a newer request version can be known without its response and the other way round.
 
 use kafka_protocol::messages::{
-    AlterConfigsRequest, ApiKey, ApiVersionsRequest, CreatePartitionsRequest, CreateTopicsRequest,
-    DeleteRecordsRequest, DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest, DescribeLogDirsRequest,
-    DescribeProducersRequest, DescribeTopicPartitionsRequest, FetchRequest, FindCoordinatorRequest,
-    IncrementalAlterConfigsRequest, InitProducerIdRequest, ListOffsetsRequest, MetadataRequest,
-    OffsetForLeaderEpochRequest, ProduceRequest,
+    AddRaftVoterRequest, AlterConfigsRequest, AlterPartitionReassignmentsRequest, AlterReplicaLogDirsRequest, ApiKey,
+    ApiVersionsRequest, CreatePartitionsRequest, CreateTopicsRequest, DeleteRecordsRequest, DeleteTopicsRequest,
+    DescribeClusterRequest, DescribeConfigsRequest, DescribeLogDirsRequest, DescribeProducersRequest,
+    DescribeQuorumRequest, DescribeTopicPartitionsRequest, ElectLeadersRequest, FetchRequest, FindCoordinatorRequest,
+    IncrementalAlterConfigsRequest, InitProducerIdRequest, ListConfigResourcesRequest, ListOffsetsRequest,
+    ListPartitionReassignmentsRequest, MetadataRequest, OffsetForLeaderEpochRequest, ProduceRequest,
+    RemoveRaftVoterRequest, UnregisterBrokerRequest, UpdateFeaturesRequest,
 };
 use kafka_protocol::protocol::{Message, Request, VersionRange};
 
@@ -59,12 +61,22 @@ pub(crate) const APIS: &[Api] = &[
     api::<OffsetForLeaderEpochRequest>(ApiKey::OffsetForLeaderEpoch, "OffsetForLeaderEpoch"),
     api::<DescribeConfigsRequest>(ApiKey::DescribeConfigs, "DescribeConfigs"),
     api::<AlterConfigsRequest>(ApiKey::AlterConfigs, "AlterConfigs"),
+    api::<AlterReplicaLogDirsRequest>(ApiKey::AlterReplicaLogDirs, "AlterReplicaLogDirs"),
     api::<DescribeLogDirsRequest>(ApiKey::DescribeLogDirs, "DescribeLogDirs"),
     api::<CreatePartitionsRequest>(ApiKey::CreatePartitions, "CreatePartitions"),
+    api::<ElectLeadersRequest>(ApiKey::ElectLeaders, "ElectLeaders"),
     api::<IncrementalAlterConfigsRequest>(ApiKey::IncrementalAlterConfigs, "IncrementalAlterConfigs"),
+    api::<AlterPartitionReassignmentsRequest>(ApiKey::AlterPartitionReassignments, "AlterPartitionReassignments"),
+    api::<ListPartitionReassignmentsRequest>(ApiKey::ListPartitionReassignments, "ListPartitionReassignments"),
+    api::<DescribeQuorumRequest>(ApiKey::DescribeQuorum, "DescribeQuorum"),
+    api::<UpdateFeaturesRequest>(ApiKey::UpdateFeatures, "UpdateFeatures"),
     api::<DescribeClusterRequest>(ApiKey::DescribeCluster, "DescribeCluster"),
     api::<DescribeProducersRequest>(ApiKey::DescribeProducers, "DescribeProducers"),
+    api::<UnregisterBrokerRequest>(ApiKey::UnregisterBroker, "UnregisterBroker"),
+    api::<ListConfigResourcesRequest>(ApiKey::ListConfigResources, "ListConfigResources"),
     api::<DescribeTopicPartitionsRequest>(ApiKey::DescribeTopicPartitions, "DescribeTopicPartitions"),
+    api::<AddRaftVoterRequest>(ApiKey::AddRaftVoter, "AddRaftVoter"),
+    api::<RemoveRaftVoterRequest>(ApiKey::RemoveRaftVoter, "RemoveRaftVoter"),
 ];
 
 /// The position of an API in [`APIS`], if this broker has it.
@@ -90,6 +102,31 @@ mod tests {
         // The response has a version 6 that no request can ask for.
         assert_eq!(range(ApiKey::InitProducerId), (0, 0, 5));
         assert_eq!(range(ApiKey::DescribeTopicPartitions), (0, 0, 0));
+    }
+
+    #[test]
+    fn the_compatibility_page_tells_this_table() {
+        let page = include_str!("../../../../docs/compatibility.md");
+        let told: Vec<(&str, &str)> = page
+            .lines()
+            .skip_while(|line| !line.starts_with("| API |"))
+            .skip(2)
+            .take_while(|line| line.starts_with('|'))
+            .filter_map(|line| {
+                let mut cells = line.split('|').map(str::trim).skip(1);
+                Some((cells.next()?, cells.next()?))
+            })
+            .collect();
+        let versions: Vec<String> = APIS
+            .iter()
+            .map(|api| match (api.versions.min, api.versions.max) {
+                (min, max) if min == max => max.to_string(),
+                (min, max) => format!("{min} to {max}"),
+            })
+            .collect();
+        let expected: Vec<(&str, &str)> =
+            APIS.iter().map(|api| api.name).zip(versions.iter().map(String::as_str)).collect();
+        assert_eq!(told, expected);
     }
 
     #[test]

@@ -161,14 +161,27 @@ fn shape(key: ApiKey) -> Option<Shape> {
             (4, &[field!(Array(&[I8, TEXT, field!(TextArray)])), field!(1.., Fixed(1)), field!(3.., Fixed(1))])
         }
         ApiKey::AlterConfigs => (2, &[field!(Array(&[I8, TEXT, field!(Array(&[TEXT, TEXT]))])), I8]),
+        ApiKey::AlterReplicaLogDirs => (2, &[field!(Array(&[TEXT, field!(Array(&[TEXT, field!(FixedArray(4))]))]))]),
         ApiKey::DescribeLogDirs => (2, &[field!(Array(&[TEXT, field!(FixedArray(4))]))]),
         ApiKey::CreatePartitions => {
             (2, &[field!(Array(&[TEXT, I32, field!(Array(&[field!(FixedArray(4))]))])), I32, I8])
         }
+        ApiKey::ElectLeaders => (2, &[field!(1.., Fixed(1)), field!(Array(&[TEXT, field!(FixedArray(4))])), I32]),
         ApiKey::IncrementalAlterConfigs => (1, &[field!(Array(&[I8, TEXT, field!(Array(&[TEXT, I8, TEXT]))])), I8]),
+        ApiKey::AlterPartitionReassignments => {
+            (0, &[I32, field!(1.., Fixed(1)), field!(Array(&[TEXT, field!(Array(&[I32, field!(FixedArray(4))]))]))])
+        }
+        ApiKey::ListPartitionReassignments => (0, &[I32, field!(Array(&[TEXT, field!(FixedArray(4))]))]),
+        ApiKey::DescribeQuorum => (0, &[field!(Array(&[TEXT, field!(Array(&[I32]))]))]),
+        // What a feature may do is one byte in every version: whether it may go down, then which way it goes.
+        ApiKey::UpdateFeatures => (0, &[I32, field!(Array(&[TEXT, I16, I8])), field!(1.., Fixed(1))]),
         ApiKey::DescribeCluster => (0, &[I8, field!(1.., Fixed(1)), field!(2.., Fixed(1))]),
         ApiKey::DescribeProducers => (0, &[field!(Array(&[TEXT, field!(FixedArray(4))]))]),
+        ApiKey::UnregisterBroker => (0, &[I32]),
+        ApiKey::ListConfigResources => (0, &[field!(1.., FixedArray(1))]),
         ApiKey::DescribeTopicPartitions => (0, &[field!(Array(&[TEXT])), I32, field!(Optional(&[TEXT, I32]))]),
+        ApiKey::AddRaftVoter => (0, &[TEXT, I32, I32, field!(Fixed(16)), field!(Array(&[TEXT, TEXT, I16]))]),
+        ApiKey::RemoveRaftVoter => (0, &[TEXT, I32, field!(Fixed(16))]),
         _ => return None,
     };
     Some(Shape { flexible_since, fields })

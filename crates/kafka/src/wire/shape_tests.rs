@@ -159,6 +159,61 @@ fn changes_are_walked_to_their_end() {
 }
 
 #[test]
+fn requests_about_replicas_are_walked_to_their_end() {
+    every_version(ApiKey::AlterReplicaLogDirs, |_| {
+        use alter_replica_log_dirs_request::{AlterReplicaLogDir, AlterReplicaLogDirTopic};
+        let topic = AlterReplicaLogDirTopic::default().with_name(name()).with_partitions(vec![1, 2]);
+        let directory = AlterReplicaLogDir::default().with_path(text()).with_topics(vec![topic; 2]);
+        AlterReplicaLogDirsRequest::default().with_dirs(vec![directory; 2])
+    });
+    every_version(ApiKey::ElectLeaders, |_| {
+        use elect_leaders_request::TopicPartitions;
+        let topic = TopicPartitions::default().with_topic(name()).with_partitions(vec![1, 2]);
+        ElectLeadersRequest::default().with_topic_partitions(Some(vec![topic; 2]))
+    });
+    every_version(ApiKey::ElectLeaders, |_| ElectLeadersRequest::default().with_topic_partitions(None));
+    every_version(ApiKey::AlterPartitionReassignments, |_| {
+        use alter_partition_reassignments_request::{ReassignablePartition, ReassignableTopic};
+        let moved = ReassignablePartition::default().with_replicas(Some(vec![BrokerId(1), BrokerId(2)]));
+        let cancelled = ReassignablePartition::default().with_replicas(None);
+        let topic = ReassignableTopic::default().with_name(name()).with_partitions(vec![moved, cancelled]);
+        AlterPartitionReassignmentsRequest::default().with_topics(vec![topic; 2])
+    });
+    every_version(ApiKey::ListPartitionReassignments, |_| {
+        use list_partition_reassignments_request::ListPartitionReassignmentsTopics;
+        let topic = ListPartitionReassignmentsTopics::default().with_name(name()).with_partition_indexes(vec![1, 2]);
+        ListPartitionReassignmentsRequest::default().with_topics(Some(vec![topic; 2]))
+    });
+    every_version(ApiKey::ListPartitionReassignments, |_| {
+        ListPartitionReassignmentsRequest::default().with_topics(None)
+    });
+}
+
+#[test]
+fn requests_about_nodes_are_walked_to_their_end() {
+    every_version(ApiKey::DescribeQuorum, |_| {
+        use describe_quorum_request::{PartitionData, TopicData};
+        let topic = TopicData::default().with_topic_name(name()).with_partitions(vec![PartitionData::default(); 2]);
+        DescribeQuorumRequest::default().with_topics(vec![topic; 2])
+    });
+    every_version(ApiKey::UpdateFeatures, |version| {
+        let key = update_features_request::FeatureUpdateKey::default().with_feature(text());
+        let key = if version < 1 { key.with_allow_downgrade(true) } else { key.with_upgrade_type(3) };
+        UpdateFeaturesRequest::default().with_feature_updates(vec![key; 2])
+    });
+    every_version(ApiKey::UnregisterBroker, |_| UnregisterBrokerRequest::default().with_broker_id(BrokerId(7)));
+    every_version(ApiKey::ListConfigResources, |version| {
+        let request = ListConfigResourcesRequest::default();
+        if version < 1 { request } else { request.with_resource_types(vec![2, 4, 8]) }
+    });
+    every_version(ApiKey::AddRaftVoter, |_| {
+        let listener = add_raft_voter_request::Listener::default().with_name(text()).with_host(text());
+        AddRaftVoterRequest::default().with_cluster_id(Some(text())).with_listeners(vec![listener; 2])
+    });
+    every_version(ApiKey::RemoveRaftVoter, |_| RemoveRaftVoterRequest::default().with_cluster_id(Some(text())));
+}
+
+#[test]
 fn announced_lengths_beyond_the_frame_are_refused() {
     // Metadata version 1: an array of 2^31 - 1 topics.
     assert_eq!(check(ApiKey::Metadata, 1, &i32::MAX.to_be_bytes()), Err(ShapeError::Truncated));

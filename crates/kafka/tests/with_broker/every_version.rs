@@ -7,6 +7,7 @@ use kafka_protocol::protocol::{Request, StrBytes};
 use levada_broker::DEFAULT_QUEUED_BYTES;
 use uuid::Uuid;
 
+use crate::administration::administration;
 use crate::client::{Client, batch, fetch, newest, produce, topic_name, unstamped};
 use crate::node::Node;
 
@@ -14,8 +15,8 @@ fn text(value: &str) -> StrBytes {
     StrBytes::from_string(value.to_owned())
 }
 
-struct Offered {
-    client: Client,
+pub(crate) struct Offered {
+    pub(crate) client: Client,
     versions: Vec<(i16, i16, i16)>,
     tried: Vec<i16>,
 }
@@ -29,7 +30,7 @@ impl Offered {
     }
 
     /// Sends what `request` makes in each version offered, and checks each answer.
-    async fn each<R: Request>(&mut self, request: impl AsyncRequest<R>, check: impl Fn(i16, R::Response)) {
+    pub(crate) async fn each<R: Request>(&mut self, request: impl AsyncRequest<R>, check: impl Fn(i16, R::Response)) {
         self.tried.push(R::KEY);
         let &(_, min, max) = self.versions.iter().find(|(key, _, _)| *key == R::KEY).unwrap();
         for version in min.max(R::VERSIONS.min)..=max {
@@ -40,7 +41,7 @@ impl Offered {
 }
 
 /// A request of a version.
-trait AsyncRequest<R> {
+pub(crate) trait AsyncRequest<R> {
     fn at(&self, version: i16) -> R;
 }
 
@@ -61,6 +62,7 @@ async fn each_is_answered() {
     lookups(&mut offered, id).await;
     changes(&mut offered).await;
     configs(&mut offered).await;
+    administration(&mut offered).await;
 
     offered.tried.sort_unstable();
     offered.tried.dedup();

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test tells by panicking what went wrong")]
 
+mod administration;
 mod client;
 mod data;
 mod every_version;
