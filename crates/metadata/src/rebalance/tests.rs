@@ -1,13 +1,14 @@
 //! Plans, and clusters that carry them out.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use levada_types::{BrokerEpoch, DirectoryId};
+use levada_types::{BrokerEpoch, DirectoryId, TopicId, TopicName};
 use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
-use crate::{BrokerRegistration, Delta, IsrMember, LevelRange, MetadataLevel, Partition, Replica};
+use crate::{BrokerRegistration, Delta, IsrMember, LevelRange, MetadataLevel, Partition, Replica, TopicRef};
 
 const ALL: PlanOptions = PlanOptions { balance: true, max_moves: usize::MAX };
 
@@ -129,6 +130,24 @@ fn racks_stay_apart() {
     let found = plan(&state, ALL);
     carry_out(&mut state, &found);
     assert_eq!(loads(&state, 3), [2, 4, 2], "the only broker of its rack keeps what must be there");
+}
+
+#[test]
+fn replicas_that_share_a_rack_are_spread() {
+    let mut state = cluster(0);
+    for (id, rack) in [(1, "a"), (2, "a"), (3, "b"), (4, "c")] {
+        register(&mut state, id, Some(rack), |_| ());
+    }
+    let id = topic(&mut state, "a", &[&[1, 2], &[2, 1], &[3, 4], &[4, 3]]);
+    let found = plan(&state, ALL);
+    carry_out(&mut state, &found);
+    for (_, partition) in state.topic(id).unwrap().partitions() {
+        let racks: BTreeSet<_> =
+            partition.replicas.iter().map(|r| state.broker(r.broker).unwrap().rack.clone()).collect();
+        assert_eq!(racks.len(), 2, "{partition:?}");
+    }
+    assert_eq!(loads(&state, 4), [2, 2, 2, 2]);
+    assert_eq!(plan(&state, ALL), Plan::default());
 }
 
 #[test]
