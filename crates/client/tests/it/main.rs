@@ -3,7 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test that meets an error it does not expect fails by it")]
 
 mod admin;
+mod cluster;
 mod consume;
+mod failover;
 mod node;
 mod produce;
 mod wire;
+mod world;
