@@ -40,7 +40,7 @@ enum Lane {
     Test(test::Options),
     /// Foreign clients against a real `levada dev`; installs what it needs and says what it could not run.
     Conformance(conformance::Options),
-    /// The log's model test over the simulated disk, with fresh seeds or one given seed.
+    /// The log over the simulated disk and the simulated cluster, with fresh seeds or one given seed.
     Simulate(simulate::Options),
     /// Kills, restarts and freezes a node or a cluster under load and checks what the clients saw.
     Chaos(chaos::Options),

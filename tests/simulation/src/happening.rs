@@ -1,43 +1,9 @@
-//! What can happen, and what travels.
+//! What can happen.
 
-use bytes::Bytes;
-use levada_metadata::{Command, Entry, Image, Response, SubmitError, WriteId};
-use levada_replication::{Ack, Attach, AttachAnswer, Frame, ProposalId, Session};
-use levada_types::{BrokerEpoch, BrokerId, LeaderEpoch, MetadataOffset};
+use levada_metadata::{Entry, WriteId};
+use levada_replication::ProposalId;
 
-/// Somebody who sends and receives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) enum Party {
-    /// A controller node, by its index.
-    Controller(usize),
-    /// A broker, by its index.
-    Broker(usize),
-}
-
-/// Something on its way.
-#[derive(Debug, Clone)]
-pub(crate) enum Message {
-    /// To a controller: do this.
-    Submit { number: u64, command: Command },
-    /// To a broker: what became of it.
-    Submitted { number: u64, result: Result<Response, SubmitError> },
-    /// To a controller: a sign of life.
-    Heartbeat { broker: BrokerId, epoch: BrokerEpoch, applied: MetadataOffset, ready: bool },
-    /// To a broker: the metadata.
-    Image(Image),
-    /// To a leader.
-    Attach(Attach),
-    /// To a follower.
-    Answer(AttachAnswer),
-    /// To a follower, with the records.
-    Frame(Frame, Bytes),
-    /// To a leader.
-    Ack(Ack, usize),
-    /// To a follower: the session is over.
-    Detached(LeaderEpoch, Session),
-    /// To a leader: the stream is over.
-    StreamEnded(BrokerId, Session),
-}
+use crate::message::{Message, Party};
 
 /// Something that happens at its time.
 #[derive(Debug, Clone)]
@@ -54,14 +20,29 @@ pub(crate) enum Happening {
     Supervision { node: usize },
     /// A broker's regular work: heartbeat, tick, checkpoint, registration.
     Round { broker: usize, life: u64 },
+    /// A broker's disk has carried out the oldest change of its log.
+    Work(Hosting),
     /// A broker's disk has carried out a flush.
-    Flush { broker: usize, life: u64 },
+    Flush(Hosting),
     /// A proposal has waited long enough for its answer.
-    ProposalTimeout { broker: usize, life: u64, proposal: ProposalId },
-    /// A client appends.
-    Produce,
+    ProposalTimeout { at: Hosting, proposal: ProposalId },
+    /// A producer makes a batch, or sends one again.
+    Produce { producer: usize },
+    /// A consumer reads on.
+    Consume { consumer: usize },
+    /// An operator does something.
+    Operation,
     /// Something goes wrong.
     Fault,
+    /// A disk that stood still goes on.
+    DiskGoesOn { broker: usize },
+}
+
+/// One opening of a replica by one process of a broker. What was planned for an earlier one does not happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Hosting {
+    pub(crate) broker: usize,
+    pub(crate) number: u64,
 }
 
 /// A write of a proposer on its way into Raft.

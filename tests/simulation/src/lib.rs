@@ -1,22 +1,38 @@
 //! A seeded world around the shipped cores, in virtual time, on one thread.
 //!
 //! Controllers are the shipped `Proposer` over a model of Raft that refuses writes, loses outcomes and changes terms.
-//! Brokers are the shipped `Replica` over the shipped log on a disk in memory that loses what was not synced. Between
-//! them is a network that delays, reorders, doubles, drops and cuts. Everything that is left to chance comes from one
-//! seed, so a run is its seed, and a seed that fails can be run again.
+//! Brokers are the shipped `Replica` over the shipped log on disks in memory that lose what was not synced, take their
+//! time, stand still, fill up and fail. Between them is a network that delays, reorders, doubles, drops and cuts. Clients
+//! produce with each acks level, retry and consume; an operator moves replicas, empties and stops brokers, changes the
+//! minimum, deletes the topic. Everything that is left to chance comes from one seed, so a run is its seed, and a seed
+//! that fails can be run again.
 //!
 //! After every step the invariants of `levada_replication::invariants` are checked against the disks and the committed
-//! metadata. When the faults are over, everything has to come together: all replicas in sync and alike, and a record taken.
+//! metadata, what is kept beside each log is compared with a replay of it, and what clients were told with what is
+//! committed. When the faults are over everything has to come together: all replicas in sync and alike, everything that was
+//! acknowledged readable.
+//!
+//! - [`run`](mod@run): one run from the first fault to the last look. `universe`: clock, queue, chance. `settings`: what differs between
+//!   worlds.
+//! - `controllers/`, `broker/`, `clients/`: who lives in it. `network`: what lies between them.
+//! - `faults`, `operator`: what happens to them. `topic`, `history`, `look`, `replay`: what is held against them.
 
 mod broker;
-mod controller;
+mod clients;
+mod controllers;
 mod faults;
 mod happening;
+mod history;
 mod look;
+mod message;
 mod network;
-mod raft;
-mod replica_steps;
+mod operator;
+mod replay;
+mod rules;
 mod run;
+mod settings;
+mod topic;
 mod universe;
 
+pub use rules::Rules;
 pub use run::{Failure, Report, run};

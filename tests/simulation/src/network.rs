@@ -1,19 +1,21 @@
 //! The network: delay, and with it reordering; doubles, losses, cuts.
 
 use levada_metadata::SubmitError;
+use levada_types::BrokerId;
 
-use crate::happening::{Happening, Message, Party};
+use crate::happening::Happening;
+use crate::message::{Message, Party, Word};
 use crate::universe::Universe;
 
 impl Universe {
     /// Sends a message, which may be lost, doubled or late.
     pub(crate) fn send(&mut self, from: Party, to: Party, message: Message) {
         if self.cut.contains(&(from, to)) || (!self.healed && self.one_in(60)) {
-            self.note(|| format!("{from:?} -> {to:?} lost {message:?}"));
+            self.note(|| format!("{from:?} -> {to:?} loses {}", name_of(&message)));
             self.lose(from, to, &message);
             return;
         }
-        if !self.healed && self.one_in(30) {
+        if !self.healed && self.one_in(self.settings.doubled) {
             let delay = self.between(1, 2_000);
             self.after(delay, Happening::Arrival { from, to, message: Box::new(message.clone()) });
         }
@@ -24,27 +26,54 @@ impl Universe {
         self.after(delay, Happening::Arrival { from, to, message: Box::new(message) });
     }
 
+    pub(crate) fn send_word(&mut self, from: Party, to: Party, word: Word) {
+        if let Some(topic) = self.hosted_topic(from) {
+            self.send(from, to, Message::Replica { topic, word });
+        }
+    }
+
     /// A connection loses nothing silently: what it carried is of unknown outcome, or its stream breaks at both ends.
     fn lose(&mut self, from: Party, to: Party, message: &Message) {
         let delay = self.between(1, 50);
+        let mut tell = |from, to, message| {
+            self.after(delay, Happening::Arrival { from, to, message: Box::new(message) });
+        };
         match message {
             Message::Submit { number, .. } => {
-                let message = Message::Submitted { number: *number, result: Err(SubmitError::Unknown) };
-                self.after(delay, Happening::Arrival { from: to, to: from, message: Box::new(message) });
+                tell(to, from, Message::Submitted { number: *number, result: Err(SubmitError::Unknown) });
             }
             Message::Submitted { number, .. } => {
-                let message = Message::Submitted { number: *number, result: Err(SubmitError::Unknown) };
-                self.after(delay, Happening::Arrival { from, to, message: Box::new(message) });
+                tell(from, to, Message::Submitted { number: *number, result: Err(SubmitError::Unknown) });
             }
-            Message::Frame(frame, _) => {
-                let Party::Broker(index) = to else { return };
-                let ended = Message::StreamEnded(self.brokers[index].id, frame.session);
-                self.after(delay, Happening::Arrival { from: to, to: from, message: Box::new(ended) });
-                let detached = Message::Detached(frame.leader_epoch, frame.session);
-                self.after(delay, Happening::Arrival { from, to, message: Box::new(detached) });
+            Message::Replica { topic, word: Word::Frame(frame, _) } => {
+                let ended = Word::StreamEnded(id_of(to), frame.session);
+                tell(to, from, Message::Replica { topic: *topic, word: ended });
+                let detached = Word::Detached(frame.leader_epoch, frame.session);
+                tell(from, to, Message::Replica { topic: *topic, word: detached });
             }
-            // The watch goes on where it stood: the newest image comes with the next round.
+            // The watch goes on where it stood: the newest image comes with the next round. A producer asks again.
             _ => {}
         }
+    }
+}
+
+/// Brokers are numbered from 1 on, in their order.
+fn id_of(party: Party) -> BrokerId {
+    match party {
+        Party::Broker(index) => BrokerId(index as i32 + 1),
+        _ => BrokerId(-1),
+    }
+}
+
+fn name_of(message: &Message) -> &'static str {
+    match message {
+        Message::Submit { .. } => "a command",
+        Message::Submitted { .. } => "an answer of the controller",
+        Message::Heartbeat { .. } => "a heartbeat",
+        Message::Image(_) => "an image",
+        Message::Replica { word: Word::Frame(..), .. } => "a frame",
+        Message::Replica { .. } => "a word between replicas",
+        Message::Produce(_) => "a batch",
+        Message::Produced { .. } => "an answer to a producer",
     }
 }

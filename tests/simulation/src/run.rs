@@ -2,10 +2,10 @@
 
 use levada_metadata::ApplyError;
 use levada_replication::invariants::Violation;
-use levada_replication::{Replica, Rules};
+use levada_types::BrokerId;
 
-use crate::broker::Broker;
 use crate::happening::Happening;
+use crate::rules::Rules;
 use crate::universe::Universe;
 
 /// How long things go wrong.
@@ -23,9 +23,28 @@ pub enum Failure {
     /// An invariant of replication did not hold.
     #[error(transparent)]
     Broken(#[from] Violation),
+    /// Invariant 8: what is kept beside a log is not what a replay of it makes.
+    #[error("invariant 8: broker {broker} keeps {kept} beside its log, whose replay makes {replayed}")]
+    NotReplayed {
+        /// Whose log.
+        broker: BrokerId,
+        /// What it keeps.
+        kept: String,
+        /// What it should.
+        replayed: String,
+    },
     /// The metadata log took an entry that does not build on it.
     #[error("an entry of the metadata does not fit: {0}")]
     Metadata(ApplyError),
+    /// Somebody was made leader as if nobody complete was left, and somebody is.
+    #[error("broker {complete} has everything that was committed, and an incomplete leader was elected")]
+    ElectedWithoutNeed {
+        /// Who was complete.
+        complete: BrokerId,
+    },
+    /// What a client was told is not so.
+    #[error("a client was told what is not so: {0}")]
+    Untrue(String),
     /// All faults were healed and not everything came together, or something that cannot fail did.
     #[error("{0}")]
     Stuck(String),
@@ -53,51 +72,77 @@ pub fn run(seed: u64, rules: Rules) -> Report {
 impl Universe {
     fn live(&mut self) -> Result<(), Failure> {
         let beginning = self.now_ms;
-        self.after(400, Happening::Produce);
+        for producer in 0..self.producers.len() {
+            self.after(400, Happening::Produce { producer });
+        }
+        for consumer in 0..self.consumers.len() {
+            self.after(500, Happening::Consume { consumer });
+        }
         self.after(1_500, Happening::Fault);
+        self.after(1_500, Happening::Operation);
         while self.step(beginning + FAULTS_MS)? {}
         self.heal();
-        let healed = self.now_ms;
-        let mut glance = healed;
-        while glance < healed + HEALING_MS {
+        self.wait_until(Self::complaint)?;
+        // Clients cease, so that all replicas can have all.
+        self.quiet = true;
+        self.wait_until(Self::difference)?;
+        self.everything_is_readable()
+    }
+
+    /// Goes on until there is nothing to be said against the world.
+    fn wait_until(&mut self, complaint: fn(&Self) -> Option<String>) -> Result<(), Failure> {
+        let limit = self.now_ms + HEALING_MS;
+        let mut glance = self.now_ms;
+        while glance < limit {
             glance += GLANCE_MS;
             while self.step(glance)? {}
-            if self.complaint().is_none() {
+            if complaint(self).is_none() {
                 return Ok(());
             }
         }
-        self.complaint().map_or(Ok(()), |complaint| Err(Failure::Stuck(complaint)))
+        complaint(self).map_or(Ok(()), |complaint| Err(Failure::Stuck(complaint)))
     }
 
-    fn heal(&mut self) {
-        self.note(|| "all faults heal".to_owned());
-        self.healed = true;
-        self.cut.clear();
-        for index in 0..self.brokers.len() {
-            if !self.brokers[index].up {
-                self.start(index);
-            }
-        }
-    }
-
-    /// What is not well. Clients go on producing, so followers may lack the last records, but no more.
+    /// What is not well, while clients go on.
     fn complaint(&self) -> Option<String> {
-        let at = self.partition()?;
-        let committed = self.raft.image.partition(at.topic_id, at.partition)?;
-        let is_leader = |broker: &&Broker| Some(broker.id) == committed.leader;
-        let leader = self.brokers.iter().find(is_leader).and_then(|broker| broker.replica.as_ref());
-        let Some(leader) = leader.filter(|replica| replica.is_leader()) else {
+        let Some((_, committed)) = self.committed_partition() else { return Some("there is no topic".to_owned()) };
+        let leader = self.brokers.iter().find(|broker| Some(broker.id) == committed.leader);
+        let Some(leader) = leader.and_then(|broker| broker.hosted.as_ref()).filter(|h| h.replica.is_leader()) else {
             return Some(format!("nobody leads: {committed:?}"));
         };
-        if committed.isr.len() < self.brokers.len() {
+        if committed.isr.len() < committed.replicas.len() || committed.is_reassigning() {
             return Some(format!("not all are in sync: {committed:?}"));
         }
-        if leader.admit(true).is_err() {
+        if leader.replica.admit(true).is_err() {
             return Some("the leader takes nothing".to_owned());
         }
-        let behind = |broker: &&Broker| {
-            broker.replica.as_ref().map(Replica::high_watermark).unwrap_or(-1) < self.checker.committed_end() - 20
-        };
-        self.brokers.iter().find(behind).map(|broker| format!("broker {} is far behind", broker.id))
+        self.raft.image.brokers().find(|b| !b.is_live() || b.draining).map(|b| format!("broker {} is not in use", b.id))
+    }
+
+    /// In what the replicas differ, while clients are quiet.
+    fn difference(&self) -> Option<String> {
+        let complaint = self.complaint();
+        if complaint.is_some() {
+            return complaint;
+        }
+        if let Some(producer) = self.producers.iter().position(|producer| producer.waits()) {
+            return Some(format!("producer {producer} waits for its answer"));
+        }
+        let (at, committed) = self.committed_partition()?;
+        let hosted = |id: BrokerId| self.brokers.iter().find(|broker| broker.id == id)?.hosted.as_ref();
+        let leader = hosted(committed.leader?)?.replica.log_ends();
+        for replica in &committed.replicas {
+            let Some(hosted) = hosted(replica.broker).filter(|hosted| hosted.topic == at.topic_id) else {
+                return Some(format!("broker {} has no replica", replica.broker));
+            };
+            let (ends, high_watermark) = (hosted.replica.log_ends(), hosted.replica.high_watermark());
+            if ends.end != leader.end || high_watermark != leader.end {
+                return Some(format!(
+                    "broker {} stands at {ends:?}, {high_watermark}; the leader at {leader:?}",
+                    replica.broker
+                ));
+            }
+        }
+        None
     }
 }

@@ -2,19 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use levada_metadata::{Command, NewTopic};
-use levada_replication::Rules;
-use levada_replication::invariants::Checker;
-use levada_types::{BrokerId, TopicIdPartition};
+use levada_types::BrokerId;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use uuid::Uuid;
 
 use crate::broker::Broker;
-use crate::controller::Controller;
-use crate::happening::{Happening, Message, Party};
-use crate::raft::Raft;
+use crate::clients::{Consumer, Producer};
+use crate::controllers::{Controller, Raft};
+use crate::happening::Happening;
+use crate::message::{Acks, Message, Party};
+use crate::rules::Rules;
 use crate::run::Failure;
+use crate::settings::Settings;
+use crate::topic::Topic;
 
 /// When the world begins, in milliseconds since 1970: a time that records may bear.
 const BEGINNING_MS: i64 = 1_700_000_000_000;
@@ -22,61 +23,71 @@ const BEGINNING_MS: i64 = 1_700_000_000_000;
 /// How many controller nodes there are.
 const CONTROLLERS: usize = 3;
 
-/// The topic of the run.
-pub(crate) const TOPIC: &str = "orders";
+/// How many brokers there are: one more than the topic has replicas, so that they can move.
+const BROKERS: i32 = 4;
+
+/// What the producers want: (acks, whether they are idempotent).
+const PRODUCERS: [(Acks, bool); 5] =
+    [(Acks::None, false), (Acks::Leader, false), (Acks::All, false), (Acks::All, true), (Acks::All, true)];
+
+/// How many consumers there are.
+const CONSUMERS: usize = 2;
 
 pub(crate) struct Universe {
     random: StdRng,
     pub(crate) now_ms: i64,
     queue: BTreeMap<(i64, u64), Happening>,
     happenings: u64,
+    pub(crate) settings: Settings,
+    pub(crate) rules: Rules,
     pub(crate) raft: Raft,
     pub(crate) controllers: Vec<Controller>,
     pub(crate) brokers: Vec<Broker>,
+    pub(crate) producers: Vec<Producer>,
+    pub(crate) consumers: Vec<Consumer>,
+    /// Ways on which nothing gets through.
     pub(crate) cut: BTreeSet<(Party, Party)>,
+    /// Nothing goes wrong any more.
     pub(crate) healed: bool,
-    /// Whether an acknowledgement means fsynced.
-    pub(crate) fsync: bool,
-    pub(crate) minimum: usize,
-    /// How often something goes wrong, in milliseconds.
-    pub(crate) fault_ms: i64,
-    pub(crate) checker: Checker,
-    pub(crate) rules: Rules,
-    pub(crate) values: u64,
+    /// Producers make nothing new.
+    pub(crate) quiet: bool,
+    /// The topic of the run, once it exists.
+    pub(crate) topic: Option<Topic>,
+    /// How many answers producers got that had asked for all replicas.
     pub(crate) acknowledged: u64,
     pub(crate) trace: Vec<String>,
+    values: u64,
     next_id: u128,
-    pub(crate) next_number: u64,
+    next_number: u64,
 }
 
 impl Universe {
     pub(crate) fn new(seed: u64, rules: Rules) -> Self {
         let mut random = StdRng::seed_from_u64(seed);
-        let minimum = [1, 2, 2, 2, 3][random.random_range(0..5)];
-        let fsync = random.random_range(0..3) == 0;
-        let fault_ms = random.random_range(150..1_500);
+        let settings = Settings::draw(&mut random);
         let mut universe = Self {
             random,
             now_ms: BEGINNING_MS,
             queue: BTreeMap::new(),
             happenings: 0,
+            settings,
+            rules,
             raft: Raft::new(),
-            controllers: (0..CONTROLLERS).map(|_| Controller::new()).collect(),
-            brokers: Vec::new(),
+            controllers: (0..CONTROLLERS).map(|_| Controller::new(rules.metadata)).collect(),
+            brokers: (1..=BROKERS).map(|id| Broker::new(BrokerId(id), settings.directories)).collect(),
+            producers: PRODUCERS.iter().map(|(acks, idempotent)| Producer::new(*acks, *idempotent)).collect(),
+            consumers: vec![Consumer::default(); CONSUMERS],
             cut: BTreeSet::new(),
             healed: false,
-            fsync,
-            minimum,
-            fault_ms,
-            checker: Checker::new(),
-            rules,
-            values: 0,
+            quiet: false,
+            topic: None,
             acknowledged: 0,
             trace: Vec::new(),
+            values: 0,
             next_id: 0x1000,
             next_number: 0,
         };
-        universe.brokers = (1..=3).map(|id| Broker::new(BrokerId(id))).collect();
+        universe.note(|| format!("{settings:?}"));
         universe.elect(0);
         for node in 0..CONTROLLERS {
             universe.after(1, Happening::Supervision { node });
@@ -89,30 +100,50 @@ impl Universe {
 
     /// The next thing that happens, if it does before `until_ms`.
     pub(crate) fn step(&mut self, until_ms: i64) -> Result<bool, Failure> {
-        let Some(((at_ms, _), happening)) = self.queue.pop_first() else { return Ok(false) };
-        if at_ms > until_ms {
-            self.queue.insert((at_ms, 0), happening);
+        if self.queue.first_key_value().is_none_or(|((at_ms, _), _)| *at_ms > until_ms) {
             return Ok(false);
         }
+        let Some(((at_ms, _), happening)) = self.queue.pop_first() else { return Ok(false) };
         self.now_ms = self.now_ms.max(at_ms);
-        // What happens at a replica is looked at there, event by event.
-        let changes_the_world = matches!(happening, Happening::RaftWrite { .. } | Happening::Fault);
-        match happening {
-            Happening::Arrival { from, to, message } => self.arrive(from, to, *message)?,
-            Happening::RaftWrite { node } => self.raft_write(node)?,
-            Happening::RaftNews { node, leads } => self.raft_news(node, leads),
-            Happening::Retry { node } => self.retry(node),
-            Happening::Supervision { node } => self.supervise(node),
-            Happening::Round { broker, life } => self.round(broker, life)?,
-            Happening::Flush { broker, life } => self.flush(broker, life)?,
-            Happening::ProposalTimeout { broker, life, proposal } => self.proposal_timeout(broker, life, proposal)?,
-            Happening::Produce => self.produce_somewhere()?,
-            Happening::Fault => self.fault()?,
-        }
-        if changes_the_world {
-            self.look(None)?;
-        }
+        self.happen(happening)?;
         Ok(true)
+    }
+
+    fn happen(&mut self, happening: Happening) -> Result<(), Failure> {
+        match happening {
+            Happening::Arrival { from, to, message } => self.arrive(from, to, *message),
+            Happening::RaftWrite { node } => self.raft_write(node),
+            Happening::RaftNews { node, leads } => {
+                self.raft_news(node, leads);
+                Ok(())
+            }
+            Happening::Retry { node } => {
+                self.retry(node);
+                Ok(())
+            }
+            Happening::Supervision { node } => {
+                self.supervise(node);
+                Ok(())
+            }
+            Happening::Round { broker, life } => self.round(broker, life),
+            Happening::Work(at) => self.work(at),
+            Happening::Flush(at) => self.flush(at),
+            Happening::ProposalTimeout { at, proposal } => self.proposal_timeout(at, proposal),
+            Happening::Produce { producer } => {
+                self.produce(producer);
+                Ok(())
+            }
+            Happening::Consume { consumer } => self.consume(consumer),
+            Happening::Operation => {
+                self.operate();
+                Ok(())
+            }
+            Happening::Fault => self.fault(),
+            Happening::DiskGoesOn { broker } => {
+                self.disk_goes_on(broker);
+                Ok(())
+            }
+        }
     }
 
     fn arrive(&mut self, from: Party, to: Party, message: Message) -> Result<(), Failure> {
@@ -126,7 +157,11 @@ impl Universe {
                 Ok(())
             }
             (Party::Broker(index), message) => self.received(index, message),
-            (Party::Controller(_), _) => Ok(()),
+            (Party::Producer(producer), Message::Produced { number, result }) => {
+                self.produced(producer, number, result);
+                Ok(())
+            }
+            _ => Ok(()),
         }
     }
 
@@ -157,26 +192,20 @@ impl Universe {
         Uuid::from_u128(self.next_id)
     }
 
+    /// A number that tells one request, or one opening of a replica, from all others.
+    pub(crate) fn fresh_number(&mut self) -> u64 {
+        self.next_number += 1;
+        self.next_number
+    }
+
+    /// A value that no other record has.
+    pub(crate) fn fresh_value(&mut self) -> String {
+        self.values += 1;
+        self.values.to_string()
+    }
+
     pub(crate) fn note(&mut self, line: impl FnOnce() -> String) {
         let line = format!("{} {}", self.now_ms - BEGINNING_MS, line());
         self.trace.push(line);
-    }
-
-    /// The one partition of the run, once it exists.
-    pub(crate) fn partition(&self) -> Option<TopicIdPartition> {
-        let topic = self.raft.image.topics().next()?;
-        Some(TopicIdPartition { topic_id: topic.id(), partition: 0 })
-    }
-
-    pub(crate) fn create_topic(&mut self) {
-        let topic = NewTopic {
-            name: TOPIC.to_owned(),
-            partitions: Some(1),
-            replication_factor: Some(3),
-            assignments: Vec::new(),
-            configs: vec![("min.insync.replicas".to_owned(), self.minimum.to_string())],
-        };
-        let node = self.raft.leader;
-        self.submitted_at(node, None, Command::CreateTopics { topics: vec![topic], validate_only: false });
     }
 }

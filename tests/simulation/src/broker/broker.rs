@@ -1,0 +1,141 @@
+//! What a broker is, whether it runs or not.
+
+use levada_log::{DirectoryState, LogStore};
+use levada_metadata::{Image, LevelRange, NewBroker};
+use levada_types::{BrokerEpoch, BrokerId, DirectoryId};
+use uuid::Uuid;
+
+use super::hosted::Hosted;
+use super::volumes::Volumes;
+use crate::look::Holding;
+
+pub(crate) struct Broker {
+    pub(crate) id: BrokerId,
+    pub(crate) volumes: Volumes,
+    /// Counts power losses: what was written and not flushed survives a process, not a boot.
+    boot: u64,
+    pub(crate) up: bool,
+    /// Counts starts; what was planned in an earlier life does not happen.
+    pub(crate) life: u64,
+    /// It has been told to stop, and waits until it leads nothing.
+    pub(crate) is_stopping: bool,
+    pub(crate) incarnation: Uuid,
+    /// Its registration, once its image shows it.
+    pub(crate) epoch: Option<BrokerEpoch>,
+    /// The last registration that it had.
+    pub(crate) last_epoch: BrokerEpoch,
+    pub(crate) store: Option<LogStore>,
+    pub(crate) image: Image,
+    pub(crate) hosted: Option<Hosted>,
+    /// How many replicas this process has opened.
+    pub(crate) opened: u64,
+    pub(crate) pace: Pace,
+    /// It has lost bytes since it registered last, and the controllers cannot know yet.
+    pub(crate) lost: bool,
+    /// It had lost bytes when it registered, and was not in sync since.
+    pub(crate) damaged: bool,
+    /// It has not followed anybody who was elected although incomplete, since that happened.
+    pub(crate) is_of_the_past: bool,
+    /// What is on its disks, as last read.
+    pub(crate) holding: Holding,
+    /// The log has changed since it was read.
+    pub(crate) is_news: bool,
+}
+
+/// How long a disk takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pace {
+    Usual,
+    Slow,
+    StandsStill,
+}
+
+impl Broker {
+    pub(crate) fn new(id: BrokerId, directories: usize) -> Self {
+        Self {
+            id,
+            volumes: Volumes::new(directories),
+            boot: 0,
+            up: false,
+            life: 0,
+            is_stopping: false,
+            incarnation: Uuid::nil(),
+            epoch: None,
+            last_epoch: BrokerEpoch(-1),
+            store: None,
+            image: Image::new(),
+            hosted: None,
+            opened: 0,
+            pace: Pace::Usual,
+            lost: false,
+            damaged: false,
+            is_of_the_past: false,
+            holding: Holding::default(),
+            is_news: false,
+        }
+    }
+
+    /// The process ends in the middle of whatever it does; with `power`, the machine does.
+    pub(crate) fn crash(&mut self, power: Option<u64>) {
+        self.end();
+        self.volumes.crash(power);
+        if power.is_some() {
+            self.boot += 1;
+            self.lost = true;
+        }
+    }
+
+    /// The machine boots after a clean stop, with nothing left that was not synced.
+    pub(crate) fn boot(&mut self, seed: u64) {
+        self.volumes.crash(Some(seed));
+        self.boot += 1;
+    }
+
+    /// An empty disk takes the place of one, while the process is down.
+    pub(crate) fn lose_disk(&mut self, index: usize) {
+        self.volumes.replace(index);
+        self.lost = true;
+    }
+
+    pub(super) fn end(&mut self) {
+        self.up = false;
+        (self.hosted, self.store, self.epoch) = (None, None, None);
+        self.is_stopping = false;
+    }
+
+    pub(crate) fn meet_new_topic(&mut self) {
+        self.damaged = false;
+        self.is_of_the_past = false;
+        self.holding = Holding::default();
+    }
+
+    /// The directories that are online, and whether any is not.
+    pub(super) fn online(&self) -> (Vec<DirectoryId>, bool) {
+        let directories = self.store.as_ref().map(LogStore::directories).unwrap_or_default();
+        let is_offline = |state| state == DirectoryState::Offline;
+        let online = directories.iter().filter(|directory| !is_offline(directory.state)).filter_map(|d| d.id);
+        (online.collect(), directories.iter().any(|directory| is_offline(directory.state)))
+    }
+
+    pub(crate) fn has_failed_directory(&self) -> bool {
+        self.online().1
+    }
+
+    pub(super) fn registration(&self) -> NewBroker {
+        let (directories, has_offline_directory) = self.online();
+        NewBroker {
+            id: self.id,
+            cluster_id: None,
+            incarnation: self.incarnation,
+            replaces: self.image.broker(self.id).map(|known| known.epoch),
+            boot_id: Some(format!("boot-{}", self.boot)),
+            clean_shutdown_epoch: self.store.as_ref().and_then(LogStore::clean_shutdown_epoch).map(BrokerEpoch),
+            directories,
+            has_offline_directory,
+            endpoints: Vec::new(),
+            internal_address: String::new(),
+            rack: None,
+            levels: LevelRange::SUPPORTED,
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! What differs between worlds.
+
+use rand::Rng;
+use rand::rngs::StdRng;
+
+/// What a world is like, drawn from its seed before anything else.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Settings {
+    /// Data directories of each broker, each on a disk of its own.
+    pub(crate) directories: usize,
+    /// `min.insync.replicas` at first.
+    pub(crate) minimum: usize,
+    /// Whether an acknowledgement means fsynced.
+    pub(crate) fsync: bool,
+    /// `unclean.leader.election.enable`.
+    pub(crate) unclean: bool,
+    /// `retention.bytes` of the topic.
+    pub(crate) retention_bytes: Option<u64>,
+    /// One message in so many arrives a second time, late.
+    pub(crate) doubled: u32,
+    /// How often something goes wrong, in milliseconds.
+    pub(crate) fault_ms: i64,
+    /// How often an operator does something, in milliseconds.
+    pub(crate) operator_ms: i64,
+}
+
+impl Settings {
+    pub(crate) fn draw(random: &mut StdRng) -> Self {
+        Self {
+            directories: random.random_range(1..=2),
+            minimum: [1, 2, 2, 2, 3][random.random_range(0..5)],
+            fsync: random.random_range(0..3) == 0,
+            unclean: random.random_range(0..8) == 0,
+            retention_bytes: (random.random_range(0..4) == 0).then_some(4_000),
+            doubled: [5, 30, 30][random.random_range(0..3)],
+            fault_ms: random.random_range(150..1_500),
+            operator_ms: random.random_range(500..4_000),
+        }
+    }
+}

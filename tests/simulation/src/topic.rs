@@ -1,0 +1,93 @@
+//! The topic of a run as somebody sees it who knows everything: what was ever committed and promised.
+
+use levada_metadata::Partition;
+use levada_replication::invariants::Checker;
+use levada_types::{BrokerId, Offset, TopicIdPartition};
+
+use crate::history::History;
+use crate::run::Failure;
+use crate::universe::Universe;
+
+/// The topic, from its creation to its deletion.
+pub(crate) struct Topic {
+    pub(crate) at: TopicIdPartition,
+    pub(crate) checker: Checker,
+    pub(crate) history: History,
+    /// Who was in sync or eligible when there was a leader last.
+    complete: Vec<BrokerId>,
+    /// Elections after which committed records may be missing.
+    pub(crate) losses: u32,
+}
+
+impl Topic {
+    fn new(at: TopicIdPartition) -> Self {
+        Self { at, checker: Checker::new(), history: History::default(), complete: Vec::new(), losses: 0 }
+    }
+}
+
+impl Universe {
+    /// The one partition of the run as the controllers have it, once it exists.
+    pub(crate) fn committed_partition(&self) -> Option<(TopicIdPartition, &Partition)> {
+        let topic_id = self.raft.image.topics().next()?.id();
+        let at = TopicIdPartition { topic_id, partition: 0 };
+        self.raft.image.partition(topic_id, 0).map(|partition| (at, &**partition))
+    }
+
+    /// The metadata has changed: notes a new topic, and losses, if they had to be.
+    pub(crate) fn follow_topic(&mut self) -> Result<(), Failure> {
+        let Some((at, partition)) = self.committed_partition() else {
+            self.topic = None;
+            return Ok(());
+        };
+        let (leader, losses, epoch) = (partition.leader, partition.possible_losses, partition.leader_epoch);
+        let complete: Vec<BrokerId> =
+            partition.isr.iter().map(|member| member.broker).chain(partition.elr.iter().copied()).collect();
+        if self.topic.as_ref().is_none_or(|topic| topic.at != at) {
+            self.topic = Some(Topic::new(at));
+            self.brokers.iter_mut().for_each(crate::broker::Broker::meet_new_topic);
+            self.consumers.iter_mut().for_each(|consumer| consumer.position = 0);
+            self.producers.iter_mut().for_each(crate::clients::Producer::begin_anew);
+            self.note(|| format!("the topic is {at:?} now"));
+        }
+        let Some(topic) = &self.topic else { return Ok(()) };
+        if losses > topic.losses {
+            self.justify_loss(leader)?;
+            self.note(|| format!("losses are possible since leader epoch {epoch}"));
+        }
+        if let Some(topic) = &mut self.topic {
+            topic.losses = losses;
+            if leader.is_some() {
+                topic.complete = complete;
+            }
+        }
+        Ok(())
+    }
+
+    /// An incomplete leader is elected only if everybody complete has lost bytes, or the topic's option allows it. From
+    /// then on what it has is what was committed.
+    fn justify_loss(&mut self, leader: Option<BrokerId>) -> Result<(), Failure> {
+        let Some(topic) = &mut self.topic else { return Ok(()) };
+        let intact = |id: &&BrokerId| self.brokers.iter().any(|b| b.id == **id && !b.lost && !b.damaged);
+        if let Some(complete) = topic.complete.iter().find(intact).filter(|_| !self.settings.unclean) {
+            return Err(Failure::ElectedWithoutNeed { complete: *complete });
+        }
+        let Some(leader) = self.brokers.iter_mut().find(|broker| Some(broker.id) == leader) else { return Ok(()) };
+        leader.read(topic.at.topic_id)?;
+        let end = leader.agrees_until(topic.checker.committed());
+        let leader = leader.id;
+        topic.checker.admit_loss(end);
+        // At the end of a batch, perhaps before it.
+        let end = topic.checker.committed_end();
+        topic.history.admit_loss(end);
+        for broker in self.brokers.iter_mut().filter(|broker| broker.id != leader) {
+            broker.is_of_the_past = true;
+        }
+        self.note(|| format!("what lies at and behind {end} may be lost"));
+        Ok(())
+    }
+
+    /// The offset from which on nothing is in any log any more.
+    pub(crate) fn deleted_until(&self) -> Offset {
+        self.brokers.iter().map(|broker| broker.holding.ends.start).max().unwrap_or(0)
+    }
+}
