@@ -70,7 +70,15 @@ topologySpreadConstraints:
 image: "{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}"
 imagePullPolicy: {{ .Values.image.pullPolicy }}
 # The HTTP endpoint answers from the first moment on. Recovery of logs after a crash may take as long as it takes: a
-# process that recovers is alive and not ready, and is never killed for that.
+# process that recovers is alive and not ready, and is never killed for that. On a machine that is busy even the first
+# moment may be long in coming, and until then nobody asks whether it lives.
+startupProbe:
+  httpGet:
+    path: /healthz
+    port: http
+  periodSeconds: 2
+  timeoutSeconds: 5
+  failureThreshold: 150
 livenessProbe:
   httpGet:
     path: /healthz
@@ -92,6 +100,17 @@ securityContext:
 volumeMounts:
   - name: data
     mountPath: /data
+{{- end -}}
+
+{{/* SIGTERM drains. Before it, the pod goes on for as long as a service takes to forget it, so that no new client is sent to a
+process that has begun to end. */}}
+{{- define "levada.lifecycle" -}}
+{{- with .Values.preStopSeconds }}
+lifecycle:
+  preStop:
+    exec:
+      command: [sleep, {{ . | quote }}]
+{{- end }}
 {{- end -}}
 
 {{/* The volume of each pod: (dict "root" $ "persistence" .Values.brokers.persistence). */}}
