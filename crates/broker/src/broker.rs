@@ -62,8 +62,7 @@ impl Broker {
         let metrics = Arc::new(BrokerMetrics::new());
         let directories: Vec<_> = store.directories().iter().filter_map(|directory| directory.id).collect();
         let (mandate, flushers) = (Mandate::default(), Flushers::start(&directories)?);
-        let replication =
-            Replication::new(options.broker_id(), options.replica_lag_time_max_ms(), mandate.clone(), flushers);
+        let replication = Replication::new(&options, mandate.clone(), flushers);
         let threads = LogThreads::start(&directories, options.io_threads, &replication, &metrics)?;
         Ok(Self {
             metadata: MetadataWatch::holding(Image::new()),

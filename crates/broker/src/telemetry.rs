@@ -21,6 +21,8 @@ pub(crate) struct BrokerMetrics {
     pub(crate) log_bytes: Gauge,
     pub(crate) retention_deleted: Counter,
     pub(crate) possible_losses: Counter,
+    pub(crate) isr_shrinks: Counter,
+    pub(crate) isr_expands: Counter,
 }
 
 impl BrokerMetrics {
@@ -53,6 +55,14 @@ impl BrokerMetrics {
             "levada_broker_possible_losses_total",
             "Elections of this broker after which acknowledged records may be missing"
         );
+        describe_counter!(
+            "levada_broker_isr_shrinks_total",
+            "Changes of a led partition's in-sync set that took a replica out of it"
+        );
+        describe_counter!(
+            "levada_broker_isr_expands_total",
+            "Changes of a led partition's in-sync set that brought a replica into it"
+        );
         describe_gauge!("levada_broker_directory_state", "1 for the state that a data directory is in");
         Self {
             bytes_in: counter!("levada_broker_bytes_in_total"),
@@ -70,6 +80,8 @@ impl BrokerMetrics {
             log_bytes: gauge!("levada_broker_log_bytes"),
             retention_deleted: counter!("levada_broker_retention_deleted_segments_total"),
             possible_losses: counter!("levada_broker_possible_losses_total"),
+            isr_shrinks: counter!("levada_broker_isr_shrinks_total"),
+            isr_expands: counter!("levada_broker_isr_expands_total"),
         }
     }
 }

@@ -10,6 +10,7 @@ use super::follow::Leaders;
 use super::proposals::Proposals;
 use super::serve::Followers;
 use super::ticks::Restless;
+use crate::BrokerOptions;
 use crate::mandate::Mandate;
 use crate::threads::Flushers;
 
@@ -41,18 +42,18 @@ pub(crate) struct Replication {
 }
 
 impl Replication {
-    /// Of a broker that falls out of sync after `lag_time_max_ms` (`replica.lag.time.max.ms`).
-    pub(crate) fn new(broker: BrokerId, lag_time_max_ms: i64, mandate: Mandate, flushers: Flushers) -> Arc<Self> {
+    /// Of a broker with these options.
+    pub(crate) fn new(options: &BrokerOptions, mandate: Mandate, flushers: Flushers) -> Arc<Self> {
         Arc::new(Self {
-            broker,
-            lag_time_max_ms,
+            broker: options.broker_id(),
+            lag_time_max_ms: options.replica_lag_time_max_ms(),
             opened: AtomicU64::new(0),
             mandate,
             flushers,
             proposals: Proposals::default(),
             restless: Restless::default(),
             followers: Followers::default(),
-            leaders: Leaders::default(),
+            leaders: Leaders::new(options.replica_fetch_max_bytes()),
         })
     }
 

@@ -57,7 +57,11 @@ pub(crate) async fn tick_replicas(broker: Arc<Broker>, stop: CancellationToken) 
             () = stop.cancelled() => return,
             _ = all.tick() => {
                 let partitions = broker.partitions.all();
-                for partition in partitions.iter().filter(|partition| partition.role().replicas > 1) {
+                // A follower that waits for something is restless; others have nothing to judge.
+                for partition in partitions.iter().filter(|partition| {
+                    let role = partition.role();
+                    role.leads && role.replicas > 1
+                }) {
                     partition.post(Job::Replica(Event::Tick));
                 }
             }

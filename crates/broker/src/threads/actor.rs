@@ -5,7 +5,7 @@ use std::mem::take;
 use std::sync::Arc;
 
 use levada_log::{AppendBatch, AppendError, AppendInfo, LogError, LogWriter, Origin};
-use levada_replication::{Effect, Event, Replica};
+use levada_replication::{Attach, Effect, Event, Replica};
 use levada_types::{BrokerEpoch, ErrorCode, LeaderEpoch, Offset};
 
 use super::gather::Slot;
@@ -35,6 +35,8 @@ pub(super) struct Actor {
     deletions: Vec<Deletion>,
     /// Followers that frames go out to.
     pub(super) sendings: Vec<Arc<Sending>>,
+    /// The last attachment was asked for without credit, since the disk is full.
+    pub(super) starved: Option<Attach>,
     /// Bytes of frames that were appended and not yet granted to the leader again.
     pub(super) owed_credit: u32,
     /// Appends wait for an fsync, which is begun after the jobs at hand.
@@ -94,6 +96,7 @@ impl Actor {
             uncommitted: VecDeque::new(),
             deletions: Vec::new(),
             sendings: Vec::new(),
+            starved: None,
             owed_credit: 0,
             wants_flush: false,
             is_flushing: false,
@@ -121,6 +124,7 @@ impl Actor {
                 Job::Append(_) | Job::Open(_) => {}
                 Job::See(sight) => {
                     let Sight { view, broker_epoch } = *sight;
+                    self.count_changes(&view, metrics);
                     self.see(view, broker_epoch);
                 }
                 Job::Replica(event) => self.feed(event, Baggage::default()),
@@ -380,6 +384,7 @@ mod tests {
 
     use super::super::{Flushers, Gather, InFlight};
     use super::*;
+    use crate::BrokerOptions;
     use crate::mandate::Mandate;
     use crate::partition::Role;
     use levada_replication::{IsrMember, PartitionView, ReplicaView};
@@ -411,7 +416,8 @@ mod tests {
         let name = TopicPartition { topic, partition: 0 };
         let partition = Partition::new(id, name, directory, reader, role, 0, Arc::default());
         let flushers = Flushers::start(&[directory]).unwrap();
-        let replication = Replication::new(BrokerId(1), 30_000, Mandate::default(), flushers);
+        let options = BrokerOptions { node_id: 1, ..BrokerOptions::default() };
+        let replication = Replication::new(&options, Mandate::default(), flushers);
         let mut actor = Actor::new(Arc::new(partition), writer, replication);
         actor.see(view(Some(BrokerId(1)), EPOCH), BrokerEpoch(1));
         actor

@@ -37,12 +37,17 @@ impl InFlight {
         self.queued.load(Ordering::Relaxed)
     }
 
+    /// Whether fewer bytes are queued than the bound.
+    pub(crate) fn has_room(&self) -> bool {
+        self.queued() < self.limit
+    }
+
     /// Resolves once fewer bytes are queued than the bound.
     pub(crate) async fn room(&self) {
-        while self.queued() >= self.limit {
+        while !self.has_room() {
             let freed = self.freed.notified();
             // Asked again after registering, so that a share dropped in between is not missed.
-            if self.queued() < self.limit {
+            if self.has_room() {
                 return;
             }
             freed.await;

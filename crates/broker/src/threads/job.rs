@@ -86,8 +86,8 @@ pub(crate) struct Attached {
 pub(crate) struct Frame {
     pub(crate) head: levada_replication::Frame,
     pub(crate) records: Bytes,
-    /// Given back when the frame was appended or dropped.
-    pub(crate) share: Share,
+    /// Given back when the frame was appended or dropped. A frame without records has none.
+    pub(crate) share: Option<Share>,
 }
 
 /// A log start offset to move up.

@@ -14,6 +14,7 @@ use super::actor::Actor;
 use crate::clock::{now_ms, uptime_ms};
 use crate::partition::Health;
 use crate::replication::{Attachment, FollowerLink, LogEpochs, Sending};
+use crate::telemetry::BrokerMetrics;
 
 /// What comes with an event and the state machine does not look at.
 #[derive(Default)]
@@ -64,6 +65,9 @@ impl Actor {
         if let Event::StreamEnded { follower, session } = event {
             self.sendings.retain(|sending| sending.follower() != follower || sending.session() != session);
         }
+        if event == Event::Tick {
+            self.ask_again_if_starved();
+        }
         self.events.push_back(event);
         while let Some(event) = self.events.pop_front() {
             let Some(replica) = &mut self.replica else { continue };
@@ -75,8 +79,7 @@ impl Actor {
             }
             self.effects = effects;
         }
-        let waits_for_lease = self.replica.as_ref().is_some_and(Replica::waits_for_lease);
-        if waits_for_lease {
+        if self.starved.is_some() || self.replica.as_ref().is_some_and(Replica::waits_for_lease) {
             self.replication.restless.add(&self.partition);
         }
         if self.is_restless {
@@ -88,10 +91,14 @@ impl Actor {
         let id = self.partition.id();
         match effect {
             Effect::Lead { epoch, start } => {
+                self.starved = None;
                 self.leads = Some(epoch);
                 self.partition.begin_to_lead(epoch, start);
             }
-            Effect::Follow { .. } | Effect::Wait => self.stop_leading(),
+            Effect::Follow { .. } | Effect::Wait => {
+                self.starved = None;
+                self.stop_leading();
+            }
             Effect::HighWatermark { offset } => {
                 self.partition.set_high_watermark(offset, take(&mut baggage.gained));
                 if self.leads.is_some() {
@@ -127,9 +134,15 @@ impl Actor {
             Effect::Attach { leader, attach } => {
                 self.owed_credit = 0;
                 self.is_restless = true;
-                // What a disk that is full or gone cannot take is not asked for. The replica tries again, and again.
-                if self.partition.reader().directory_state() == DirectoryState::Online {
-                    self.replication.leaders.attach(leader, id, attach);
+                let credit = match self.partition.reader().directory_state() {
+                    DirectoryState::Online => Some(self.replication.leaders.credit),
+                    // What a full disk cannot take is not asked for; what the replica has is told all the same.
+                    DirectoryState::Full => Some(0),
+                    DirectoryState::Offline => None,
+                };
+                self.starved = (credit == Some(0)).then_some(attach);
+                if let Some(credit) = credit {
+                    self.replication.leaders.attach(leader, id, attach, credit);
                 }
             }
             Effect::Ack { leader, ack } => {
@@ -153,6 +166,28 @@ impl Actor {
                 }
                 Err(error) => self.note(Err(error), "following the leader's log start"),
             },
+        }
+    }
+
+    /// A disk that has space again takes what was not asked for.
+    fn ask_again_if_starved(&mut self) {
+        if self.partition.reader().directory_state() == DirectoryState::Online
+            && let Some(Attach { leader_epoch, session, .. }) = self.starved.take()
+        {
+            self.events.push_back(Event::Detached { leader_epoch, session });
+        }
+    }
+
+    /// Counts the changes of the in-sync set of what this replica leads.
+    pub(super) fn count_changes(&self, view: &PartitionView, metrics: &BrokerMetrics) {
+        let Some(before) = self.replica.as_ref().filter(|replica| replica.is_leader()).and_then(Replica::view) else {
+            return;
+        };
+        if before.isr.iter().any(|member| view.member(member.broker).is_none()) {
+            metrics.isr_shrinks.increment(1);
+        }
+        if view.isr.iter().any(|member| before.member(member.broker).is_none()) {
+            metrics.isr_expands.increment(1);
         }
     }
 
@@ -273,6 +308,7 @@ impl Actor {
             }
         }
         self.replica = None;
+        self.starved = None;
         self.events.clear();
         self.stop_leading();
     }

@@ -13,46 +13,35 @@ use tokio::task::JoinSet;
 
 use super::link::keep_link;
 use super::outbox::Outbox;
+use super::room::Rooms;
 use crate::Broker;
-use crate::threads::InFlight;
-
-/// Bytes of records that a leader may send of one replica before it has acknowledged any: Kafka's default of
-/// `replica.fetch.max.bytes`. Some tail streams' worth of round trips, and little enough to have a thousand replicas
-/// catching up at once within [`QUEUED_BYTES`] each.
-pub(crate) const CREDIT: u32 = 1 << 20;
-
-/// Bytes of frames of each kind of stream that may wait for the log threads before the streams are not read any more.
-const QUEUED_BYTES: usize = 64 << 20;
 
 /// What is told to each leader, and the bounds on what they send.
 pub(crate) struct Leaders {
     outboxes: DashMap<BrokerId, Arc<Outbox>>,
     news: Notify,
-    /// Bytes of frames of tail streams that wait for the log threads.
-    pub(super) tail_bytes: Arc<InFlight>,
-    /// Bytes of frames of catch-up streams that wait for them.
-    pub(super) catch_up_bytes: Arc<InFlight>,
-}
-
-impl Default for Leaders {
-    fn default() -> Self {
-        Self {
-            outboxes: DashMap::new(),
-            news: Notify::new(),
-            tail_bytes: InFlight::new(QUEUED_BYTES),
-            catch_up_bytes: InFlight::new(QUEUED_BYTES),
-        }
-    }
+    /// Bytes of records that a leader may send of one replica before it has acknowledged any.
+    pub(crate) credit: u32,
+    /// What tail streams may bring.
+    pub(super) tail: Rooms,
+    /// What catch-up streams may bring.
+    pub(super) catch_up: Rooms,
 }
 
 impl Leaders {
-    /// Asks `leader` for what follows the log end of a replica.
-    pub(crate) fn attach(&self, leader: BrokerId, partition: TopicIdPartition, attach: Attach) {
+    /// None yet. `credit` is `replica.fetch.max.bytes`.
+    pub(crate) fn new(credit: u32) -> Self {
+        let (tail, catch_up) = (Rooms::default(), Rooms::default());
+        Self { outboxes: DashMap::new(), news: Notify::new(), credit, tail, catch_up }
+    }
+
+    /// Asks `leader` for what follows the log end of a replica, with this credit to begin with.
+    pub(crate) fn attach(&self, leader: BrokerId, partition: TopicIdPartition, attach: Attach, credit: u32) {
         if let Some(outbox) = self.outboxes.get(&leader) {
-            outbox.attach(partition, attach, CREDIT);
+            outbox.attach(partition, attach, credit);
             return;
         }
-        self.outboxes.entry(leader).or_default().attach(partition, attach, CREDIT);
+        self.outboxes.entry(leader).or_default().attach(partition, attach, credit);
         self.news.notify_one();
     }
 

@@ -5,18 +5,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use levada_proto::internal as pb;
-use levada_replication::Event;
+use levada_replication::{Event, Frame};
 use levada_service::net::{Address, Network};
 use levada_service::shutdown::CancellationToken;
 use levada_types::{BrokerId, TopicIdPartition};
 use parking_lot::Mutex;
-use tonic::{Status, Streaming};
+use tonic::{Code, Status, Streaming};
 
 use super::outbox::Outbox;
+use super::room::Rooms;
 use super::streams::Streams;
 use crate::Broker;
 use crate::replication::wire::{Attachment, Malformed, answer_from, frame_from};
-use crate::threads::{Frame, InFlight, Job};
+use crate::threads::{Frame as Framed, Job};
 
 /// The pause before streams that broke or did not come to be are tried again. It doubles with each attempt up to the
 /// longest; news of the metadata end it.
@@ -35,6 +36,7 @@ pub(super) async fn keep_link(
 ) {
     let keeping = async {
         let mut pause = FIRST_PAUSE;
+        let mut told = String::new();
         loop {
             while !outbox.is_asked_for() {
                 outbox.news().await;
@@ -45,7 +47,7 @@ pub(super) async fn keep_link(
                     let attached = Attached::default();
                     match converse(&broker, &network, &address, leader, &outbox, &attached).await {
                         Ok(()) => pause = FIRST_PAUSE,
-                        Err(status) => tracing::debug!(%leader, reason = status.message(), "no replication stream"),
+                        Err(status) => tell(leader, &status, &mut told),
                     }
                     if attached.end_all(&broker) {
                         pause = FIRST_PAUSE;
@@ -62,6 +64,17 @@ pub(super) async fn keep_link(
     tokio::select! {
         () = stop.cancelled() => {}
         () = keeping => {}
+    }
+}
+
+/// A leader that does not want this follower is told of once, until it says something else; others come and go.
+fn tell(leader: BrokerId, status: &Status, told: &mut String) {
+    let reason = status.message();
+    if !matches!(status.code(), Code::FailedPrecondition | Code::InvalidArgument) {
+        tracing::debug!(%leader, reason, "no replication stream");
+    } else if told != reason {
+        reason.clone_into(told);
+        tracing::warn!(%leader, reason, "the leader refuses replication; trying again");
     }
 }
 
@@ -117,26 +130,21 @@ async fn converse(
         }
     };
     tokio::select! {
-        ended = hear(broker, tail, &leaders.tail_bytes) => ended,
-        ended = hear(broker, catch_up, &leaders.catch_up_bytes) => ended,
+        ended = hear(broker, tail, &leaders.tail) => ended,
+        ended = hear(broker, catch_up, &leaders.catch_up) => ended,
         ended = telling => ended,
     }
 }
 
 /// Brings what comes on one stream to the replicas.
-async fn hear(
-    broker: &Arc<Broker>,
-    mut stream: Streaming<pb::ReplicateResponse>,
-    room: &Arc<InFlight>,
-) -> Result<(), Status> {
-    loop {
-        room.room().await;
-        let Some(message) = stream.message().await? else { return Ok(()) };
-        take_in(broker, message, room).map_err(|error| Status::internal(error.to_string()))?;
+async fn hear(broker: &Arc<Broker>, mut stream: Streaming<pb::ReplicateResponse>, rooms: &Rooms) -> Result<(), Status> {
+    while let Some(message) = stream.message().await? {
+        take_in(broker, message, rooms).await.map_err(|error| Status::internal(error.to_string()))?;
     }
+    Ok(())
 }
 
-fn take_in(broker: &Broker, message: pb::ReplicateResponse, room: &Arc<InFlight>) -> Result<(), Malformed> {
+async fn take_in(broker: &Broker, message: pb::ReplicateResponse, rooms: &Rooms) -> Result<(), Malformed> {
     for answer in &message.answers {
         let (id, answer) = answer_from(answer)?;
         if let Some(partition) = broker.partitions.get(&id) {
@@ -145,10 +153,19 @@ fn take_in(broker: &Broker, message: pb::ReplicateResponse, room: &Arc<InFlight>
     }
     for frame in message.frames {
         let (id, head) = frame_from(&frame)?;
-        if let Some(partition) = broker.partitions.get(&id) {
-            let share = room.take(frame.records.len());
-            partition.post(Job::Frame(Box::new(Frame { head, records: frame.records, share })));
+        let Some(partition) = broker.partitions.get(&id) else { continue };
+        // Without records it brings nothing that could fill the memory.
+        let mut share = None;
+        if !frame.records.is_empty() {
+            share = rooms.of(partition.directory()).take(frame.records.len()).await;
+            if share.is_none() {
+                // It asks again once its disk goes on.
+                let Frame { leader_epoch, session, .. } = head;
+                partition.post(Job::Replica(Event::Detached { leader_epoch, session }));
+                continue;
+            }
         }
+        partition.post(Job::Frame(Box::new(Framed { head, records: frame.records, share })));
     }
     for ended in &message.ended {
         detach(broker, &Attachment::read(Some(ended))?);

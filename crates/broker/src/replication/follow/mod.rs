@@ -3,6 +3,7 @@
 mod leaders;
 mod link;
 mod outbox;
+mod room;
 mod streams;
 
 pub(crate) use leaders::{Leaders, follow_leaders};
