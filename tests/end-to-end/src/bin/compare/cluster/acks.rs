@@ -7,7 +7,7 @@ use levada_harness::levada_binary;
 use serde::Deserialize;
 
 use super::{subject::Subject, table::row};
-use crate::figures::median;
+use crate::{figures::median, page_cache::PageCache};
 
 const TOPIC: &str = "acks";
 
@@ -44,6 +44,7 @@ struct Latency {
 /// Measures, with one partition and one connection, `seconds` of each.
 pub(crate) fn run(seconds: u64) -> Outcome {
     let mut subject = Subject::start(TOPIC, 1, &TOPIC_SETTINGS, &BROKER_SETTINGS)?;
+    PageCache::new()?.fill()?;
     bench(&mut subject, "produce --acks all --duration 5s")?;
     let before = subject.metadata_offset()?;
 

@@ -35,7 +35,7 @@ struct Times {
 /// Kills and measures; every process is started again, and all replicas are in sync again, before the next kill.
 pub(crate) fn run(leaders: u32, followers: u32, controllers: u32) -> Outcome {
     let mut subject = Subject::start(TOPIC, 1, &[("min.insync.replicas", "2")], &[])?;
-    let mut own = GapWatch::start(&mut subject, &["--retry", "10ms"])?;
+    let mut own = GapWatch::start(&mut subject, &["--retry", "10ms", "--longer-than", "2ms"])?;
     for (victim, count, name, goal, goal_of_others) in [
         (Victim::Leader, leaders, "the partition's leader", "median < 300 ms, all < 500 ms", "< 1,000 ms"),
         (Victim::Follower, followers, "a follower", "median < 300 ms, all < 500 ms", "< 1,000 ms"),
@@ -43,7 +43,8 @@ pub(crate) fn run(leaders: u32, followers: u32, controllers: u32) -> Outcome {
     ] {
         let mut times = Times::default();
         for _ in 0..count {
-            let (own_ms, rdkafka_ms) = strike(&mut subject, victim, &mut own)?;
+            let struck = strike(&mut subject, victim, &mut own);
+            let (own_ms, rdkafka_ms) = struck.map_err(|error| format!("{error}\n{}", subject.sandbox.log()))?;
             eprintln!("SIGKILL of {name}: {own_ms:.1} ms, librdkafka {rdkafka_ms:.1} ms");
             times.own_ms.push(own_ms);
             times.rdkafka_ms.push(rdkafka_ms);
