@@ -59,9 +59,10 @@ struct Wishes {
 
 impl BrokerSession {
     /// Opens a session for `broker` with the active one of `controllers` and keeps it open, across broken streams and
-    /// changes of the controller, until [`BrokerSession::stop`] or drop. Heartbeats report how far `metadata` has come.
+    /// changes of the controller, until [`BrokerSession::stop`] or drop. Heartbeats report how far `metadata` has come;
+    /// `newest` is what is known of the cluster, acted upon or not yet.
     #[must_use]
-    pub fn open(controllers: Controllers, broker: &NewBroker, metadata: MetadataWatch) -> Self {
+    pub fn open(controllers: Controllers, broker: &NewBroker, metadata: MetadataWatch, newest: MetadataWatch) -> Self {
         let (wishes, heard) = watch::channel(Wishes::default());
         let (told, state) = watch::channel(SessionState { fenced: true, ..SessionState::default() });
         let (stopping, stopped) = watch::channel(None);
@@ -70,6 +71,7 @@ impl BrokerSession {
             controllers,
             register: RegisterBroker::from(broker),
             metadata,
+            newest,
             wishes: heard,
             state: told,
             lease: Arc::clone(&lease),
@@ -145,6 +147,7 @@ struct Keeper {
     controllers: Controllers,
     register: RegisterBroker,
     metadata: MetadataWatch,
+    newest: MetadataWatch,
     wishes: watch::Receiver<Wishes>,
     state: watch::Sender<SessionState>,
     lease: Arc<Lease>,
@@ -192,16 +195,17 @@ impl Keeper {
     /// Takes note of a session that was not opened; says whether it never will be.
     fn failed(&mut self, address: &Address, status: &Status) -> bool {
         tracing::debug!(controller = %address, reason = status.message(), "no session");
-        match Outcome::of(status) {
-            Outcome::NotActive(active) => self.controllers.hint(address, active),
-            Outcome::Refused => {
-                let (code, message) = error_of(status).map_or_else(
-                    || (ErrorCode::InvalidRegistration, status.message().to_owned()),
-                    |error| {
-                        let code = i16::try_from(error.code).ok().and_then(ErrorCode::from_code);
-                        (code.unwrap_or(ErrorCode::InvalidRegistration), error.message)
-                    },
-                );
+        let told = error_of(status).map(|error| {
+            let code = i16::try_from(error.code).ok().and_then(ErrorCode::from_code);
+            (code.unwrap_or(ErrorCode::InvalidRegistration), error.message)
+        });
+        match (Outcome::of(status), told) {
+            (Outcome::NotActive(active), _) => self.controllers.hint(address, active),
+            (Outcome::NotDone | Outcome::Unknown, None) => self.controllers.failed(address),
+            // Whatever the status: the controller has decided.
+            (_, told) => {
+                let (code, message) =
+                    told.unwrap_or_else(|| (ErrorCode::InvalidRegistration, status.message().to_owned()));
                 // Another live incarnation of this broker: it may be the one whose place this one takes, and is
                 // fenced when its session times out.
                 let may_pass = code == ErrorCode::DuplicateBrokerRegistration && self.waits_for_number();
@@ -216,7 +220,6 @@ impl Keeper {
                     told.into_iter().for_each(|told| *told = now + TAKEN_LINE_PAUSE);
                 }
             }
-            Outcome::NotDone | Outcome::Unknown => self.controllers.failed(address),
         }
         false
     }
@@ -236,7 +239,7 @@ impl Keeper {
     async fn session_with(&mut self, address: &Address) -> Result<Ended, Status> {
         let (outbox, messages) = mpsc::channel(OUTBOX);
         let send = |kind| outbox.try_send(SessionRequest { kind: Some(kind) }).is_ok();
-        let known = self.metadata.image().broker(BrokerId(self.register.id)).map(|known| known.epoch.0);
+        let known = self.newest.image().broker(BrokerId(self.register.id)).map(|known| known.epoch.0);
         send(Ask::Register(RegisterBroker { replaces: known, ..self.register.clone() }));
         let mut stub = self.controllers.stub(address);
         let opening = async {

@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::maintenance::Maintenance;
 use super::reconciler::Reconciler;
 use super::running::{RunningBroker, Serving, refusal};
-use crate::directories::{report_directories, report_placements, watch_directories};
+use crate::directories::{move_replicas, report_directories, report_placements, watch_directories};
 use crate::face::Face;
 use crate::replication::{follow_leaders, propose_in_sync_sets, replication_server, tick_replicas};
 use crate::{Broker, BrokerOptions, Phase, PhaseReporter};
@@ -118,7 +118,7 @@ async fn bring_up(
     let replicating = tokio::spawn(serve_internally(Arc::clone(&broker), internal, upkeep.clone()));
     phase.reach(Phase::Registering);
     let registration = registration(&broker, &faces, &internal_address);
-    let session = BrokerSession::open(controllers, &registration, broker.metadata.clone());
+    let session = BrokerSession::open(controllers, &registration, broker.metadata.clone(), source.clone());
     broker.mandate.hold(session.lease());
     let epoch = session.registered().await?;
     broker.epoch.send_replace(Some(epoch));
@@ -144,6 +144,7 @@ async fn bring_up(
         tokio::spawn(watch_directories(Arc::clone(&broker), upkeep.clone())),
         tokio::spawn(report_directories(Arc::clone(&broker), upkeep.clone())),
         tokio::spawn(report_placements(Arc::clone(&broker), upkeep.clone())),
+        tokio::spawn(move_replicas(Arc::clone(&broker), upkeep.clone())),
     ];
     let maintenance = Maintenance::start(&broker).map_err(StartError::Thread)?;
     let mut serving = Serving {

@@ -1,10 +1,10 @@
 //! Brokers' sessions: registered, unfenced, fenced, stopped in good order.
 
 use levada_controller::ControllerOptions;
-use levada_metadata::NewBroker;
-use levada_peers::{BrokerSession, Controllers};
+use levada_metadata::{Image, NewBroker};
+use levada_peers::{BrokerSession, Controllers, MetadataWatch};
 use levada_service::net::{Address, Network};
-use levada_types::BrokerId;
+use levada_types::{BrokerId, ClusterId, ErrorCode};
 
 use crate::node::{Node, PATIENCE, Watch, broker, controllers, create, options};
 
@@ -18,7 +18,7 @@ async fn a_broker_leads_while_its_session_lasts() {
     let node = Node::active(options(1, dir.path()), &network).await;
     let watcher = Watch::start(&to_controller);
     let new = broker(7);
-    let session = BrokerSession::open(to_controller.clone(), &new, watcher.watch.clone());
+    let session = BrokerSession::open(to_controller.clone(), &new, watcher.watch.clone(), watcher.watch.clone());
     let epoch = session.registered().await.unwrap();
     assert!(node.running.image().broker(BROKER).is_some_and(|b| b.fenced && b.epoch == epoch));
     session.set_ready();
@@ -38,7 +38,7 @@ async fn a_broker_leads_while_its_session_lasts() {
     assert_eq!([leader(0), leader(1)], [None; 2]);
 
     // It comes back as a new process, with what its only replica has.
-    let again = BrokerSession::open(to_controller.clone(), &broker(7), watcher.watch.clone());
+    let again = BrokerSession::open(to_controller.clone(), &broker(7), watcher.watch.clone(), watcher.watch.clone());
     assert!(again.registered().await.unwrap() > epoch);
     again.set_ready();
     tokio::time::timeout(PATIENCE, again.unfenced()).await.expect("unfenced in time");
@@ -65,7 +65,7 @@ async fn a_broker_that_nobody_listens_for_any_more_is_not_waited_for() {
     let watcher = Watch::start(&to_controller);
     let listening = NewBroker { internal_address: "memory:b-7".to_owned(), ..broker(7) };
     let listener = network.bind(&Address::memory("b-7")).await.unwrap();
-    let session = BrokerSession::open(to_controller.clone(), &listening, watcher.watch.clone());
+    let session = BrokerSession::open(to_controller.clone(), &listening, watcher.watch.clone(), watcher.watch.clone());
     session.set_ready();
     tokio::time::timeout(PATIENCE, session.unfenced()).await.expect("unfenced in time");
     drop((session, listener));
@@ -74,7 +74,7 @@ async fn a_broker_that_nobody_listens_for_any_more_is_not_waited_for() {
     // The same when it dies with the active controller.
     let listener = network.bind(&Address::memory("b-7")).await.unwrap();
     let again = NewBroker { incarnation: uuid::Uuid::new_v4(), ..listening };
-    let session = BrokerSession::open(to_controller.clone(), &again, watcher.watch.clone());
+    let session = BrokerSession::open(to_controller.clone(), &again, watcher.watch.clone(), watcher.watch.clone());
     session.set_ready();
     tokio::time::timeout(PATIENCE, session.unfenced()).await.expect("unfenced in time");
     node.stop().await;
@@ -87,7 +87,7 @@ async fn a_broker_that_nobody_listens_for_any_more_is_not_waited_for() {
 /// A session under its name, with everybody that it takes.
 async fn opened(controllers: &Controllers, id: i32) -> (BrokerSession, Watch) {
     let watcher = Watch::start(controllers);
-    let session = BrokerSession::open(controllers.clone(), &broker(id), watcher.watch.clone());
+    let session = BrokerSession::open(controllers.clone(), &broker(id), watcher.watch.clone(), watcher.watch.clone());
     session.set_ready();
     tokio::time::timeout(PATIENCE, session.unfenced()).await.expect("unfenced in time");
     (session, watcher)
@@ -109,13 +109,47 @@ async fn a_broker_stops_once_the_others_know_who_leads_now() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_that_has_yet_to_hear_of_its_forerunner_is_let_in_when_it_has() {
+    let dir = tempfile::tempdir().unwrap();
+    let network = Network::new();
+    let to_controller = controllers(&network, [1]);
+    let node = Node::active(options(1, dir.path()), &network).await;
+    let (first, watcher) = opened(&to_controller, 7).await;
+    let epoch = first.registered().await.unwrap();
+    drop(first);
+    watcher.until(|image| image.broker(BROKER).is_some_and(|b| b.fenced)).await;
+
+    let behind = MetadataWatch::holding(Image::new());
+    let again = BrokerSession::open(to_controller.clone(), &broker(7), behind.clone(), behind.clone());
+    behind.publish(&watcher.watch.image());
+    let registered = tokio::time::timeout(PATIENCE, again.registered()).await.expect("let in");
+    assert!(registered.unwrap() > epoch);
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_of_another_cluster_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let network = Network::new();
+    let to_controller = controllers(&network, [1]);
+    let node = Node::active(options(1, dir.path()), &network).await;
+    let watcher = Watch::start(&to_controller);
+    let stranger = NewBroker { cluster_id: Some(ClusterId(uuid::Uuid::from_u128(77))), ..broker(7) };
+    let session = BrokerSession::open(to_controller.clone(), &stranger, watcher.watch.clone(), watcher.watch.clone());
+    let refused = tokio::time::timeout(PATIENCE, session.registered()).await.expect("answered").unwrap_err();
+    assert_eq!(refused.code, ErrorCode::InconsistentClusterId);
+    assert!(node.running.image().broker(BROKER).is_none());
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_new_active_controller_waits_for_a_broker_and_then_fences_it() {
     let dir = tempfile::tempdir().unwrap();
     let network = Network::new();
     let to_controller = controllers(&network, [1]);
     let node = Node::active(options(1, dir.path()), &network).await;
     let watcher = Watch::start(&to_controller);
-    let session = BrokerSession::open(to_controller.clone(), &broker(7), watcher.watch.clone());
+    let session = BrokerSession::open(to_controller.clone(), &broker(7), watcher.watch.clone(), watcher.watch.clone());
     session.set_ready();
     tokio::time::timeout(PATIENCE, session.unfenced()).await.expect("unfenced in time");
     node.stop().await;
@@ -134,7 +168,7 @@ async fn a_broker_keeps_its_epoch_over_a_restart_of_the_controller() {
     let to_controller = controllers(&network, [1]);
     let node = Node::active(options(1, dir.path()), &network).await;
     let watcher = Watch::start(&to_controller);
-    let session = BrokerSession::open(to_controller.clone(), &broker(7), watcher.watch.clone());
+    let session = BrokerSession::open(to_controller.clone(), &broker(7), watcher.watch.clone(), watcher.watch.clone());
     session.set_ready();
     tokio::time::timeout(PATIENCE, session.unfenced()).await.expect("unfenced in time");
     let epoch = session.registered().await.unwrap();

@@ -73,7 +73,7 @@ async fn scene() -> Scene {
     let network = Network::new();
     let handle = controller(&network, "c-1").await;
     let metadata = MetadataWatch::holding(Image::new());
-    let session = BrokerSession::open(way_to(&network, &["c-1"]), &broker(), metadata.clone());
+    let session = BrokerSession::open(way_to(&network, &["c-1"]), &broker(), metadata.clone(), metadata.clone());
     Scene { handle, metadata, session }
 }
 
