@@ -12,7 +12,7 @@ use levada_broker::{Broker, BrokerDeps, BrokerOptions, PhaseReporter, RunningBro
 use levada_controller::{ControllerOptions, RunningController};
 use levada_log::{Disk, RealDisk};
 use levada_metadata::config::StaticConfigs;
-use levada_metadata::{Command, Image, ManualAssignment, NewTopic, Response};
+use levada_metadata::{Command, Image, ManualAssignment, NewTopic, Reassignment, Response, TopicRef};
 use levada_peers::Controllers;
 use levada_records::{Batches, RecordBuffer};
 use levada_service::http::Readiness;
@@ -134,6 +134,17 @@ impl Cluster {
         let id = TopicIdPartition { topic_id: created[0].result.as_ref().unwrap().id, partition: 0 };
         self.everywhere(|image| image.topic(id.topic_id).is_some()).await;
         id
+    }
+
+    /// Has these brokers hold the partition, from now on or soon.
+    pub(super) async fn reassign(&self, id: TopicIdPartition, brokers: &[i32]) {
+        let replicas = Some(brokers.iter().copied().map(BrokerId).collect());
+        let reassignment = Reassignment { topic: TopicRef::Id(id.topic_id), partition: id.partition, replicas };
+        let command =
+            Command::AlterPartitionReassignments { reassignments: vec![reassignment], allow_factor_change: true };
+        let answer = self.any().submit(command, LIMIT).await.unwrap();
+        let Response::AlterPartitionReassignments(items) = answer else { panic!("another answer: {answer:?}") };
+        items[0].result.as_ref().unwrap();
     }
 
     /// Resolves once every broker has acted upon an image that satisfies `holds`.

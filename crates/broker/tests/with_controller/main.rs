@@ -192,8 +192,14 @@ impl Node {
 }
 
 fn batch(value: &str) -> Bytes {
+    batch_of(&[value])
+}
+
+fn batch_of(values: &[&str]) -> Bytes {
     let mut builder = BatchBuilder::new();
-    builder.append(-1, None, Some(value.as_bytes()), &[]).unwrap();
+    for value in values {
+        builder.append(-1, None, Some(value.as_bytes()), &[]).unwrap();
+    }
     builder.build(Compression::None, None).unwrap()
 }
 

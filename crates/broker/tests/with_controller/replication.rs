@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use levada_broker::api::{Acks, DeleteRecords, ListOffset, OffsetSpec};
+use levada_broker::api::{Acks, DeleteRecords, ListOffset, OffsetSpec, Produce, ProducePartition};
 use levada_log::sim::SimDisk;
-use levada_types::{ErrorCode, Isolation};
+use levada_types::{ErrorCode, Isolation, Offset, TopicIdPartition};
 
-use super::LIMIT;
 use super::cluster::{Cluster, values_in};
+use super::{LIMIT, batch_of};
 
 const ALL: [i32; 3] = [1, 2, 3];
 
@@ -106,9 +106,32 @@ async fn records_are_deleted_at_every_replica_before_the_answer() {
     // Whoever leads next has done it already.
     cluster.stop_broker(1).await;
     cluster.in_sync(id, &[2, 3]).await;
-    let leader = cluster.leader(id);
-    let asked = ListOffset { partition: id, spec: OffsetSpec::Earliest, current_leader_epoch: None };
-    let found = cluster.broker(leader).list_offsets(vec![asked], Isolation::ReadUncommitted).await.remove(0);
-    assert_eq!(found.unwrap().offset, 2);
+    assert_eq!(earliest(&cluster, id).await, 2);
     cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_replica_of_a_log_that_starts_within_a_batch_gets_in_sync_and_starts_there_too() {
+    let mut cluster = Cluster::start(2, &[]).await;
+    let id = cluster.create("orders", &[1], &[]).await;
+    let partitions = vec![ProducePartition { partition: id, records: batch_of(&["a", "b", "c"]) }];
+    let produced = cluster.broker(1).produce(Produce { acks: Acks::All, timeout: LIMIT, partitions }).await;
+    assert_eq!(produced[0].as_ref().unwrap().base_offset, 0);
+    let deleted = cluster.broker(1).delete_records(vec![DeleteRecords { partition: id, before: Some(1) }], LIMIT).await;
+    assert_eq!(deleted, [Ok(1)]);
+    cluster.reassign(id, &[1, 2]).await;
+    cluster.in_sync(id, &[1, 2]).await;
+    assert_eq!(cluster.put(1, id, Acks::All, "d").await, Ok(3));
+    assert_eq!(cluster.segment(2, "orders"), cluster.segment(1, "orders"));
+    cluster.stop_broker(1).await;
+    cluster.in_sync(id, &[2]).await;
+    assert_eq!(earliest(&cluster, id).await, 1);
+    cluster.stop().await;
+}
+
+/// Where the log starts, as its leader says.
+async fn earliest(cluster: &Cluster, partition: TopicIdPartition) -> Offset {
+    let asked = ListOffset { partition, spec: OffsetSpec::Earliest, current_leader_epoch: None };
+    let leader = cluster.broker(cluster.leader(partition));
+    leader.list_offsets(vec![asked], Isolation::ReadUncommitted).await.remove(0).unwrap().offset
 }
