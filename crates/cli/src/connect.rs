@@ -32,17 +32,24 @@ impl ConnectArgs {
 /// right for programs; a person who mistyped an address is told at once.
 pub(crate) fn client(servers: &[String]) -> Result<Client, CliError> {
     let mut failure = None;
-    for server in servers {
+    for (place, server) in servers.iter().enumerate() {
         match accepts(server) {
             Ok(()) => {
-                let options = ClientOptions { on_retry: Some(tell), ..ClientOptions::new(servers) };
+                // Those before it do not answer and are asked last.
+                let (gone, alive) = servers.split_at(place);
+                let in_turn = alive.iter().chain(gone);
+                let options = ClientOptions { on_retry: Some(tell), ..ClientOptions::new(in_turn) };
                 return Ok(Client::new(options)?);
             }
             Err(error) => failure = Some(error),
         }
     }
     let reason = failure.map_or_else(|| "no address is given".to_owned(), |error| error.to_string());
-    Err(CliError::Failed(format!("no broker serves gRPC at {}: {reason}; is it running?", servers.join(", "))))
+    let servers = servers.join(", ");
+    Err(CliError::Failed(format!(
+        "no broker serves gRPC at {servers}: {reason}; is it running? Of a cluster any broker will do, and several can be \
+         given: --server HOST:PORT,HOST:PORT"
+    )))
 }
 
 /// Says on standard error why nothing happens, once for each question that a broker does not answer.

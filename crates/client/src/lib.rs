@@ -17,6 +17,21 @@
 //! # }
 //! ```
 //!
+//! # When brokers go and leaders move
+//!
+//! - **Who is asked.** The bootstrap servers and every broker that was learned of since: the first answer introduces the
+//!   others. One that does not answer is followed by the next at once, and by a pause (`retry.backoff.ms`, doubling up to
+//!   `retry.backoff.max.ms`) when all have failed; `request.timeout.ms` bounds it all. A broker that is silent is given up
+//!   after 3 s where the question is one that any broker answers from what it knows.
+//! - **An answer is final**, be it an error. Of a change whose answer was lost nobody knows the outcome: it may have been
+//!   done, and is asked for again at another broker.
+//! - **Leaders.** An error that names the new leader (NOT_LEADER_OR_FOLLOWER, as in KIP-951) is followed at once; otherwise the
+//!   leaders are looked up again after a pause. A leader of an older epoch never replaces a newer one, whoever tells of it.
+//! - **A producer** keeps a partition's batches in order over all of that: after a failure nothing is sent until everything
+//!   in flight is answered, then all is sent again under the same sequence numbers, until `delivery.timeout.ms`.
+//! - **A consumer** goes on at its next offset, and waits for a leader as long as it takes; with `stop_at_end` for
+//!   `request.timeout.ms`.
+//!
 //! A producer is idempotent unless told otherwise: what it retries is neither duplicated nor reordered. Memory is
 //! bounded: `buffer.memory` at a producer, the prefetch bound at a consumer. Options have the names and defaults of
 //! Kafka's clients.

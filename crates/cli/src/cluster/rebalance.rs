@@ -81,7 +81,8 @@ async fn wait(admin: &Admin) -> Result<(), CliError> {
     loop {
         let stands = admin.describe_rebalance().await?;
         let left = u64::from(stands.moving) + u64::from(stands.planned_moves);
-        if left == 0 || (!stands.active && stands.moving == 0) {
+        // The controller ends it when nothing is left; whoever cancels it, before.
+        if !stands.active && stands.moving == 0 {
             waiting.finish();
             return match left {
                 0 => Ok(()),
