@@ -233,6 +233,10 @@ fn config(options: &RaftOptions) -> Result<Config, StartError> {
         max_in_snapshot_log_to_keep: KEPT_BEHIND_SNAPSHOT.min(options.snapshot_entries),
         max_payload_entries: APPEND_ENTRIES,
         enable_pre_vote: Some(true),
+        // Entries are sent to the others while they are still being written here. A leader that went on in its term after a
+        // start could lack some that others have, and would give their places to other entries of the same term, which
+        // nobody tells apart. In a new term it cannot.
+        enable_leader_restore: Some(false),
         ..Config::default()
     };
     config.validate().map_err(|error| StartError::Raft(error.to_string()))
