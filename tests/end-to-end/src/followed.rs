@@ -75,13 +75,23 @@ impl Followed {
         self.partitions.values().map(|seen| seen.numbers.len()).sum()
     }
 
+    /// How many records do not stand where they were acknowledged.
+    pub fn missing(&self, history: &History) -> usize {
+        history.acknowledged.iter().filter(|(number, place)| self.at(**place) != Some(**number)).count()
+    }
+
+    /// The record that was seen at a place.
+    fn at(&self, place: Acknowledged) -> Option<u64> {
+        let seen = self.partitions.get(&place.partition)?;
+        usize::try_from(place.offset).ok().and_then(|index| seen.numbers.get(index)).copied()
+    }
+
     /// Everything that was acknowledged stands where it was acknowledged, and nothing was seen at another place than the
     /// one it was acknowledged at, unless the producer may have sent it twice.
     pub fn check(&self, history: &History) -> Outcome {
         for (number, place) in &history.acknowledged {
-            let seen = self.partitions.get(&place.partition);
-            let at = usize::try_from(place.offset).ok().and_then(|index| seen?.numbers.get(index));
-            if at != Some(number) {
+            let at = self.at(*place);
+            if at != Some(*number) {
                 return fail(format!("record {number} was acknowledged at {place:?}, where the follower read {at:?}"));
             }
         }
@@ -165,6 +175,7 @@ mod tests {
             assert!(followed.check(&history(&[(1, 0, 0), (3, 1, 0)])).is_ok(), "record 2 is unknown, and may be there");
             assert!(followed.check(&history(&[(1, 0, 0), (2, 0, 2)])).is_err(), "offset 2 was never seen");
             assert!(followed.check(&history(&[(4, 0, 1)])).is_err(), "another record stands there");
+            assert_eq!(followed.missing(&history(&[(1, 0, 0), (2, 0, 2), (4, 0, 1), (5, 7, 0)])), 3);
         }
         let twice = [(0, 0, 1), (1, 0, 1)];
         let told = history(&[(1, 0, 0)]);

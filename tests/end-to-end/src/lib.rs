@@ -10,10 +10,10 @@ mod followed;
 mod follower;
 mod history;
 mod kafka_server;
+mod metric;
 mod outcome;
 mod reader;
 mod recorder;
-mod seeded;
 
 pub use admin::Admin;
 pub use check::{check_acknowledged, check_corpus, check_seek_by_offset, check_seek_by_time};
@@ -21,10 +21,11 @@ pub use followed::Followed;
 pub use follower::Follower;
 pub use history::{Acknowledged, History, RECORD_NUMBER_HEADER};
 pub use kafka_server::KafkaServer;
+pub use levada_harness::Seeded;
+pub use metric::metric_at;
 pub use outcome::{Outcome, fail};
 pub use reader::{PartitionRange, Reader, Seen};
 pub use recorder::{Recorder, RecorderOptions};
-pub use seeded::Seeded;
 
 /// Every compression type that the Kafka protocol has.
 pub const COMPRESSIONS: [&str; 5] = ["none", "gzip", "snappy", "lz4", "zstd"];

@@ -42,11 +42,29 @@ pub struct Recorder {
 }
 
 #[derive(Default)]
-struct Notes(Mutex<History>);
+struct Notes(Mutex<Noted>);
+
+#[derive(Default)]
+struct Noted {
+    history: History,
+    /// When a record was last acknowledged, or the recorder last asked for the gap.
+    moved: Option<Instant>,
+    longest_gap: Duration,
+}
 
 impl Notes {
-    fn history(&self) -> MutexGuard<'_, History> {
+    fn noted(&self) -> MutexGuard<'_, Noted> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Noted {
+    /// Counts the time since the last acknowledgement as a gap.
+    fn end_gap(&mut self) {
+        let now = Instant::now();
+        if let Some(before) = self.moved.replace(now) {
+            self.longest_gap = self.longest_gap.max(now - before);
+        }
     }
 }
 
@@ -59,14 +77,15 @@ impl ProducerContext for Notes {
     type DeliveryOpaque = Box<u64>;
 
     fn delivery(&self, result: &DeliveryResult<'_>, number: Box<u64>) {
-        let mut history = self.history();
+        let mut noted = self.noted();
         match result {
             Ok(message) => {
+                noted.end_gap();
                 let place = Acknowledged { partition: message.partition(), offset: message.offset() };
-                history.acknowledged.insert(*number, place);
+                noted.history.acknowledged.insert(*number, place);
             }
             Err((error, _)) => {
-                history.failed.insert(*number, error.to_string());
+                noted.history.failed.insert(*number, error.to_string());
             }
         }
     }
@@ -123,12 +142,19 @@ impl Recorder {
 
     /// How many records have been acknowledged by now.
     pub fn acknowledged(&self) -> usize {
-        self.producer.context().history().acknowledged.len()
+        self.producer.context().noted().history.acknowledged.len()
     }
 
     /// How many records have failed by now.
     pub fn failed(&self) -> usize {
-        self.producer.context().history().failed.len()
+        self.producer.context().noted().history.failed.len()
+    }
+
+    /// The longest time for which nothing was acknowledged since this was last asked, however much was sent.
+    pub fn take_longest_gap(&self) -> Duration {
+        let mut noted = self.producer.context().noted();
+        let since_the_last = noted.moved.map_or(Duration::ZERO, |moved| moved.elapsed());
+        std::mem::take(&mut noted.longest_gap).max(since_the_last)
     }
 
     /// Handles what has arrived, waiting up to `limit` for the first of it.
@@ -139,7 +165,7 @@ impl Recorder {
     /// Waits until every record was acknowledged or has failed, and returns what is known of each.
     pub fn finish(self) -> Outcome<History> {
         self.producer.flush(FLUSH_LIMIT)?;
-        let history = self.producer.context().history().clone();
+        let history = std::mem::take(&mut self.producer.context().noted().history);
         let known = history.acknowledged.len() + history.failed.len();
         if known as u64 == self.sent {
             Ok(history)

@@ -18,10 +18,14 @@ use nix::sched::{CloneFlags, setns};
 /// A hardware address that no link has: locally administered, and not among those that the kernel draws.
 const NOBODY: &str = "02:00:00:00:00:99";
 
+/// The last byte of the address of the machine outside.
+const OUTSIDE_BYTE: u8 = 254;
+
 /// How many networks there may be at a time: each has a number, which is the third byte of its addresses.
 const NETWORKS: u8 = 250;
 
-/// A network with its hosts, numbered from 1. Dropping it removes them; what still runs there loses its links.
+/// A network with its hosts, numbered from 1, and this very machine as host [`Network::OUTSIDE`]. Dropping it removes them;
+/// what still runs there loses its links.
 #[derive(Debug)]
 pub struct Network {
     number: u8,
@@ -29,6 +33,9 @@ pub struct Network {
 }
 
 impl Network {
+    /// The host that whoever makes the network is: tests and their clients.
+    pub const OUTSIDE: u8 = 0;
+
     /// Makes a network with so many hosts, at most 200.
     ///
     /// # Errors
@@ -46,6 +53,7 @@ impl Network {
             }
         }
         let mut network = Self { number: made?, hosts: 0 };
+        ip(&format!("address add {}/24 dev {}", network.address(Self::OUTSIDE), bridge(network.number)))?;
         ip(&format!("link set {} up", bridge(network.number)))?;
         for host in 1..=hosts {
             network.hosts = host;
@@ -74,7 +82,7 @@ impl Network {
 
     /// The address of a host.
     pub fn address(&self, host: u8) -> Ipv4Addr {
-        Ipv4Addr::new(10, 231, self.number, host)
+        Ipv4Addr::new(10, 231, self.number, if host == Self::OUTSIDE { OUTSIDE_BYTE } else { host })
     }
 
     /// A command that runs a program on a host; its process is the program's own.
@@ -86,25 +94,40 @@ impl Network {
 
     /// Runs `work` on a host, on a thread of its own. Sockets that it opens belong to the host from then on.
     pub fn on<T: Send>(&self, host: u8, work: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
-        let namespace = File::open(PathBuf::from("/var/run/netns").join(self.namespace(host)))?;
+        let enter = self.way_in(host);
         thread::scope(|scope| {
             let thread = scope.spawn(|| {
-                setns(namespace, CloneFlags::CLONE_NEWNET)?;
+                enter()?;
                 work()
             });
             thread.join().unwrap_or_else(|_| Err(io::Error::other("the work on the host panicked")))
         })
     }
 
+    /// What puts the thread that calls it on a host, for the rest of its life.
+    pub(crate) fn way_in(&self, host: u8) -> impl FnOnce() -> io::Result<()> + Send + use<> {
+        let path = PathBuf::from("/var/run/netns").join(self.namespace(host));
+        move || Ok(setns(File::open(path)?, CloneFlags::CLONE_NEWNET)?)
+    }
+
     /// Makes every packet from one host to another vanish.
     pub fn cut(&self, from: u8, to: u8) -> io::Result<()> {
-        let (name, address) = (self.namespace(from), self.address(to));
-        ip(&format!("-n {name} neighbour replace {address} lladdr {NOBODY} dev eth0 nud permanent"))
+        let (host, link) = self.neighbours(from);
+        ip(&format!("{host}neighbour replace {} lladdr {NOBODY} dev {link} nud permanent", self.address(to)))
     }
 
     /// Lets packets from one host to another through again.
     pub fn heal(&self, from: u8, to: u8) -> io::Result<()> {
-        ip(&format!("-n {} neighbour del {} dev eth0", self.namespace(from), self.address(to)))
+        let (host, link) = self.neighbours(from);
+        ip(&format!("{host}neighbour del {} dev {link}", self.address(to)))
+    }
+
+    /// Where `ip` finds what a host believes of its neighbours, and by which link it sends to them.
+    fn neighbours(&self, host: u8) -> (String, String) {
+        match host {
+            Self::OUTSIDE => (String::new(), bridge(self.number)),
+            _ => (format!("-n {} ", self.namespace(host)), "eth0".to_owned()),
+        }
     }
 }
 
@@ -169,5 +192,14 @@ mod tests {
         network.heal(1, 2).expect("it was cut");
         send(&one, 2, "healed");
         assert_eq!(received(&two), "healed", "what was sent meanwhile has vanished");
+
+        let here = UdpSocket::bind((network.address(Network::OUTSIDE), 7000)).expect("this machine is a host too");
+        network.cut(Network::OUTSIDE, 2).expect("the host is there");
+        send(&here, 2, "vanishes");
+        send(&two, Network::OUTSIDE, "comes out");
+        assert_eq!(received(&here), "comes out");
+        network.heal(Network::OUTSIDE, 2).expect("it was cut");
+        send(&here, 2, "goes in");
+        assert_eq!(received(&two), "goes in");
     }
 }

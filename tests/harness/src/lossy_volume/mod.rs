@@ -4,11 +4,14 @@
 //! write goes through, and what a file held when it was last synced is remembered. When the power goes, each file is what
 //! it was then, but for a piece of what was appended, which may survive.
 //!
+//! It can also be full, broken or slow for a while ([`DiskTrouble`]).
+//!
 //! Names are not lost: creating, renaming and removing files counts at once, as on a file system with a journal that the
 //! next sync would have written anyway. The simulated disk of the log's own tests loses names too.
 
 mod nodes;
 mod passthrough;
+mod trouble;
 mod unsynced;
 
 use std::{
@@ -20,7 +23,8 @@ use std::{
 use fuser::{BackgroundSession, Config, MountOption};
 use tempfile::TempDir;
 
-use self::{passthrough::Passthrough, unsynced::UnsyncedFiles};
+pub use self::trouble::DiskTrouble;
+use self::{passthrough::Passthrough, trouble::Troubles, unsynced::UnsyncedFiles};
 
 /// A volume that loses what is not synced when it is told to.
 #[derive(Debug)]
@@ -28,7 +32,10 @@ pub struct LossyVolume {
     // Unmounted before the directory below it is removed: fields are dropped in order.
     _session: Session,
     files: Arc<UnsyncedFiles>,
-    home: TempDir,
+    troubles: Arc<Troubles>,
+    mount: PathBuf,
+    /// Where everything is kept, if nobody said where.
+    _home: Option<TempDir>,
 }
 
 /// The mount, for as long as it lives.
@@ -50,20 +57,36 @@ impl LossyVolume {
     /// Where FUSE is not there or not allowed: it takes `/dev/fuse` and the right to mount.
     pub fn mount() -> io::Result<Self> {
         let home = tempfile::Builder::new().prefix("levada-volume-").tempdir()?;
-        let (disk, mount) = (home.path().join("disk"), home.path().join("mount"));
-        std::fs::create_dir(&disk)?;
-        std::fs::create_dir(&mount)?;
-        let files = Arc::new(UnsyncedFiles::default());
-        let layer = Passthrough::new(&disk, files.clone())?;
+        let mut volume = Self::mount_in(home.path())?;
+        volume._home = Some(home);
+        Ok(volume)
+    }
+
+    /// Mounts one as `mount` in the directory `home`, over what is in `disk` there. That directory stays when the volume is
+    /// dropped.
+    ///
+    /// # Errors
+    /// As [`LossyVolume::mount`].
+    pub fn mount_in(home: &Path) -> io::Result<Self> {
+        let (disk, mount) = (home.join("disk"), home.join("mount"));
+        std::fs::create_dir_all(&disk)?;
+        std::fs::create_dir_all(&mount)?;
+        let (files, troubles) = (Arc::new(UnsyncedFiles::default()), Arc::new(Troubles::default()));
+        let layer = Passthrough::new(&disk, files.clone(), troubles.clone())?;
         let mut config = Config::default();
         config.mount_options = vec![MountOption::FSName("levada-lossy".to_owned())];
         let session = fuser::spawn_mount(layer, &mount, &config)?;
-        Ok(Self { _session: Session(Some(session)), files, home })
+        Ok(Self { _session: Session(Some(session)), files, troubles, mount, _home: None })
     }
 
     /// Where it is mounted.
-    pub fn path(&self) -> PathBuf {
-        self.home.path().join("mount")
+    pub fn path(&self) -> &Path {
+        &self.mount
+    }
+
+    /// From now on this is wrong with it.
+    pub fn set_trouble(&self, trouble: DiskTrouble) {
+        self.troubles.set(trouble);
     }
 
     /// Loses what is not synced. `survives` tells of how many appended bytes of a file how many survive; whatever was
@@ -150,6 +173,31 @@ mod tests {
         drop(file);
         volume.lose_unsynced(|_| 0).expect("a loss");
         assert_eq!(fs::read(&path).expect("a file"), b"0123456789");
+    }
+
+    #[test]
+    fn a_full_volume_takes_what_was_freed_and_a_broken_one_nothing() {
+        let Some(volume) = volume() else { return };
+        let (log, other) = (volume.path().join("log"), volume.path().join("other"));
+        fs::write(&log, b"0123456789").expect("room");
+        fs::write(&other, b"abcde").expect("room");
+        let append = |bytes: &[u8]| File::options().append(true).open(&log).and_then(|mut file| file.write_all(bytes));
+        let code = |result: io::Result<()>| result.map_err(|error| error.kind());
+        volume.set_trouble(DiskTrouble::Full);
+        assert_eq!(code(append(b"x")), Err(io::ErrorKind::StorageFull));
+        assert_eq!(code(fs::write(volume.path().join("new"), b"x")), Err(io::ErrorKind::StorageFull));
+        fs::remove_file(&other).expect("a full disk lets go");
+        append(b"five!").expect("so much was freed");
+        assert_eq!(code(append(b"x")), Err(io::ErrorKind::StorageFull));
+        assert_eq!(fs::read(&log).expect("it is served"), b"0123456789five!");
+
+        volume.set_trouble(DiskTrouble::Broken);
+        let file = File::options().append(true).open(&log).expect("a file");
+        assert_eq!(file.sync_data().map_err(|error| error.raw_os_error()), Err(Some(nix::errno::Errno::EIO as i32)));
+        assert!(append(b"x").is_err());
+        volume.set_trouble(DiskTrouble::None);
+        append(b"x").expect("it is repaired");
+        assert_eq!(fs::read(&log).expect("a file"), b"0123456789five!x");
     }
 
     #[test]

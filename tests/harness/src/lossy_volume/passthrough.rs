@@ -21,13 +21,16 @@ use fuser::{
 };
 use nix::sys::statvfs::statvfs;
 
-use super::{UnsyncedFiles, nodes::Nodes, nodes::kind};
+use super::{Troubles, UnsyncedFiles, nodes::Nodes, nodes::kind};
 
 /// How long the kernel may believe what it was told of a file: not at all, since a loss of power changes it.
 const TTL: Duration = Duration::ZERO;
 
 /// Inodes are never used again while the kernel knows them.
 const GENERATION: Generation = Generation(0);
+
+/// What a new name takes on a full disk; it only has to be something.
+const NAME_BYTES: u64 = 1;
 
 /// An entry of an open directory.
 type Entry = (INodeNo, FileType, OsString);
@@ -36,6 +39,7 @@ type Entry = (INodeNo, FileType, OsString);
 pub(super) struct Passthrough {
     nodes: Nodes,
     unsynced: Arc<UnsyncedFiles>,
+    troubles: Arc<Troubles>,
     files: Mutex<HashMap<u64, Arc<File>>>,
     directories: Mutex<HashMap<u64, Vec<Entry>>>,
     handles: AtomicU64,
@@ -43,10 +47,11 @@ pub(super) struct Passthrough {
 
 impl Passthrough {
     /// A layer over the directory `disk`.
-    pub(super) fn new(disk: &Path, unsynced: Arc<UnsyncedFiles>) -> io::Result<Self> {
+    pub(super) fn new(disk: &Path, unsynced: Arc<UnsyncedFiles>, troubles: Arc<Troubles>) -> io::Result<Self> {
         Ok(Self {
             nodes: Nodes::new(disk)?,
             unsynced,
+            troubles,
             files: Mutex::default(),
             directories: Mutex::default(),
             handles: AtomicU64::new(1),
@@ -90,6 +95,7 @@ impl Passthrough {
         mode: u32,
         exclusive: bool,
     ) -> io::Result<(FileAttr, FileHandle)> {
+        self.troubles.change(NAME_BYTES)?;
         let path = self.nodes.entry(parent, name)?;
         let mut options = File::options();
         options.read(true).write(true).mode(mode);
@@ -124,12 +130,32 @@ impl Passthrough {
                 Some(handle) => self.file(handle)?,
                 None => Arc::new(File::options().read(true).write(true).open(self.nodes.path(inode)?)?),
             };
+            let before = file.metadata()?.len();
+            self.troubles.change(size.saturating_sub(before))?;
             self.unsynced.set_len(inode.0, &file, size)?;
+            self.troubles.free(before.saturating_sub(size));
         }
         self.nodes.attributes(inode)
     }
 
+    fn write_file(&self, inode: INodeNo, handle: FileHandle, offset: u64, data: &[u8]) -> io::Result<()> {
+        let file = self.file(handle)?;
+        let end = offset.saturating_add(data.len() as u64);
+        self.troubles.change(end.saturating_sub(file.metadata()?.len()))?;
+        self.unsynced.write(inode.0, &file, offset, data)
+    }
+
+    fn remove_file(&self, parent: INodeNo, name: &OsStr) -> io::Result<()> {
+        self.troubles.read()?;
+        let path = self.nodes.entry(parent, name)?;
+        let bytes = fs::symlink_metadata(&path)?.len();
+        fs::remove_file(path)?;
+        self.troubles.free(bytes);
+        Ok(())
+    }
+
     fn read_file(&self, handle: FileHandle, offset: u64, size: u32) -> io::Result<Vec<u8>> {
+        self.troubles.read()?;
         let file = self.file(handle)?;
         let mut buffer = vec![0; size as usize];
         let mut read = 0;
@@ -189,14 +215,15 @@ impl Filesystem for Passthrough {
     }
 
     fn mkdir(&self, _req: &Request, parent: INodeNo, name: &OsStr, _mode: u32, _umask: u32, reply: ReplyEntry) {
-        let made = self.nodes.entry(parent, name).and_then(fs::create_dir);
+        let room = self.troubles.change(NAME_BYTES);
+        let made = room.and_then(|()| self.nodes.entry(parent, name)).and_then(fs::create_dir);
         answer!(reply, made.and_then(|()| self.nodes.look_up(parent, name)), |found| {
             reply.entry(&TTL, &found, GENERATION);
         });
     }
 
     fn unlink(&self, _req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
-        answer!(reply, self.nodes.entry(parent, name).and_then(fs::remove_file), |()| reply.ok());
+        answer!(reply, self.remove_file(parent, name), |()| reply.ok());
     }
 
     fn rmdir(&self, _req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
@@ -216,7 +243,8 @@ impl Filesystem for Passthrough {
         if !flags.is_empty() {
             return reply.error(Errno::EINVAL);
         }
-        let renamed = self.nodes.entry(parent, name).and_then(|from| {
+        let works = self.troubles.read();
+        let renamed = works.and_then(|()| self.nodes.entry(parent, name)).and_then(|from| {
             let to = self.nodes.entry(new_parent, new_name)?;
             fs::rename(from, to)
         });
@@ -269,9 +297,8 @@ impl Filesystem for Passthrough {
         _lock_owner: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
-        let written = self.file(handle).and_then(|file| self.unsynced.write(inode.0, &file, offset, data));
         // One write is at most a megabyte or so; the kernel's limit fits 32 bits.
-        answer!(reply, written, |()| reply.written(data.len() as u32));
+        answer!(reply, self.write_file(inode, handle, offset, data), |()| reply.written(data.len() as u32));
     }
 
     fn flush(&self, _req: &Request, _inode: INodeNo, _handle: FileHandle, _owner: LockOwner, reply: ReplyEmpty) {
@@ -293,8 +320,8 @@ impl Filesystem for Passthrough {
     }
 
     fn fsync(&self, _req: &Request, inode: INodeNo, _handle: FileHandle, _datasync: bool, reply: ReplyEmpty) {
-        self.unsynced.sync(inode.0);
-        reply.ok();
+        let synced = self.troubles.change(0).map(|()| self.unsynced.sync(inode.0));
+        answer!(reply, synced, |()| reply.ok());
     }
 
     fn fsyncdir(&self, _req: &Request, _inode: INodeNo, _handle: FileHandle, _datasync: bool, reply: ReplyEmpty) {

@@ -1,53 +1,41 @@
-//! One node, or with `--cluster` three controllers and three brokers, under load, killed, restarted and frozen, and a check
-//! of what the clients were told.
-//!
-//! Three librdkafka producers run all the while: acks=1, acks=all, and idempotent; a consumer follows each of their topics
-//! by assignment. The consumers see no gap, no record out of its place, none that was not sent, and at no offset another
-//! record than before, also when they read again after a fault. At the end nothing acknowledged is missing or changed, and
-//! the idempotent producer's records are there once each and in order.
-//!
-//! With `--loss` every SIGKILL is a loss of power too: what was not synced is gone, but for a torn piece of it. The topics
-//! then ask for a sync of every batch, and what was acknowledged must still be there.
-//!
-//! The seed decides the faults, their order and their size; a fault strikes when so many records were acknowledged since
-//! the one before. What processes and threads do between two faults is theirs.
+//! One node, or with `--cluster` three controllers and three brokers, under load while everything fails, and a check of
+//! what the clients were told.
 
-mod load;
-mod schedule;
-mod subject;
+mod cluster;
+mod one_node;
 
 use std::{
     process::ExitCode,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use clap::Parser;
 use levada_end_to_end::Outcome;
+use tokio::signal::unix::{SignalKind, signal};
 
-use crate::{
-    load::Load,
-    schedule::{Fault, Schedule, Step},
-    subject::Subject,
-};
+/// Whether the run was asked to stop.
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
-/// What topics are asked for where power is lost: an acknowledgement means synced.
-const SYNCED: &[(&str, &str)] = &[("flush.messages", "1")];
-
-/// Kills, restarts and freezes processes under load and checks what the clients saw.
+/// Has processes fail under load and checks what the clients saw.
 #[derive(Parser)]
-struct Arguments {
+pub(crate) struct Arguments {
     /// How long to go on.
     #[arg(long, default_value_t = 5)]
     minutes: u64,
-    /// How many faults, in place of a time: what replays a run.
+    /// How many faults, or steps of a cluster, in place of a time: what replays a run.
     #[arg(long, conflicts_with = "minutes")]
     faults: Option<usize>,
     /// SIGKILL also loses what was not synced; takes FUSE and the right to mount.
     #[arg(long)]
     loss: bool,
-    /// Three controllers and three brokers in place of one node; a fault strikes one of them, or two neighbours.
+    /// Three controllers and three brokers in place of one node, which lose power, connections, disks and each other.
     #[arg(long, conflicts_with = "loss")]
     cluster: bool,
+    /// How many records a second each producer of a cluster sends.
+    #[arg(long, default_value_t = 400)]
+    rate: u32,
     /// The seed of the faults; without it one is drawn.
     #[arg(long)]
     seed: Option<u64>,
@@ -55,6 +43,7 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    let inside = if arguments.cluster { cluster::enter_namespaces() } else { Ok(false) };
     let drawn = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let seed = arguments.seed.unwrap_or(drawn);
     println!("chaos: seed {seed}");
@@ -64,7 +53,13 @@ fn main() -> ExitCode {
         None => begun.elapsed() < Duration::from_secs(arguments.minutes * 60),
     };
     let mut faults = 0;
-    let outcome = run(&arguments, Schedule::new(seed), more, &mut faults);
+    let outcome = listen_for_signals().and(inside).and_then(|inside| {
+        if arguments.cluster {
+            cluster::run(&arguments, seed, inside, more, &mut faults)
+        } else {
+            one_node::run(&arguments, seed, more, &mut faults)
+        }
+    });
     let kind = match (arguments.cluster, arguments.loss) {
         (true, _) => " --cluster",
         (_, true) => " --loss",
@@ -80,50 +75,27 @@ fn main() -> ExitCode {
     }
 }
 
-/// Goes through the schedule while there are to be `more` than the `faults` so far, and checks everything.
-fn run(arguments: &Arguments, schedule: Schedule, more: impl Fn(usize) -> bool, faults: &mut usize) -> Outcome {
-    let mut subject = if arguments.cluster { Subject::cluster()? } else { Subject::node(arguments.loss)? };
-    let mut load = Load::start(subject.kafka()?, if arguments.loss { SYNCED } else { &[] })?;
-    for step in schedule {
-        if !more(*faults) {
-            break;
-        }
-        *faults += 1;
-        println!("chaos: fault {faults} strikes {}: {step}", subject.name(step.victim));
-        if let Err(error) = strike(&mut subject, &mut load, &step) {
-            let findings = load.findings().join("\n");
-            return Err(format!("{error}\n{findings}\n{}", subject.log()).into());
-        }
-    }
-    load.check(subject.kafka()?).map_err(|error| format!("{error}\n{}", subject.log()).into())
+/// Whether the run was asked to stop: what was acknowledged is still checked.
+pub(crate) fn interrupted() -> bool {
+    INTERRUPTED.load(Ordering::Relaxed)
 }
 
-/// One step: calm, the fault, and the subject as it was before.
-fn strike(subject: &mut Subject, load: &mut Load, step: &Step) -> Outcome {
-    load.run_until_acknowledged(step.calm)?;
-    let victim = step.victim;
-    match step.fault {
-        Fault::Kill => {
-            subject.kill(victim, step.survival)?;
-            load.run_for(step.down)?;
-            subject.start_again(victim)?;
-        }
-        Fault::KillTwice(starting) => {
-            subject.kill(victim, step.survival)?;
-            load.run_for(step.down)?;
-            subject.kill_again(victim, !step.survival, starting, |duration| load.run_for(duration))?;
-        }
-        Fault::Stop => {
-            subject.terminate(victim)?;
-            load.run_for(step.down)?;
-            subject.start_again(victim)?;
-        }
-        Fault::Freeze(frozen) => {
-            subject.freeze(victim)?;
-            load.run_for(frozen)?;
-            subject.thaw(victim)?;
-        }
-    }
-    load.reread(step.reread);
+/// Has SIGINT and SIGTERM end the run in order, so that nothing is left behind.
+fn listen_for_signals() -> Outcome {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let guard = runtime.enter();
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    drop(guard);
+    thread::spawn(move || {
+        runtime.block_on(async {
+            loop {
+                tokio::select! {
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                }
+                INTERRUPTED.store(true, Ordering::Relaxed);
+            }
+        });
+    });
     Ok(())
 }

@@ -22,10 +22,10 @@ const MAX_REREAD: u64 = 20_000;
 
 /// What happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub(super) enum Fault {
     /// SIGKILL.
     Kill,
-    /// SIGKILL, and a second one so much later: into the start of a node, or at the neighbour of a process.
+    /// SIGKILL, and a second one so much later, into the start.
     KillTwice(Duration),
     /// SIGTERM, which it must follow well.
     Stop,
@@ -35,28 +35,26 @@ pub(crate) enum Fault {
 
 /// One step of a schedule: some calm, and then a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Step {
+pub(super) struct Step {
     /// How many records must have been acknowledged since the fault before this one.
-    pub(crate) calm: usize,
-    /// Whom it strikes, as a number to be taken modulo the number of processes.
-    pub(crate) victim: u64,
+    pub(super) calm: usize,
     /// What happens then.
-    pub(crate) fault: Fault,
+    pub(super) fault: Fault,
     /// For how long the node is not started again, if the fault ended it.
-    pub(crate) down: Duration,
+    pub(super) down: Duration,
     /// How many records of each topic are read again afterwards.
-    pub(crate) reread: usize,
+    pub(super) reread: usize,
     /// The seed of what survives a loss of power.
-    pub(crate) survival: u64,
+    pub(super) survival: u64,
 }
 
 /// The steps, without end.
 #[derive(Debug)]
-pub(crate) struct Schedule(Seeded);
+pub(super) struct Schedule(Seeded);
 
 impl Schedule {
     /// The schedule that the seed decides.
-    pub(crate) fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64) -> Self {
         Self(Seeded::new(seed))
     }
 
@@ -73,7 +71,7 @@ impl Iterator for Schedule {
     type Item = Step;
 
     fn next(&mut self) -> Option<Step> {
-        let (calm, victim) = (self.count(MAX_CALM_RECORDS), self.0.number());
+        let calm = self.count(MAX_CALM_RECORDS);
         let fault = match self.0.below(8) {
             0..=2 => Fault::Kill,
             3 | 4 => Fault::KillTwice(self.time(MAX_STARTING_MS)),
@@ -81,13 +79,13 @@ impl Iterator for Schedule {
             _ => Fault::Freeze(self.time(MAX_FROZEN_MS)),
         };
         let (down, reread) = (self.time(MAX_DOWN_MS), self.count(MAX_REREAD));
-        Some(Step { calm, victim, fault, down, reread, survival: self.0.number() })
+        Some(Step { calm, fault, down, reread, survival: self.0.number() })
     }
 }
 
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { calm, victim: _, fault, down, reread, survival: _ } = self;
+        let Self { calm, fault, down, reread, survival: _ } = self;
         write!(f, "after {calm} records ")?;
         match fault {
             Fault::Kill => write!(f, "SIGKILL, down for {down:?}")?,

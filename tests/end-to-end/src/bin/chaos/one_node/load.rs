@@ -37,14 +37,14 @@ struct Line {
 }
 
 /// The producers and followers of a chaos run.
-pub(crate) struct Load {
+pub(super) struct Load {
     corpus: Arc<Corpus>,
     lines: Vec<Line>,
 }
 
 impl Load {
     /// Creates the topics with these settings and connects the clients.
-    pub(crate) fn start(bootstrap: SocketAddr, settings: &[(&str, &str)]) -> Outcome<Self> {
+    pub(super) fn start(bootstrap: SocketAddr, settings: &[(&str, &str)]) -> Outcome<Self> {
         let admin = Admin::connect(bootstrap)?;
         let corpus = Arc::new(Corpus::load(4 << 20)?);
         let kinds: [(&str, RecorderOptions); 3] = [
@@ -75,7 +75,7 @@ impl Load {
     }
 
     /// Produces for a while, whatever happens meanwhile.
-    pub(crate) fn run_for(&mut self, duration: Duration) -> Outcome {
+    pub(super) fn run_for(&mut self, duration: Duration) -> Outcome {
         let begun = Instant::now();
         while begun.elapsed() < duration {
             self.turn()?;
@@ -84,7 +84,7 @@ impl Load {
     }
 
     /// Produces until so many more records have been acknowledged, which they are when everything runs.
-    pub(crate) fn run_until_acknowledged(&mut self, records: usize) -> Outcome {
+    pub(super) fn run_until_acknowledged(&mut self, records: usize) -> Outcome {
         let enough = self.acknowledged() + records;
         let (mut most, mut moved) = (0, Instant::now());
         loop {
@@ -102,7 +102,7 @@ impl Load {
     }
 
     /// Makes the followers read their newest records again.
-    pub(crate) fn reread(&self, records: usize) {
+    pub(super) fn reread(&self, records: usize) {
         for line in &self.lines {
             line.follower.reread(records);
         }
@@ -139,7 +139,7 @@ impl Load {
     }
 
     /// Waits for every answer and checks them all against what the followers saw and what the servers have.
-    pub(crate) fn check(self, bootstrap: SocketAddr) -> Outcome {
+    pub(super) fn check(self, bootstrap: SocketAddr) -> Outcome {
         for line in self.lines {
             let wrong = |error| format!("{}: {error}", line.topic);
             let history = line.recorder.finish().map_err(wrong)?;
@@ -160,7 +160,7 @@ impl Load {
     }
 
     /// What the followers that have ended met; nothing if none has.
-    pub(crate) fn findings(self) -> Vec<String> {
+    pub(super) fn findings(self) -> Vec<String> {
         let ended = self.lines.into_iter().filter(|line| line.follower.has_failed());
         let found = ended.filter_map(|line| Some((line.topic, line.follower.finish([].into()).err()?)));
         found.map(|(topic, error)| format!("{topic}: {error}")).collect()
