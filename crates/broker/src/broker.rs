@@ -19,7 +19,7 @@ use crate::api::{
     DeleteRecords, DescribedConfig, DescribedLogDir, DescribedProducer, DescribedResource, EpochEnd, EpochEndRequest,
     Fetch, FetchedPartition, FoundOffset, ListOffset, MoveReplica, PartitionError, Produce, Produced,
 };
-use crate::directories::{Directories, Placements};
+use crate::directories::{Directories, Moves, Placements};
 use crate::mandate::Mandate;
 use crate::partition::PartitionTable;
 use crate::replication::Replication;
@@ -38,6 +38,9 @@ pub struct Broker {
     pub(crate) store: Arc<LogStore>,
     pub(crate) directories: Directories,
     pub(crate) placements: Placements,
+    pub(crate) moves: Moves,
+    /// Locked while replicas are opened and closed. The image that was acted upon last, which faces see a moment later.
+    pub(crate) hosting: Mutex<Option<Arc<Image>>>,
     pub(crate) partitions: PartitionTable,
     pub(crate) threads: LogThreads,
     pub(crate) replication: Arc<Replication>,
@@ -69,6 +72,8 @@ impl Broker {
             controller,
             directories: Directories::of(&store),
             placements: Placements::default(),
+            moves: Moves::default(),
+            hosting: Mutex::new(None),
             store: Arc::new(store),
             partitions: PartitionTable::default(),
             threads,

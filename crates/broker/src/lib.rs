@@ -37,6 +37,7 @@ mod telemetry;
 #[cfg(test)]
 mod tests;
 mod threads;
+mod throttle;
 
 pub use broker::Broker;
 pub use face::{Face, FaceError};

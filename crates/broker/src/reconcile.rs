@@ -7,17 +7,18 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use levada_log::{OpenError, OpenLog, RecoveryProgress};
-use levada_metadata::config::{Resolver, TopicSettings};
+use levada_log::{LogConfig, OpenError, OpenLog, RecoveryProgress};
+use levada_metadata::config::{Resolver, TopicSettings, topic_config};
 use levada_metadata::{ConfigResource, Image, Partition as Assignment, ReplicaDirectory, Topic};
 use levada_replication::PartitionView;
-use levada_types::{BrokerEpoch, DirectoryId, TopicId, TopicIdPartition, TopicPartition};
+use levada_types::{BrokerEpoch, DirectoryId, Offset, TopicId, TopicIdPartition, TopicPartition};
 
 use crate::Broker;
-use crate::clock::now_ms;
+use crate::clock::{now_ms, uptime_ms};
 use crate::log_config::log_config;
 use crate::partition::{Health, Partition, Role};
 use crate::threads::{Gather, Job, Sight, Slot};
+use crate::throttle::is_listed;
 
 /// How long what is known of an idle producer is kept if the setting cannot be read: Kafka's default, one day.
 const DEFAULT_PRODUCER_ID_EXPIRATION_MS: i64 = 86_400_000;
@@ -33,7 +34,7 @@ pub(crate) struct Outcome {
     /// Replicas that could not be opened; they are tried again with the next step.
     pub(crate) unopened: Unopened,
     /// Partitions led here whose leader was elected although nobody was known to hold everything.
-    possible_losses: Vec<TopicPartition>,
+    possible_losses: Vec<TopicIdPartition>,
 }
 
 /// Replicas that could not be opened, and why.
@@ -64,6 +65,7 @@ impl Broker {
         progress: &RecoveryProgress,
     ) -> Outcome {
         let mut outcome = Outcome::default();
+        self.set_throttles(new, uptime_ms());
         let mut changed: HashSet<TopicId> = new.topics_changed_since(old).collect();
         let mut reconfigured: HashSet<TopicId> = HashSet::new();
         for resource in new.resources_changed_since(old) {
@@ -156,26 +158,44 @@ impl Broker {
     }
 
     /// The partitions of a topic whose leader, this broker, was elected although acknowledged records may be missing.
-    fn find_losses(&self, old: Option<&Topic>, new: &Topic, losses: &mut Vec<TopicPartition>) {
+    fn find_losses(&self, old: Option<&Topic>, new: &Topic, losses: &mut Vec<TopicIdPartition>) {
         // What was so before this broker knew of the topic was told by whoever led then.
         let Some(old) = old else { return };
         let led = new.partitions().filter(|(_, partition)| partition.leader == Some(self.id()));
         let lost = led.filter(|(index, partition)| {
             old.partition(*index).is_some_and(|before| before.possible_losses < partition.possible_losses)
         });
-        losses.extend(lost.map(|(partition, _)| TopicPartition { topic: new.name().clone(), partition }));
+        losses.extend(lost.map(|(partition, _)| TopicIdPartition { topic_id: new.id(), partition }));
     }
 
-    fn tell_losses(&self, losses: &[TopicPartition]) {
+    fn tell_losses(&self, losses: &[TopicIdPartition]) {
         if losses.is_empty() {
             return;
         }
         self.metrics.possible_losses.increment(losses.len() as u64);
-        let named: Vec<_> = losses.iter().take(LOSSES_NAMED).map(ToString::to_string).collect();
+        let hosted = losses.iter().filter_map(|id| self.partitions.get(id));
+        let from = |partition: Arc<Partition>| format!("{} from {} on", partition.name(), partition.reader().log_end_offset());
+        let named: Vec<_> = hosted.take(LOSSES_NAMED).map(from).collect();
         tracing::warn!(
             partitions = losses.len(),
             among_them = named.join(", "),
             "leading with what is left: records that were acknowledged may be missing"
+        );
+    }
+
+    /// Tells of logs that end below the high watermark that was noted last, by how many records.
+    fn tell_cut(&self, cut: &[(TopicPartition, Offset, u64)]) {
+        if cut.is_empty() {
+            return;
+        }
+        let records: u64 = cut.iter().map(|(.., records)| records).sum();
+        self.metrics.lost_records.increment(records);
+        let named = cut.iter().take(LOSSES_NAMED).map(|(name, end, records)| format!("{name} {records} from {end} on"));
+        tracing::warn!(
+            partitions = cut.len(),
+            records,
+            among_them = named.collect::<Vec<_>>().join(", "),
+            "logs lack records that were committed; another replica has them, or they are lost"
         );
     }
 
@@ -195,6 +215,7 @@ impl Broker {
             if let Some(partition) = self.partitions.get(&id) {
                 if reconfigure {
                     partition.set_flushes_by_time(config.flush_ms.is_some());
+                    self.set_throttled(&partition, image);
                     partition.post(Job::Configure(Box::new(config.clone())));
                 }
                 assume(&partition, part);
@@ -227,6 +248,7 @@ impl Broker {
             .collect();
         let by_time: Vec<bool> = logs.iter().map(|log| log.config.flush_ms.is_some()).collect();
         let opened = self.store.open_logs(logs, now_ms(), progress);
+        let mut cut = Vec::new();
         for ((((id, opened), name), part), flushes_by_time) in opened.into_iter().zip(names).zip(parts).zip(by_time) {
             let opened = match opened {
                 Ok(opened) => opened,
@@ -242,6 +264,10 @@ impl Broker {
                 continue;
             };
             let (start, end) = (opened.reader.log_start_offset(), opened.reader.log_end_offset());
+            let noted = self.store.high_watermark(&name).unwrap_or(0);
+            if noted > end {
+                cut.push((name.clone(), end, (noted - end).unsigned_abs()));
+            }
             let Part { role, .. } = part;
             let commits_all = role.leads && role.is_alone_in_sync();
             let is_fsynced = part.sight.as_ref().is_some_and(|sight| sight.view.fsync);
@@ -253,12 +279,13 @@ impl Broker {
                 end
             } else {
                 // What the checkpoint says was committed is; a log that lost its tail may end before it.
-                self.store.high_watermark(&name).unwrap_or(0).clamp(start, end)
+                noted.clamp(start, end)
             };
             let follower = Role { leads: false, ..role };
             let partition = Partition::new(id, name, opened.directory, opened.reader, follower, committed, queue);
             let partition = Arc::new(partition);
             partition.set_flushes_by_time(flushes_by_time);
+            self.set_throttled(&partition, image);
             if commits_all {
                 partition.begin_to_lead(role.leader_epoch, end);
             }
@@ -269,6 +296,47 @@ impl Broker {
             }
             self.partitions.insert(partition);
         }
+        self.tell_cut(&cut);
+    }
+
+    /// Opens the log of a replica anew, wherever it lies by now; says whether that went well. `hosting` is locked.
+    pub(crate) fn host_again(self: &Arc<Self>, image: &Image, replica: &Partition) -> bool {
+        let id = replica.id();
+        let Some((topic, assignment)) = image.topic(id.topic_id).zip(image.partition(id.topic_id, id.partition)) else {
+            return false;
+        };
+        let settings = image.topic_settings(topic.id(), self.id(), &self.options.statics);
+        let log = OpenLog {
+            partition: id,
+            topic: topic.name().clone(),
+            config: log_config(&settings, self.producer_id_expiration_ms(image)),
+            directory: None,
+        };
+        let openings = Openings { logs: vec![log], parts: vec![self.part(image, id, assignment, &settings)] };
+        let mut outcome = Outcome::default();
+        self.open(openings, image, &Unopened::new(), &RecoveryProgress::default(), &mut outcome);
+        self.placements.note(outcome.placements);
+        self.partitions.get(&id).is_some_and(|hosted| hosted.health() == Health::Good)
+    }
+
+    /// The settings that a topic's logs have here.
+    pub(crate) fn log_config_of(&self, topic: TopicId) -> LogConfig {
+        let image = self.image();
+        let settings = image.topic_settings(topic, self.id(), &self.options.statics);
+        log_config(&settings, self.producer_id_expiration_ms(&image))
+    }
+
+    fn set_throttled(&self, partition: &Partition, image: &Image) {
+        let id = partition.id();
+        let resolver = Resolver::new(image.state(), Some(self.id()), &self.options.statics);
+        let is_listed_in = |name| {
+            let list = topic_config(name).and_then(|def| resolver.topic_config(id.topic_id, def).value);
+            list.is_some_and(|list| is_listed(&list, id.partition, self.id()))
+        };
+        partition.set_throttled(
+            is_listed_in("leader.replication.throttled.replicas"),
+            is_listed_in("follower.replication.throttled.replicas"),
+        );
     }
 
     /// Takes note of a log that was not opened; gives the reason if it is to be tried again. Each reason is logged once.
@@ -344,7 +412,7 @@ impl Broker {
         let ending = |partition: &Partition| match partition.health() {
             Health::Good => Job::Close,
             // There is nowhere to write what would make it clean.
-            Health::Failed | Health::Gone => Job::Abandon,
+            Health::Moving | Health::Failed | Health::Gone => Job::Abandon,
         };
         let partitions = self.partitions.all();
         let ended = end_all(&partitions, ending);

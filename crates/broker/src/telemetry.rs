@@ -21,6 +21,14 @@ pub(crate) struct BrokerMetrics {
     pub(crate) log_bytes: Gauge,
     pub(crate) retention_deleted: Counter,
     pub(crate) possible_losses: Counter,
+    pub(crate) lost_records: Counter,
+    pub(crate) under_minimum: Gauge,
+    pub(crate) at_minimum: Gauge,
+    pub(crate) offline_replicas: Gauge,
+    pub(crate) reassigning: Gauge,
+    pub(crate) max_lag: Gauge,
+    pub(crate) replication_bytes_in: Counter,
+    pub(crate) replication_bytes_out: Counter,
     pub(crate) isr_shrinks: Counter,
     pub(crate) isr_expands: Counter,
 }
@@ -55,6 +63,26 @@ impl BrokerMetrics {
             "levada_broker_possible_losses_total",
             "Elections of this broker after which acknowledged records may be missing"
         );
+        describe_gauge!(
+            "levada_broker_under_min_isr_partitions",
+            "Partitions led whose in-sync set is smaller than min.insync.replicas: acks=all is refused"
+        );
+        describe_gauge!(
+            "levada_broker_at_min_isr_partitions",
+            "Partitions led whose in-sync set is as large as min.insync.replicas, and no larger"
+        );
+        describe_gauge!("levada_broker_offline_replicas", "Replicas hosted in a data directory that has failed");
+        describe_gauge!("levada_broker_reassigning_partitions", "Partitions led whose replicas are being moved");
+        describe_gauge!(
+            "levada_broker_follower_max_lag_records",
+            "Records that the furthest behind of the followers here lacks of what its leader says is committed"
+        );
+        describe_counter!("levada_broker_replication_bytes_in_total", "Bytes of records that came from leaders");
+        describe_counter!("levada_broker_replication_bytes_out_total", "Bytes of records sent to followers");
+        describe_counter!(
+            "levada_broker_lost_records_total",
+            "Records below the high watermark that was noted last which logs lacked when they were opened"
+        );
         describe_counter!(
             "levada_broker_isr_shrinks_total",
             "Changes of a led partition's in-sync set that took a replica out of it"
@@ -80,6 +108,14 @@ impl BrokerMetrics {
             log_bytes: gauge!("levada_broker_log_bytes"),
             retention_deleted: counter!("levada_broker_retention_deleted_segments_total"),
             possible_losses: counter!("levada_broker_possible_losses_total"),
+            lost_records: counter!("levada_broker_lost_records_total"),
+            under_minimum: gauge!("levada_broker_under_min_isr_partitions"),
+            at_minimum: gauge!("levada_broker_at_min_isr_partitions"),
+            offline_replicas: gauge!("levada_broker_offline_replicas"),
+            reassigning: gauge!("levada_broker_reassigning_partitions"),
+            max_lag: gauge!("levada_broker_follower_max_lag_records"),
+            replication_bytes_in: counter!("levada_broker_replication_bytes_in_total"),
+            replication_bytes_out: counter!("levada_broker_replication_bytes_out_total"),
             isr_shrinks: counter!("levada_broker_isr_shrinks_total"),
             isr_expands: counter!("levada_broker_isr_expands_total"),
         }

@@ -282,6 +282,13 @@ impl Replica {
         self.leader().and_then(|leader| leader.position_of(follower))
     }
 
+    /// Whether there is a proposal whose outcome is not known. Whoever replaces this replica by another in the same leader
+    /// epoch would forget whom it has to count for the high watermark.
+    #[must_use]
+    pub fn awaits_controller(&self) -> bool {
+        self.leader().is_some_and(Leader::awaits_controller)
+    }
+
     /// At a leader: which of these brokers a consumer may read from at `offset` (KIP-392): in sync, and known to hold that
     /// offset. The one that has come furthest, the lowest number of equals.
     #[must_use]

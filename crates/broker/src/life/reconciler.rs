@@ -34,7 +34,10 @@ impl Reconciler {
         let unopened = std::mem::take(&mut self.unopened);
         let target = Arc::clone(&image);
         let step = tokio::task::spawn_blocking(move || {
-            broker.reconcile(&broker.metadata.image(), &target, &unopened, &progress)
+            let mut acted_upon = broker.hosting.lock();
+            let outcome = broker.reconcile(&broker.metadata.image(), &target, &unopened, &progress);
+            *acted_upon = Some(target);
+            outcome
         });
         match step.await {
             Ok(outcome) => {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use levada_types::{Offset, TopicPartition};
+use levada_types::{Offset, TopicIdPartition, TopicPartition};
 
 use crate::Broker;
 use crate::clock::now_ms;
@@ -108,11 +108,26 @@ impl Upkeep {
         let partitions = self.broker.partitions.all();
         let led: Vec<_> = partitions.iter().map(|p| p.role()).filter(|role| role.leads).collect();
         let under_replicated = led.iter().filter(|role| role.in_sync < role.replicas).count();
+        let under_minimum = led.iter().filter(|role| role.in_sync < role.min_in_sync).count();
+        let at_minimum = led.iter().filter(|role| role.in_sync == role.min_in_sync).count();
+        let offline = partitions.iter().filter(|partition| partition.health() == Health::Failed).count();
+        let image = self.broker.image();
+        let leads = |id: &TopicIdPartition| {
+            let partition = image.partition(id.topic_id, id.partition);
+            partition.is_some_and(|partition| partition.leader == Some(self.broker.id()))
+        };
+        let reassigning = image.reassigning().filter(leads).count();
+        let max_lag = partitions.iter().map(|partition| partition.lag()).max().unwrap_or(0);
         let bytes: u64 = partitions.iter().map(|p| p.reader().size_bytes()).sum();
         let metrics = &self.broker.metrics;
         metrics.partitions.set(partitions.len() as f64);
         metrics.leaders.set(led.len() as f64);
         metrics.under_replicated.set(under_replicated as f64);
+        metrics.under_minimum.set(under_minimum as f64);
+        metrics.at_minimum.set(at_minimum as f64);
+        metrics.offline_replicas.set(offline as f64);
+        metrics.reassigning.set(reassigning as f64);
+        metrics.max_lag.set(max_lag as f64);
         metrics.log_bytes.set(bytes as f64);
         metrics.queued_bytes.set(self.broker.in_flight.queued() as f64);
     }

@@ -32,6 +32,10 @@ pub(crate) struct Partition {
     high_watermark: AtomicI64,
     health: AtomicU8,
     flushes_by_time: AtomicBool,
+    /// Whether the topic has what it sends to replicas that catch up throttled, and what it gets while it does.
+    throttled: [AtomicBool; 2],
+    /// The leader's high watermark, as a follower was told last.
+    told_high_watermark: AtomicI64,
     /// What the replica leads, if its actor has begun to.
     leading: Mutex<Option<Leading>>,
     /// It is to get a tick soon.
@@ -57,10 +61,12 @@ struct Leading {
 pub(crate) enum Health {
     /// It serves.
     Good = 0,
+    /// Its log moves to another directory just now, where another takes its place at once: clients ask again.
+    Moving = 1,
     /// Its directory failed, or its log accepts no more writes: clients get KAFKA_STORAGE_ERROR.
-    Failed = 1,
+    Failed = 2,
     /// It is no longer hosted here: its topic was deleted, or its replica moved away.
-    Gone = 2,
+    Gone = 3,
 }
 
 impl Partition {
@@ -82,6 +88,8 @@ impl Partition {
             high_watermark: AtomicI64::new(high_watermark),
             health: AtomicU8::new(Health::Good as u8),
             flushes_by_time: AtomicBool::new(false),
+            throttled: [AtomicBool::new(false), AtomicBool::new(false)],
+            told_high_watermark: AtomicI64::new(high_watermark),
             leading: Mutex::new(None),
             restless: AtomicBool::new(false),
             sight: Mutex::new(None),
@@ -195,7 +203,8 @@ impl Partition {
     pub(crate) fn health(&self) -> Health {
         match self.health.load(Ordering::Acquire) {
             0 => Health::Good,
-            1 => Health::Failed,
+            1 => Health::Moving,
+            2 => Health::Failed,
             _ => Health::Gone,
         }
     }
@@ -210,6 +219,7 @@ impl Partition {
     pub(crate) fn check_usable(&self) -> Result<(), PartitionError> {
         match self.health() {
             Health::Good => Ok(()),
+            Health::Moving => Err(PartitionError::with_leader(ErrorCode::NotLeaderOrFollower, self.role().hint())),
             Health::Failed => Err(PartitionError::new(
                 ErrorCode::KafkaStorageError,
                 format!("the data directory that holds {} has failed; see the broker's log", self.name),
@@ -225,6 +235,32 @@ impl Partition {
 
     pub(crate) fn set_flushes_by_time(&self, flushes: bool) {
         self.flushes_by_time.store(flushes, Ordering::Relaxed);
+    }
+
+    /// Whether what it sends to replicas that catch up is throttled.
+    pub(crate) fn is_throttled_as_leader(&self) -> bool {
+        self.throttled[0].load(Ordering::Relaxed)
+    }
+
+    /// Whether what it gets while it catches up is throttled.
+    pub(crate) fn is_throttled_as_follower(&self) -> bool {
+        self.throttled[1].load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_throttled(&self, as_leader: bool, as_follower: bool) {
+        self.throttled[0].store(as_leader, Ordering::Relaxed);
+        self.throttled[1].store(as_follower, Ordering::Relaxed);
+    }
+
+    /// The leader has told its high watermark.
+    pub(crate) fn hear_high_watermark(&self, told: Offset) {
+        self.told_high_watermark.store(told, Ordering::Relaxed);
+    }
+
+    /// How many offsets a follower lacks of what its leader says is committed. As in Kafka's MaxLag.
+    pub(crate) fn lag(&self) -> u64 {
+        let lacks = self.told_high_watermark.load(Ordering::Relaxed) - self.reader.log_end_offset();
+        if self.role().leads { 0 } else { u64::try_from(lacks).unwrap_or(0) }
     }
 
     /// Gives a job to the replica's actor; jobs are done in the order in which they are posted. A job that comes after

@@ -13,6 +13,7 @@ use super::ticks::Restless;
 use crate::BrokerOptions;
 use crate::mandate::Mandate;
 use crate::threads::Flushers;
+use crate::throttle::Throttles;
 
 /// How long a replica waits before it tries again what went unanswered or was refused, in milliseconds. Short against the
 /// time in which a partition should have a new leader, long against a round trip.
@@ -35,6 +36,8 @@ pub(crate) struct Replication {
     pub(crate) proposals: Proposals,
     /// Replicas that wait for something.
     pub(crate) restless: Restless,
+    /// Bounds on catching up, and on moves.
+    pub(crate) throttles: Throttles,
     /// Brokers that follow this one.
     pub(crate) followers: Followers,
     /// Brokers that this one follows.
@@ -52,6 +55,7 @@ impl Replication {
             flushers,
             proposals: Proposals::default(),
             restless: Restless::default(),
+            throttles: Throttles::default(),
             followers: Followers::default(),
             leaders: Leaders::new(options.replica_fetch_max_bytes()),
         })

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use levada_log::{DirectoryInfo, DirectoryState};
-use levada_types::{DirectoryId, ErrorCode};
+use levada_log::{DirectoryInfo, DirectoryState, LogReader};
+use levada_types::{DirectoryId, ErrorCode, TopicIdPartition};
 
 use crate::Broker;
 use crate::api::{DescribedLogDir, DescribedReplica};
+use crate::directories::Wanted;
 use crate::partition::Partition;
 
 impl Broker {
@@ -15,12 +16,15 @@ impl Broker {
     pub(crate) async fn list_log_dirs(&self) -> Vec<DescribedLogDir> {
         let store = Arc::clone(&self.store);
         let partitions = self.partitions.all();
+        let moves = self.moves.all();
         // Asking a volume for its room may wait for it.
-        tokio::task::spawn_blocking(move || describe(store.directories(), &partitions)).await.unwrap_or_default()
+        tokio::task::spawn_blocking(move || describe(store.directories(), &partitions, &moves))
+            .await
+            .unwrap_or_default()
     }
 }
 
-fn describe(directories: Vec<DirectoryInfo>, partitions: &[Arc<Partition>]) -> Vec<DescribedLogDir> {
+fn describe(directories: Vec<DirectoryInfo>, partitions: &[Arc<Partition>], moves: &[Wanted]) -> Vec<DescribedLogDir> {
     let mut replicas: HashMap<DirectoryId, Vec<DescribedReplica>> = HashMap::new();
     for partition in partitions {
         let (reader, name) = (partition.reader(), partition.name());
@@ -30,6 +34,23 @@ fn describe(directories: Vec<DirectoryInfo>, partitions: &[Arc<Partition>]) -> V
             size: i64::try_from(reader.size_bytes()).unwrap_or(i64::MAX),
             offset_lag: (partition.high_watermark() - reader.log_end_offset()).max(0),
             is_future: false,
+        });
+    }
+    let hosted: HashMap<TopicIdPartition, &Arc<Partition>> = if moves.is_empty() {
+        HashMap::new()
+    } else {
+        partitions.iter().map(|partition| (partition.id(), partition)).collect()
+    };
+    for Wanted { id, to, copy } in moves {
+        let Some(partition) = hosted.get(id).filter(|partition| partition.directory() != *to) else { continue };
+        let bytes = copy.as_ref().map_or(0, LogReader::size_bytes);
+        let end = copy.as_ref().map_or(0, LogReader::log_end_offset);
+        replicas.entry(*to).or_default().push(DescribedReplica {
+            topic: partition.name().topic.clone(),
+            partition: partition.name().partition,
+            size: i64::try_from(bytes).unwrap_or(i64::MAX),
+            offset_lag: (partition.reader().log_end_offset() - end).max(0),
+            is_future: true,
         });
     }
     directories

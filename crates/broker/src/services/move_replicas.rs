@@ -7,6 +7,7 @@ use levada_types::{DirectoryId, ErrorCode};
 
 use crate::Broker;
 use crate::api::{MoveReplica, PartitionError};
+use crate::partition::Health;
 
 impl Broker {
     /// See [`Broker::move_replicas`].
@@ -17,11 +18,15 @@ impl Broker {
     fn begin_move(&self, asked: &MoveReplica) -> Result<(), PartitionError> {
         let target = self.directory_at(Path::new(&asked.directory))?;
         let partition = self.partitions.get(&asked.partition).ok_or_else(|| self.no_replica(asked))?;
-        if partition.directory() == target {
-            return Ok(());
+        if partition.health() == Health::Failed {
+            partition.check_usable()?;
         }
-        let message = "this broker does not move replicas yet";
-        Err(PartitionError::new(ErrorCode::KafkaStorageError, message))
+        if partition.directory() == target {
+            self.moves.forget(asked.partition);
+        } else {
+            self.moves.want(asked.partition, target);
+        }
+        Ok(())
     }
 
     fn directory_at(&self, path: &Path) -> Result<DirectoryId, PartitionError> {

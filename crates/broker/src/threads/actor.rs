@@ -152,6 +152,10 @@ impl Actor {
                 }
                 Job::Close(answer) => return Some(End::Close(answer)),
                 Job::Abandon(answer) => return Some(End::Abandon(answer)),
+                Job::HandOver(answer) if self.replica.as_ref().is_some_and(Replica::awaits_controller) => {
+                    answer.fill(false);
+                }
+                Job::HandOver(answer) => return Some(End::Abandon(answer)),
             }
         }
         self.write(scratch, metrics);
@@ -481,5 +485,61 @@ mod tests {
         assert_eq!(answers, [refused, Ok(0), refused]);
         actor.see(view(None, LeaderEpoch(4)), BrokerEpoch(1));
         assert_eq!(append(&mut actor, &disk, &[EPOCH]).1, [refused]);
+    }
+
+    /// Posts one append with `acks=all`; gives where its answer will be.
+    fn append_for_all(actor: &mut Actor) -> Gather<Result<Produced, PartitionError>> {
+        let (gather, mut slots) = Gather::new(vec![None], || Err(ErrorCode::UnknownServerError.into()));
+        let mut builder = BatchBuilder::new();
+        builder.append(now_ms(), None, Some(b"value"), &[]).unwrap();
+        let records = builder.build(Compression::None, None).unwrap();
+        let share = InFlight::new(1 << 20).take(records.len());
+        let append = Append { records, acks: Acks::All, leader_epoch: EPOCH, answer: slots.remove(0), share };
+        let mut jobs = vec![Job::Append(append)];
+        assert!(actor.run(&mut jobs, &mut Scratch::default(), &BrokerMetrics::new()).is_none());
+        gather
+    }
+
+    #[test]
+    fn what_was_let_in_before_the_lease_lapsed_is_not_acknowledged_after_it() {
+        let mut actor = actor(&SimDisk::new());
+        let alone = PartitionView {
+            replicas: [BrokerId(1), BrokerId(2)]
+                .map(|broker| ReplicaView { broker, epoch: Some(BrokerEpoch(1)), live: true })
+                .to_vec(),
+            partition_epoch: PartitionEpoch(EPOCH.0 + 1),
+            ..view(Some(BrokerId(1)), EPOCH)
+        };
+        actor.see(alone.clone(), BrokerEpoch(1));
+        // The process was stopped for longer than its session lasts.
+        actor.replication.mandate.hold(Arc::new(levada_peers::Lease::new()));
+        let answer = append_for_all(&mut actor);
+        assert_eq!((actor.writer.log_end_offset(), actor.partition.high_watermark()), (1, 0));
+        assert!(actor.partition.set_restless(true), "it is told of time, since the lease may come back");
+        let elsewhere = PartitionView {
+            leader: Some(BrokerId(2)),
+            leader_epoch: LeaderEpoch(EPOCH.0 + 1),
+            partition_epoch: PartitionEpoch(EPOCH.0 + 2),
+            ..alone
+        };
+        actor.see(elsewhere, BrokerEpoch(1));
+        answer.wait();
+        let answers = answer.give_up(|| Err(ErrorCode::RequestTimedOut.into()));
+        assert_eq!(answers[0].as_ref().map_err(|error| error.code), Err(ErrorCode::NotLeaderOrFollower));
+    }
+
+    #[test]
+    fn a_replica_on_a_full_disk_asks_for_nothing_until_there_is_space() {
+        let disk = SimDisk::new();
+        let mut actor = actor(&disk);
+        append(&mut actor, &disk, &[EPOCH]);
+        disk.set_capacity(0);
+        let (_, answers) = append(&mut actor, &disk, &[EPOCH]);
+        assert_eq!(answers, [Err(ErrorCode::KafkaStorageError)]);
+        actor.see(view(Some(BrokerId(2)), LeaderEpoch(EPOCH.0 + 1)), BrokerEpoch(1));
+        assert!(actor.starved.is_some());
+        disk.set_capacity(u64::MAX);
+        actor.feed(Event::Tick, Baggage::default());
+        assert!(actor.starved.is_some(), "nobody has found that there is space yet");
     }
 }

@@ -51,6 +51,9 @@ pub(crate) enum Job {
     },
     /// Close the log: flush it and write what the next start needs. True if that went well. The last job.
     Close(Slot<bool>),
+    /// As [`Self::Abandon`], since the log moves: true then, and the last job. Not while the controller has yet to answer:
+    /// then it is false, and everything goes on.
+    HandOver(Slot<bool>),
     /// Let go of the log without flushing, since it is about to be deleted or set aside. The last job.
     Abandon(Slot<bool>),
 }

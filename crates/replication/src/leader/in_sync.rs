@@ -27,6 +27,11 @@ impl IsrChange {
         Self { pending: None, doubtful: Vec::new(), not_before_ms: TimestampMs::MIN }
     }
 
+    /// Whether an attempt may have been committed that the image does not show.
+    pub(super) fn is_open(&self) -> bool {
+        self.pending.is_some() || !self.doubtful.is_empty()
+    }
+
     /// Members of every set that may have been committed since the last image.
     pub(super) fn possible(&self) -> impl Iterator<Item = IsrMember> {
         let pending = self.pending.iter().flat_map(|proposal| proposal.isr.iter());

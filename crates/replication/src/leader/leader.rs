@@ -236,6 +236,10 @@ impl Leader {
         starts.try_fold(own.log.start, |least, start| Some(least.min(start?)))
     }
 
+    pub(crate) fn awaits_controller(&self) -> bool {
+        self.change.is_open()
+    }
+
     pub(crate) fn reading_replica(&self, among: &[BrokerId], offset: Offset) -> Option<BrokerId> {
         let holders = among.iter().filter_map(|id| {
             let member = self.view.member(*id)?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use levada_proto::internal as pb;
-use levada_replication::{Event, Frame};
+use levada_replication::{Event, Frame, Lane};
 use levada_service::net::{Address, Network};
 use levada_service::shutdown::CancellationToken;
 use levada_types::{BrokerId, TopicIdPartition};
@@ -16,6 +16,7 @@ use super::outbox::Outbox;
 use super::room::Rooms;
 use super::streams::Streams;
 use crate::Broker;
+use crate::clock::uptime_ms;
 use crate::replication::wire::{Attachment, Malformed, answer_from, frame_from};
 use crate::threads::{Frame as Framed, Job};
 
@@ -130,21 +131,40 @@ async fn converse(
         }
     };
     tokio::select! {
-        ended = hear(broker, tail, &leaders.tail) => ended,
-        ended = hear(broker, catch_up, &leaders.catch_up) => ended,
+        ended = hear(broker, tail, Lane::Tail, &leaders.tail) => ended,
+        ended = hear(broker, catch_up, Lane::CatchUp, &leaders.catch_up) => ended,
         ended = telling => ended,
     }
 }
 
 /// Brings what comes on one stream to the replicas.
-async fn hear(broker: &Arc<Broker>, mut stream: Streaming<pb::ReplicateResponse>, rooms: &Rooms) -> Result<(), Status> {
+async fn hear(
+    broker: &Arc<Broker>,
+    mut stream: Streaming<pb::ReplicateResponse>,
+    lane: Lane,
+    rooms: &Rooms,
+) -> Result<(), Status> {
     while let Some(message) = stream.message().await? {
-        take_in(broker, message, rooms).await.map_err(|error| Status::internal(error.to_string()))?;
+        let throttled = take_in(broker, message, lane, rooms).await;
+        let throttled = throttled.map_err(|error| Status::internal(error.to_string()))?;
+        if throttled > 0 {
+            let throttle = &broker.replication.throttles.follower;
+            throttle.spend(throttled, uptime_ms());
+            // What waits meanwhile is at the leader, but for what the connection holds.
+            tokio::time::sleep(throttle.pause(uptime_ms())).await;
+        }
     }
     Ok(())
 }
 
-async fn take_in(broker: &Broker, message: pb::ReplicateResponse, rooms: &Rooms) -> Result<(), Malformed> {
+/// Gives the bytes of records that were throttled.
+async fn take_in(
+    broker: &Broker,
+    message: pb::ReplicateResponse,
+    lane: Lane,
+    rooms: &Rooms,
+) -> Result<usize, Malformed> {
+    let (mut bytes, mut throttled) = (0, 0);
     for answer in &message.answers {
         let (id, answer) = answer_from(answer)?;
         if let Some(partition) = broker.partitions.get(&id) {
@@ -154,6 +174,11 @@ async fn take_in(broker: &Broker, message: pb::ReplicateResponse, rooms: &Rooms)
     for frame in message.frames {
         let (id, head) = frame_from(&frame)?;
         let Some(partition) = broker.partitions.get(&id) else { continue };
+        partition.hear_high_watermark(head.high_watermark);
+        bytes += frame.records.len();
+        if lane == Lane::CatchUp && partition.is_throttled_as_follower() {
+            throttled += frame.records.len();
+        }
         // Without records it brings nothing that could fill the memory.
         let mut share = None;
         if !frame.records.is_empty() {
@@ -170,5 +195,6 @@ async fn take_in(broker: &Broker, message: pb::ReplicateResponse, rooms: &Rooms)
     for ended in &message.ended {
         detach(broker, &Attachment::read(Some(ended))?);
     }
-    Ok(())
+    broker.metrics.replication_bytes_in.increment(bytes as u64);
+    Ok(throttled)
 }

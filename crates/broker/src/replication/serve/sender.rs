@@ -10,8 +10,11 @@ use tonic::Status;
 
 use super::FollowerLink;
 use super::sending::{Next, Read, Sending};
+use crate::Broker;
+use crate::clock::uptime_ms;
 use crate::replication::wire::frame_to;
 use crate::threads::Job;
+use crate::throttle::Throttle;
 
 /// Bytes of records after which a message is sent, be there more or not.
 const MESSAGE_BYTES: usize = 1 << 20;
@@ -23,23 +26,48 @@ const MESSAGE_FRAMES: usize = 4_096;
 pub(super) type Outbox = mpsc::Sender<Result<pb::ReplicateResponse, Status>>;
 
 /// Sends what is due on one of the streams of `link`, until the follower has gone.
-pub(super) async fn send_frames(link: &FollowerLink, lane: Lane, outbox: &Outbox) {
+pub(super) async fn send_frames(broker: &Broker, link: &FollowerLink, lane: Lane, outbox: &Outbox) {
+    let throttle = &broker.replication.throttles.leader;
+    let mut held = Vec::new();
     loop {
-        let message = gather(link, lane).await;
+        let message = gather(link, lane, throttle, &mut held).await;
         let is_empty = message.answers.is_empty() && message.ended.is_empty() && message.frames.is_empty();
-        if is_empty {
+        if is_empty && held.is_empty() {
             link.ready(lane).news().await;
-        } else if outbox.send(Ok(message)).await.is_err() {
-            return;
+        } else if is_empty {
+            tokio::select! {
+                () = link.ready(lane).news() => {}
+                () = tokio::time::sleep(throttle.pause(uptime_ms())) => {}
+            }
+        } else {
+            let bytes: usize = message.frames.iter().map(|frame| frame.records.len()).sum();
+            broker.metrics.replication_bytes_out.increment(bytes as u64);
+            if outbox.send(Ok(message)).await.is_err() {
+                return;
+            }
+        }
+        if !held.is_empty() && throttle.pause(uptime_ms()).is_zero() {
+            held.drain(..).for_each(|sending| link.ready(lane).push(sending));
         }
     }
 }
 
-async fn gather(link: &FollowerLink, lane: Lane) -> pb::ReplicateResponse {
+/// What is due. Replicas that the throttle has wait are put into `held`, where they stand for the stream's list.
+async fn gather(
+    link: &FollowerLink,
+    lane: Lane,
+    throttle: &Throttle,
+    held: &mut Vec<Arc<Sending>>,
+) -> pb::ReplicateResponse {
     let mut message = pb::ReplicateResponse::default();
     let mut bytes = 0;
     while bytes < MESSAGE_BYTES && message.frames.len() < MESSAGE_FRAMES {
         let Some(sending) = link.ready(lane).pop() else { break };
+        let is_throttled = lane == Lane::CatchUp && sending.partition().is_throttled_as_leader();
+        if is_throttled && !sending.has_ended() && !throttle.pause(uptime_ms()).is_zero() {
+            held.push(sending);
+            continue;
+        }
         sending.looked_at();
         if sending.has_ended() {
             continue;
@@ -47,6 +75,9 @@ async fn gather(link: &FollowerLink, lane: Lane) -> pb::ReplicateResponse {
         match next(&sending).await {
             Ok(Next::Frame(frame, records)) => {
                 bytes += records.len();
+                if is_throttled {
+                    throttle.spend(records.len(), uptime_ms());
+                }
                 message.frames.push(frame_to(sending.partition().id(), &frame, records));
                 // There may be more; others have their turn first.
                 sending.wake();

@@ -46,7 +46,9 @@ pub(crate) fn replication_server(
         .max_decoding_message_size(MAX_REQUEST_BYTES)
         .max_encoding_message_size(usize::MAX);
     let limit = MessageLimit { bytes: MAX_REQUEST_BYTES, setting: None };
-    let server = GrpcServer::internal(&GrpcOptions::default(), Profile::Bulk).add_service(replica_logs).add_service_within(service, limit);
+    let server = GrpcServer::internal(&GrpcOptions::default(), Profile::Bulk)
+        .add_service(replica_logs)
+        .add_service_within(service, limit);
     server.serve(listener, stop)
 }
 
@@ -131,7 +133,7 @@ async fn serve(
 ) {
     let ended = tokio::select! {
         received = receive(&broker, &link, lane, inbox) => received,
-        () = send_frames(&link, lane, &outbox) => Ok(()),
+        () = send_frames(&broker, &link, lane, &outbox) => Ok(()),
         () = link.closed() => Err(Status::aborted("the other stream of the pair has ended, or there is a newer pair")),
         () = stop.cancelled() => Err(Status::unavailable("this broker is shutting down")),
     };
