@@ -295,4 +295,52 @@ mod tests {
             assert_eq!(TOLD.load(Ordering::Relaxed), asked);
         }
     }
+
+    /// A cluster of two brokers that nobody serves; what they answer is in the hands of the test.
+    fn two() -> ClientOptions {
+        ClientOptions::new(["127.0.0.1:1", "127.0.0.1:2"])
+    }
+
+    #[tokio::test]
+    async fn a_broker_that_is_silent_is_given_up_for_the_next_one_where_nothing_is_changed() {
+        let cluster = Cluster::new(two());
+        let asked = AtomicUsize::new(0);
+        let silent_at_first = |_: Channel| {
+            let first = asked.fetch_add(1, Ordering::Relaxed) == 0;
+            async move { if first { std::future::pending().await } else { Ok(Response::new(7)) } }
+        };
+        let patience = Some(Duration::from_millis(1));
+        let (address, answer) = cluster.ask_each(cluster.deadline(), patience, silent_at_first).await.unwrap();
+        assert_eq!((address.as_str(), answer), ("127.0.0.1:2", 7));
+        assert_eq!(cluster.favourite(), "127.0.0.1:2", "the next question goes there");
+    }
+
+    #[tokio::test]
+    async fn a_change_that_was_not_answered_is_not_asked_for_twice() {
+        let cluster = Cluster::new(two());
+        let asked = AtomicUsize::new(0);
+        let silent = |_: Channel| {
+            asked.fetch_add(1, Ordering::Relaxed);
+            std::future::pending::<Result<Response<()>, Status>>()
+        };
+        let outcome = cluster.ask_until(Instant::now() + Duration::from_millis(1), silent).await;
+        assert!(matches!(outcome, Err(ClientError::TimedOut { .. })), "{outcome:?}");
+        assert_eq!(asked.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test]
+    async fn the_next_broker_is_asked_without_a_pause() {
+        let for_ever = Duration::from_secs(3_600);
+        let options = ClientOptions { retry_backoff: for_ever, retry_backoff_max: for_ever, ..two() };
+        let cluster = Cluster::new(options);
+        let asked = AtomicUsize::new(0);
+        let refused_at_first = |_: Channel| {
+            let first = asked.fetch_add(1, Ordering::Relaxed) == 0;
+            async move { if first { Err(Status::unavailable("gone")) } else { Ok(Response::new(())) } }
+        };
+        cluster.ask(refused_at_first).await.unwrap();
+        // When nobody is left there is one, which here is longer than the question may take.
+        let refused = |_: Channel| async { Err::<Response<()>, _>(Status::unavailable("gone")) };
+        assert!(matches!(cluster.ask(refused).await, Err(ClientError::Unreachable { .. })));
+    }
 }

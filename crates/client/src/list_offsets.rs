@@ -79,12 +79,7 @@ async fn ask_leaders(
         match &leader.address {
             Some(address) => by_leader.entry(address.clone()).or_default().push(partition),
             None => {
-                last_error = Some(ClientError::Broker {
-                    code: levada_types::ErrorCode::LeaderNotAvailable,
-                    message: format!("{topic}-{partition} has no leader"),
-                    leader: None,
-                    partition: Some((topic.to_owned(), partition)),
-                });
+                last_error = Some(ClientError::no_leader(topic, partition));
             }
         }
     }

@@ -139,7 +139,7 @@ mod tests {
         let other = topic("AAAAAAAAAAAAAAAAAAAAAg", &[("b:1", 0)]).with_newer_leaders(&known);
         assert_eq!(addresses(&other), ["b:1"], "another topic has the name now");
 
-        let mut told = known.clone();
+        let mut told = known;
         let hint = |address: &str, epoch| LeaderHint { address: Some(address.to_owned()), epoch: LeaderEpoch(epoch) };
         told.follow(0, &hint("old:1", 5));
         told.follow(1, &hint("new:1", 3));

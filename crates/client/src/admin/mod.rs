@@ -2,20 +2,20 @@
 
 mod cluster_description;
 mod config;
+mod delete_records;
 mod log_dirs;
 mod membership;
 mod partitions;
 mod reassignments;
 mod topic;
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use levada_proto::v1;
 use levada_proto::v1::admin_client::AdminClient;
-use levada_types::{BrokerId, ErrorCode, Offset, TopicId};
+use levada_types::{BrokerId, ErrorCode, TopicId};
 use tonic::transport::Channel;
 use tonic::{Response, Status};
 
@@ -225,50 +225,6 @@ impl Admin {
         target: OffsetTarget,
     ) -> Result<Vec<ListedOffset>, ClientError> {
         list_offsets(&self.cluster, topic, partitions, target).await
-    }
-
-    /// Deletes the head of some partitions: what lies before the given offset, or everything that consumers can see
-    /// (`None`). Tells the first offset that each holds then.
-    ///
-    /// # Errors
-    /// The brokers', of any of the partitions; the others may have been shortened.
-    pub async fn delete_records(
-        &self,
-        topic: &str,
-        partitions: &[(i32, Option<Offset>)],
-    ) -> Result<Vec<(i32, Offset)>, ClientError> {
-        let metadata = self.cluster.refresh_topic(topic, false).await?;
-        let mut by_leader: HashMap<&str, Vec<v1::DeleteRecordsPartition>> = HashMap::new();
-        for &(partition, before_offset) in partitions {
-            let partition_count = metadata.partition_count();
-            let leader = metadata.leader(partition).ok_or_else(|| ClientError::NoSuchPartition {
-                topic: topic.to_owned(),
-                partition,
-                partition_count,
-            })?;
-            let address = leader.address.as_deref().ok_or_else(|| ClientError::Broker {
-                code: ErrorCode::LeaderNotAvailable,
-                message: format!("{topic}-{partition} has no leader"),
-                leader: None,
-                partition: Some((topic.to_owned(), partition)),
-            })?;
-            by_leader.entry(address).or_default().push(v1::DeleteRecordsPartition { partition, before_offset });
-        }
-        let mut left = Vec::new();
-        for (address, partitions) in by_leader {
-            let timeout_ms = u32::try_from(self.cluster.options().request_timeout.as_millis()).unwrap_or(u32::MAX);
-            let topic = Some(v1::TopicRef { topic: Some(v1::topic_ref::Topic::Id(metadata.id.to_string())) });
-            let request = v1::DeleteRecordsRequest { topic, partitions, timeout_ms };
-            let ask = |channel| async move { admin_on(channel).delete_records(request).await };
-            for result in self.cluster.ask_at(address, self.cluster.deadline(), ask).await?.results {
-                match result.error {
-                    Some(error) => return Err(ClientError::from_message(error)),
-                    None => left.push((result.partition, result.log_start_offset)),
-                }
-            }
-        }
-        left.sort_unstable();
-        Ok(left)
     }
 
     /// What has settings; with `configured_only` what somebody has set something of.

@@ -17,10 +17,10 @@ const DESCRIBE_TIMEOUT: Duration = Duration::from_secs(10);
 const CHANGE_TIMEOUT: Duration = Duration::from_secs(60);
 
 pub(super) async fn describe(broker: &Broker) -> Result<v1::DescribeQuorumResponse, PartitionError> {
-    Ok(answer(broker.describe_quorum(DESCRIBE_TIMEOUT).await.map_err(refused)?))
+    Ok(answer(&broker.describe_quorum(DESCRIBE_TIMEOUT).await.map_err(refused)?))
 }
 
-fn answer(quorum: Quorum) -> v1::DescribeQuorumResponse {
+fn answer(quorum: &Quorum) -> v1::DescribeQuorumResponse {
     let everybody = || quorum.voters.iter().chain(&quorum.observers);
     // The leader has what it has written; what is committed is the least that it has.
     let end = everybody().find(|member| member.id == quorum.leader).and_then(|leader| leader.log_end);
@@ -100,7 +100,7 @@ mod tests {
             voters: vec![member(1, Some(95)), member(2, Some(100)), member(3, None)],
             observers: vec![member(4, Some(20))],
         };
-        let answer = answer(quorum);
+        let answer = answer(&quorum);
         assert_eq!(answer.voters.iter().map(|voter| voter.lag).collect::<Vec<_>>(), [Some(5), Some(0), None]);
         assert_eq!(answer.observers[0].lag, Some(80));
     }
