@@ -7,6 +7,7 @@ use levada_service::net::Address;
 
 use crate::arguments::DevArguments;
 use crate::broker_role::{BrokerRole, Internal};
+use crate::console::announce;
 use crate::controller_role::ControllerRole;
 use crate::failure::Failure;
 use crate::listeners::{DEFAULT_GRPC, DEFAULT_KAFKA, listeners_at};
@@ -82,6 +83,6 @@ async fn start(process: &mut Process, controller: ControllerRole, broker: Broker
     let controllers = Controllers::new(process.network.clone(), vec![controller]);
     let internal = Internal { listener: Address::memory(BROKER), advertised: None };
     broker.start(process, bound, controllers, internal).await?;
-    println!("ready kafka={kafka} grpc={grpc} http={}", process.http);
+    announce(format_args!("ready kafka={kafka} grpc={grpc} http={}", process.http));
     Ok(())
 }

@@ -6,6 +6,7 @@
 
 mod arguments;
 mod broker_role;
+mod console;
 mod controller_role;
 mod dev;
 mod failure;
@@ -14,7 +15,6 @@ mod process;
 mod role;
 mod sandbox;
 
-use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -37,8 +37,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            // Whether anybody reads it or not, the exit code says what happened; `eprintln!` would panic.
-            let _ = writeln!(io::stderr().lock(), "levada: {failure}");
+            console::complain(&failure);
             failure.exit_code()
         }
     }

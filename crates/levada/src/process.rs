@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use crate::arguments::OptionArguments;
+use crate::console::complain;
 use crate::failure::Failure;
 
 /// How long answers of the HTTP endpoint that are under way may take when the process stops.
@@ -216,6 +217,6 @@ fn raise_descriptor_limit() {
         && soft < hard
         && let Err(error) = setrlimit(Resource::RLIMIT_NOFILE, hard, hard)
     {
-        eprintln!("levada: at most {soft} descriptors may be open, and the system refuses more: {error}");
+        complain(format_args!("at most {soft} descriptors may be open, and the system refuses more: {error}"));
     }
 }

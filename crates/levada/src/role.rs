@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::arguments::OptionArguments;
 use crate::broker_role::{BrokerRole, Internal};
+use crate::console::announce;
 use crate::controller_role::ControllerRole;
 use crate::failure::Failure;
 use crate::process::{Given, Process};
@@ -31,7 +32,7 @@ pub(crate) fn run_controller(arguments: &OptionArguments) -> Result<(), Failure>
     let controller = ControllerRole::load(given.loader())?;
     given.run("controller", async |mut process: Process| {
         let started = controller.start(&mut process).await.map(|internal| {
-            println!("ready internal={internal} http={}", process.http);
+            announce(format_args!("ready internal={internal} http={}", process.http));
         });
         process.until_stopped(started).await
     })
@@ -69,7 +70,7 @@ async fn start_broker(
     let (kafka, grpc) = (bound.kafka, bound.grpc);
     let controllers = Controllers::new(process.network.clone(), controllers);
     broker.start(process, bound, controllers, internal).await?;
-    println!("ready kafka={kafka} grpc={grpc} http={}", process.http);
+    announce(format_args!("ready kafka={kafka} grpc={grpc} http={}", process.http));
     Ok(())
 }
 

@@ -20,6 +20,9 @@ pub(crate) struct SandboxArguments {
     /// free ones are taken. A sandbox that exists keeps the ports it has
     #[arg(long, value_name = "PORT", value_parser = value_parser!(u16).range(1..))]
     pub(crate) base_port: Option<u16>,
+    /// Over how many racks the brokers are spread, in turn; by default they have none
+    #[arg(long, value_name = "COUNT", value_parser = value_parser!(u32).range(1..=99))]
+    pub(crate) racks: Option<u32>,
     /// One option of every controller; may be given several times
     #[arg(long, value_name = "NAME=VALUE")]
     pub(crate) controller_set: Vec<String>,

@@ -9,13 +9,15 @@ use super::member::{Member, Role, local};
 use crate::listeners::listeners_at;
 
 /// Writes it anew, so that it says what this start was told.
-pub(crate) fn write(dir: &Path, layout: &Layout, member: &Member) -> Result<(), SandboxFailure> {
+///
+/// `racks` is over how many the brokers are spread, by their numbers in turn.
+pub(crate) fn write(dir: &Path, layout: &Layout, member: &Member, racks: Option<u32>) -> Result<(), SandboxFailure> {
     let path = member.config_file(dir);
     fs::create_dir_all(member.dir(dir)).map_err(SandboxFailure::file(&path))?;
-    fs::write(&path, text(dir, layout, member)).map_err(SandboxFailure::file(&path))
+    fs::write(&path, text(dir, layout, member, racks)).map_err(SandboxFailure::file(&path))
 }
 
-fn text(dir: &Path, layout: &Layout, member: &Member) -> String {
+fn text(dir: &Path, layout: &Layout, member: &Member, racks: Option<u32>) -> String {
     let list = |items: Vec<String>| items.join(",");
     let mut options = vec![
         ("node.id", member.id.to_string()),
@@ -33,6 +35,10 @@ fn text(dir: &Path, layout: &Layout, member: &Member) -> String {
             let servers = layout.controllers().map(|member| local(member.ports.internal)).collect();
             options.push(("log.dirs", data));
             options.push(("controller.quorum.bootstrap.servers", list(servers)));
+            // Numbers of brokers begin at 1.
+            if let Some(rack) = racks.and_then(|racks| member.id.wrapping_sub(1).checked_rem(racks)) {
+                options.push(("broker.rack", format!("rack-{}", rack + 1)));
+            }
             if let (Some(kafka), Some(grpc)) = (member.ports.kafka, member.ports.grpc) {
                 options.push(("listeners", listeners_at(&local(kafka), &local(grpc))));
             }

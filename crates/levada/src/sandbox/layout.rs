@@ -102,7 +102,15 @@ mod tests {
 
     fn arguments(controllers: u32, brokers: u32, base_port: Option<u16>) -> SandboxArguments {
         let (controller_set, broker_set) = (Vec::new(), Vec::new());
-        SandboxArguments { dir: "/nowhere".into(), controllers, brokers, base_port, controller_set, broker_set }
+        SandboxArguments {
+            dir: "/nowhere".into(),
+            controllers,
+            brokers,
+            base_port,
+            racks: None,
+            controller_set,
+            broker_set,
+        }
     }
 
     fn ids(layout: &Layout) -> Vec<(Role, u32)> {

@@ -29,6 +29,8 @@ use layout::Layout;
 use member::Role;
 use running::Running;
 
+use crate::console::announce;
+
 /// The file that tells what runs.
 const DESCRIPTION: &str = "sandbox.json";
 
@@ -52,7 +54,7 @@ async fn serve(arguments: &SandboxArguments) -> Result<(), SandboxFailure> {
     let serving = async {
         bring_up(&dir, &layout, arguments, &mut processes).await?;
         tell(&description, &dir, &layout, &processes)?;
-        println!("ready sandbox={}", description.display());
+        announce(format_args!("ready sandbox={}", description.display()));
         pending().await
     };
     let outcome = tokio::select! {
@@ -77,7 +79,7 @@ async fn bring_up(
             Role::Controller => &arguments.controller_set,
             Role::Broker => &arguments.broker_set,
         };
-        config_file::write(dir, layout, member)?;
+        config_file::write(dir, layout, member, arguments.racks)?;
         processes.push(Running::start(dir, member, settings)?);
     }
     for process in processes {

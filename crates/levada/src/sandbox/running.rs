@@ -17,6 +17,7 @@ use tokio::time::timeout;
 use super::failure::SandboxFailure;
 use super::member::{Member, Role};
 use super::tied::tie_to_this_process;
+use crate::console::complain;
 
 /// How long a process may take to stop before it is killed: more than any of them allows itself.
 const DRAIN: Duration = Duration::from_secs(90);
@@ -85,7 +86,7 @@ impl Running {
     /// Waits until it has ended.
     pub(crate) async fn stopped(self) {
         if let Err(error) = self.attending.await {
-            eprintln!("levada: {}: {error}", self.member);
+            complain(format_args!("{}: {error}", self.member));
         }
     }
 
@@ -134,8 +135,8 @@ impl Attendant {
                 },
                 ended = self.child.wait() => {
                     match ended {
-                        Ok(status) => eprintln!("levada: {} has ended: {status}", self.name),
-                        Err(error) => eprintln!("levada: {}: {error}", self.name),
+                        Ok(status) => complain(format_args!("{} has ended: {status}", self.name)),
+                        Err(error) => complain(format_args!("{}: {error}", self.name)),
                     }
                     return;
                 }
@@ -147,12 +148,12 @@ impl Attendant {
     /// Ends the process, by force if it takes too long.
     async fn end(&mut self) {
         if let Err(error) = kill(Pid::from_raw(self.pid.cast_signed()), Signal::SIGTERM) {
-            eprintln!("levada: {} cannot be asked to stop: {error}", self.name);
+            complain(format_args!("{} cannot be asked to stop: {error}", self.name));
         }
         if timeout(DRAIN, self.child.wait()).await.is_err() {
-            eprintln!("levada: {} did not stop within {} s and is killed", self.name, DRAIN.as_secs());
+            complain(format_args!("{} did not stop within {} s and is killed", self.name, DRAIN.as_secs()));
             if let Err(error) = self.child.kill().await {
-                eprintln!("levada: {} cannot be killed: {error}", self.name);
+                complain(format_args!("{} cannot be killed: {error}", self.name));
             }
         }
     }
