@@ -174,7 +174,8 @@ impl Broker {
         }
         self.metrics.possible_losses.increment(losses.len() as u64);
         let hosted = losses.iter().filter_map(|id| self.partitions.get(id));
-        let from = |partition: Arc<Partition>| format!("{} from {} on", partition.name(), partition.reader().log_end_offset());
+        let from =
+            |partition: Arc<Partition>| format!("{} from {} on", partition.name(), partition.reader().log_end_offset());
         let named: Vec<_> = hosted.take(LOSSES_NAMED).map(from).collect();
         tracing::warn!(
             partitions = losses.len(),

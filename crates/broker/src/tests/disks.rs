@@ -104,6 +104,7 @@ async fn after_a_power_cut_a_log_is_a_prefix_of_what_was_acknowledged() {
         let world = world.crash(|| disk.restart(seed));
         assert_eq!(world.values(flushed, 0).await, values, "seed {seed}: flush.messages=1 loses nothing");
         let kept = world.values(plain, 0).await;
+        assert_eq!(world.broker.partitions.get(&plain).unwrap().high_watermark(), kept.len() as i64, "seed {seed}");
         assert_eq!(kept, values[..kept.len()], "seed {seed}");
         assert_eq!(world.put(plain, &["next"]).await, kept.len() as i64, "seed {seed}");
     }
