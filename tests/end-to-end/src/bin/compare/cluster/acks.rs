@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use levada_end_to_end::{Outcome, fail};
+use levada_end_to_end::{Admin, Outcome, fail};
 use levada_harness::levada_binary;
 use serde::Deserialize;
 
@@ -10,6 +10,9 @@ use super::{subject::Subject, table::row};
 use crate::{figures::median, page_cache::PageCache};
 
 const TOPIC: &str = "acks";
+
+/// The topic whose acknowledgements mean fsynced.
+const FSYNCED: &str = "fsynced";
 
 /// Of acks=all and acks=1, in turn.
 const SLICES: u64 = 3;
@@ -92,6 +95,22 @@ pub(crate) fn run(seconds: u64) -> Outcome {
     );
     let changes = subject.metadata_offset()? - before;
     row("changes of the metadata meanwhile", &changes.to_string(), "0");
+    fsynced(&mut subject)
+}
+
+/// What it costs that every in-sync replica fsyncs before it acknowledges.
+fn fsynced(subject: &mut Subject) -> Outcome {
+    let settings: Vec<_> = TOPIC_SETTINGS.into_iter().chain([("acks.fsync", "true")]).collect();
+    let admin = Admin::connect(subject.sandbox.broker(1)?.kafka()?)?;
+    admin.create_replicated_topic(FSYNCED, (1, 3), &settings)?;
+    let latency = bench_on(subject, FSYNCED, "latency --acks all --rate 200 --duration 10s")?.latency_ms;
+    row(
+        "acks.fsync=true, 1 KiB at 200/s, acks=all: p50, p99, p99.9",
+        &format!("{:.2} ms, {:.2} ms, {:.2} ms", latency.p50, latency.p99, latency.p99_9),
+        "",
+    );
+    let produced = bench_on(subject, FSYNCED, "produce --acks all --duration 10s")?.mb_per_second;
+    row("acks.fsync=true, acks=all, 64 KiB batches, 5 in flight", &format!("{produced:.0} MB/s"), "");
     Ok(())
 }
 
@@ -99,13 +118,17 @@ fn middle(figures: Vec<f64>) -> Outcome<f64> {
     median(figures).ok_or_else(|| "nothing was measured".into())
 }
 
-/// Runs `levada bench` with these arguments, through the partition's leader.
+/// Runs `levada bench` with these arguments.
 fn bench(subject: &mut Subject, arguments: &str) -> Outcome<Run> {
+    bench_on(subject, TOPIC, arguments)
+}
+
+fn bench_on(subject: &mut Subject, topic: &str, arguments: &str) -> Outcome<Run> {
     let leader = subject.leader()?;
     let output = Command::new(levada_binary()?)
         .arg("bench")
         .args(arguments.split(' '))
-        .args(["--topic", TOPIC, "--output", "json", "--addr", &subject.sandbox.broker(leader)?.kafka()?.to_string()])
+        .args(["--topic", topic, "--output", "json", "--addr", &subject.sandbox.broker(leader)?.kafka()?.to_string()])
         .output()?;
     if !output.status.success() {
         return fail(format!("levada bench {arguments}: {}", String::from_utf8_lossy(&output.stderr)));

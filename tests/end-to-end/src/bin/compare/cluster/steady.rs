@@ -48,10 +48,15 @@ pub(crate) fn run(minutes: u64) -> Outcome {
     row(&format!("{name}: acks=all to {PARTITIONS} partitions"), &format!("{:.0} MB/s", produced.mb_per_second), "");
     let changes = subject.metadata_offset()? - before;
     row(&format!("{name}: changes of the metadata (fencings, in-sync sets)"), &changes.to_string(), "0");
-    let mut fenced = 0.0;
-    for process in subject.sandbox.processes().iter().filter(|process| process.role == Role::Controller) {
-        fenced += metric(process.http, "levada_controller_sessions_expired_total")?.unwrap_or(0.0);
+    for (what, role, counter) in [
+        ("sessions that were over", Role::Controller, "levada_controller_sessions_expired_total"),
+        ("replicas taken out of an in-sync set", Role::Broker, "levada_broker_isr_shrinks_total"),
+    ] {
+        let mut count = 0.0;
+        for process in subject.sandbox.processes().iter().filter(|process| process.role == role) {
+            count += metric(process.http, counter)?.unwrap_or(0.0);
+        }
+        row(&format!("{name}: {what}"), &count.to_string(), "0");
     }
-    row(&format!("{name}: sessions that were over"), &fenced.to_string(), "0");
     subject.wait_until_in_sync()
 }
