@@ -42,6 +42,8 @@ pub(super) struct Client {
 enum Subject {
     /// The round trip of the corpus, in phases.
     RoundTrip,
+    /// The administration of a cluster, in phases.
+    Cluster,
     /// A data directory of a real Kafka, whose jars the environment names.
     KafkaDirectory,
     /// A script of its own that gets the addresses of a node.
@@ -66,17 +68,18 @@ pub(super) enum Installation {
 }
 
 /// Every toolchain.
-pub(super) const TOOLCHAINS: [Toolchain; 7] = [
+pub(super) const TOOLCHAINS: [Toolchain; 8] = [
     Toolchain {
         clients: &["confluent-kafka", "kafka-python", "aiokafka", "grpcio"],
         needs: &["python3"],
         install: python,
     },
-    Toolchain { clients: &["kafka-clients"], needs: &["java", "mvn"], install: java },
+    Toolchain { clients: &["kafka-clients", "kafka-clients-admin"], needs: &["java", "mvn"], install: java },
     Toolchain { clients: &["kafkajs"], needs: &["node", "npm"], install: node },
-    Toolchain { clients: &["franz-go"], needs: &["go"], install: go },
+    Toolchain { clients: &["franz-go", "sarama", "sarama-2024"], needs: &["go"], install: go },
     Toolchain { clients: &["kcat"], needs: &["kcat"], install: kcat },
     Toolchain { clients: &["grpcurl"], needs: &["go"], install: grpcurl },
+    Toolchain { clients: &["kafka-tools"], needs: &["java", "mvn"], install: kafka_tools },
     Toolchain { clients: &["kafka-directory"], needs: &["java", "mvn"], install: kafka_directory },
 ];
 
@@ -152,7 +155,11 @@ fn java(workspace: &Workspace, directory: &Path) -> Outcome<Vec<Client>> {
         .args(["package"])
         .run()?;
     let classpath = format!("{0}/classes:{0}/lib/*", built.display());
-    Ok(vec![Client::new("kafka-clients", &[&"java", &"-cp", &classpath, &"levada.conformance.Client"])])
+    let client = |name: &str, class: &str| Client::new(name, &[&"java", &"-cp", &classpath, &class]);
+    Ok(vec![
+        client("kafka-clients", "levada.conformance.Client"),
+        Client { subject: Subject::Cluster, ..client("kafka-clients-admin", "levada.conformance.Cluster") },
+    ])
 }
 
 fn node(workspace: &Workspace, directory: &Path) -> Outcome<Vec<Client>> {
@@ -169,14 +176,24 @@ fn node(workspace: &Workspace, directory: &Path) -> Outcome<Vec<Client>> {
 }
 
 fn go(workspace: &Workspace, directory: &Path) -> Outcome<Vec<Client>> {
-    let program = directory.join("go/client");
-    Program::new("go")
-        .directory(&workspace.root().join("tests/conformance/go"))
-        .args(["build", "-o"])
-        .args([&program])
-        .args(["."])
-        .run()?;
-    Ok(vec![Client::new("franz-go", &[&program])])
+    let sources = workspace.root().join("tests/conformance");
+    let build = |name: &str, sources: &Path, modules: &str| {
+        let program = directory.join("go").join(name);
+        Program::new("go")
+            .directory(sources)
+            .args(["build", "-modfile", modules, "-o"])
+            .args([&program])
+            .args(["."])
+            .run()
+            .map(|()| program)
+    };
+    let sarama = sources.join("sarama");
+    Ok(vec![
+        Client::new("franz-go", &[&build("client", &sources.join("go"), "go.mod")?]),
+        Client::new("sarama", &[&build("sarama", &sarama, "go.mod")?]),
+        // Until 2025 its batches left their greatest timestamp out.
+        Client::new("sarama-2024", &[&build("sarama-2024", &sarama, "2024.mod")?]),
+    ])
 }
 
 fn kcat(workspace: &Workspace, _directory: &Path) -> Outcome<Vec<Client>> {
@@ -209,6 +226,22 @@ fn install_grpcurl(tools: &Path) -> Outcome<PathBuf> {
             .run()?;
     }
     Ok(program)
+}
+
+fn kafka_tools(workspace: &Workspace, directory: &Path) -> Outcome<Vec<Client>> {
+    let sources = workspace.root().join("tests/conformance");
+    let built = directory.join("kafka-tools");
+    Program::new("mvn")
+        .args(["--quiet", "--batch-mode", "--file"])
+        .args([&sources.join("kafka-tools/pom.xml")])
+        .args([format!("-Dlevada.build={}", built.display())])
+        .args(["package"])
+        .run()?;
+    Ok(vec![Client {
+        env: BTreeMap::from([("KAFKA_TOOLS".into(), built.join("lib").display().to_string())]),
+        subject: Subject::Cluster,
+        ..Client::new("kafka-tools", &[&"bash", &sources.join("shell/kafka-tools.sh")])
+    }])
 }
 
 fn kafka_directory(workspace: &Workspace, _directory: &Path) -> Outcome<Vec<Client>> {

@@ -2,9 +2,10 @@
 //!
 //! For each client: a corpus goes in with every compression type that the client has and comes back byte for byte, to the
 //! client itself and to librdkafka; again after a clean restart; and again after SIGKILL in the middle of producing, when
-//! everything that was acknowledged must be in its place. Beside them, a data directory of a real Kafka is opened. What a client program does is told in
-//! `tests/conformance/README.md`.
+//! everything that was acknowledged must be in its place. Beside them, clients that administer do so with a cluster, and a
+//! data directory of a real Kafka is opened. What a client program does is told in `tests/conformance/README.md`.
 
+mod cluster;
 mod contents;
 mod kafka_directory;
 mod plan;
@@ -45,6 +46,7 @@ fn run() -> Outcome<bool> {
         let outcome = match client.subject {
             Subject::RoundTrip => round_trip::run(client, &corpus, &list),
             Subject::KafkaDirectory => kafka_directory::run(client),
+            Subject::Cluster => cluster::run(client),
             Subject::Script => program::run_script(client),
         };
         let seconds = begun.elapsed().as_secs_f32();

@@ -41,6 +41,8 @@ pub(crate) struct Client {
 pub(crate) enum Subject {
     /// The round trip of the corpus, in phases.
     RoundTrip,
+    /// The administration of a cluster, in phases.
+    Cluster,
     /// A data directory of a real Kafka, whose jars the environment names.
     KafkaDirectory,
     /// A script of its own that gets the addresses of a node and ends with 0 or not.

@@ -108,7 +108,8 @@ pub(crate) fn run_script(client: &Client) -> Outcome {
     if status.success() { Ok(()) } else { fail(format!("the script ended with {status}")) }
 }
 
-fn command(client: &Client) -> Outcome<Command> {
+/// The command that starts a client's program; its arguments follow.
+pub(crate) fn command(client: &Client) -> Outcome<Command> {
     let (program, arguments) = client.argv.split_first().ok_or("an empty argv")?;
     let mut command = Command::new(program);
     command.args(arguments).envs(&client.env).stdin(Stdio::null());
