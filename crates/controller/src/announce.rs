@@ -1,4 +1,5 @@
-//! Every controller makes itself known in the metadata, and the active one shows there who votes.
+//! Every controller makes itself known in the metadata, and the active one shows there who votes, and tells the quorum where
+//! its members are reached.
 //!
 //! Both are states to be reached, not messages to be sent: what the metadata say is compared with what is so, and put
 //! right until the two agree.
@@ -91,11 +92,13 @@ fn is_known(image: &Image, registration: &ControllerRegistration) -> bool {
     image.controller(registration.id).is_some_and(|known| **known == *registration)
 }
 
-/// While this controller is active, keeps the voters in the metadata what they are in Raft, until `stop`.
+/// While this controller is active, keeps the voters in the metadata what they are in Raft, and the addresses in Raft what
+/// they are in the metadata, until `stop`.
 pub(crate) async fn show_voters(raft: RaftNode, active: Active, feed: Feed, stop: CancellationToken) {
     let showing = async {
         loop {
             if active.is_active() {
+                readdress(&raft, &feed.image()).await;
                 let voters = voters(&raft);
                 if !feed.image().voters().eq(voters.iter().copied())
                     && let Ok((Response::SetVoters(Err(error)), _)) = active.submit(Command::SetVoters { voters }).await
@@ -109,6 +112,21 @@ pub(crate) async fn show_voters(raft: RaftNode, active: Active, feed: Feed, stop
     tokio::select! {
         () = stop.cancelled() => {}
         () = showing => {}
+    }
+}
+
+/// Tells the quorum where its members are reached now, by what they have announced.
+async fn readdress(raft: &RaftNode, image: &Image) {
+    for member in raft.members() {
+        let announced = image.controller(ControllerId(member.key.id));
+        let moved = announced
+            .filter(|known| known.directory == member.key.directory && known.internal_address != member.address);
+        let Some(known) = moved else { continue };
+        let address = known.internal_address.clone();
+        tracing::info!(controller = member.key.id, from = member.address, to = address, "a controller has moved");
+        if let Err(error) = raft.set_address(member.key, address).await {
+            tracing::debug!(%error, "the quorum does not know the new address yet");
+        }
     }
 }
 

@@ -8,8 +8,9 @@ use levada_metadata::Image;
 use levada_types::MetadataOffset;
 use tokio::sync::watch;
 
-/// Bytes of entries that are kept for watchers. One that lags further behind gets a snapshot.
-const KEPT_BYTES: usize = 2 << 20;
+/// Bytes of entries that are kept for watchers. One that lags further behind gets a snapshot. Fencing a broker with ten
+/// thousand replicas is an entry of more than a megabyte, and several of those must not cost everybody a snapshot.
+const KEPT_BYTES: usize = 16 << 20;
 
 /// What keeping an entry costs beside its bytes, roughly.
 const ENTRY_OVERHEAD: usize = 64;

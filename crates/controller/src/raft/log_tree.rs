@@ -15,6 +15,7 @@ use sled::{Batch, Db, IVec, Tree};
 use uuid::Uuid;
 
 use super::reserve::{DB_FILE, Reserve};
+use super::seal;
 use super::types::{RaftEntry, RaftLogId, RaftVote, StorageError, is_full, is_locked};
 use super::wire::{entry_from, entry_to, log_id_from, log_id_to, malformed, vote_from, vote_to};
 
@@ -53,6 +54,7 @@ impl LogTree {
     /// Opens or creates the database in `path` for the controller `node`. Blocks.
     pub(super) fn open(path: &Path, node: u64) -> Result<Self, StorageError> {
         let failed = |source| StorageError::of_open(path, source);
+        seal::break_open(path)?;
         let db = open_patiently(path).map_err(failed)?;
         sync_once(path).map_err(|source| StorageError::File { path: path.to_owned(), source })?;
         let log = db.open_tree("log").map_err(failed)?;

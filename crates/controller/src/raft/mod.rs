@@ -7,6 +7,7 @@ mod log_tree;
 mod network;
 mod node;
 mod reserve;
+mod seal;
 mod service;
 mod snapshot_file;
 mod state_machine;

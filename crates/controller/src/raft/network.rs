@@ -6,6 +6,7 @@ use std::io;
 use std::time::Duration;
 
 use futures::{Stream, StreamExt};
+use levada_metadata::ControllerId;
 use levada_proto::internal as pb;
 use levada_proto::internal::raft_client::RaftClient;
 use levada_service::grpc::Profile;
@@ -25,6 +26,7 @@ use super::snapshot_file::SnapshotFile;
 use super::types::{QuorumNode, RaftEntry, RaftSnapshot, RaftVote, TypeConfig};
 use super::voter_key::VoterKey;
 use super::wire::{entry_to, log_id_to, malformed, optional_log_id, snapshot_meta_to, vote_from, vote_to};
+use crate::feed::Feed;
 
 /// The pause after a member was not reached. Openraft's own default of 200 ms and more makes a member that is back wait.
 const UNREACHABLE_PAUSE: Duration = Duration::from_millis(50);
@@ -42,6 +44,8 @@ pub(crate) const MAX_MESSAGE_BYTES: usize = 64 << 20;
 #[derive(Debug, Clone)]
 pub(super) struct QuorumNetwork {
     network: Network,
+    /// What the members have announced of themselves.
+    feed: Feed,
     /// This node.
     own: VoterKey,
 }
@@ -52,6 +56,7 @@ pub(super) struct Member {
     /// `None` if its address cannot be read.
     stub: Option<RaftClient<Channel>>,
     address: String,
+    network: QuorumNetwork,
     /// Who it is.
     key: VoterKey,
     /// Who asks it.
@@ -62,19 +67,30 @@ type RpcResult<T> = Result<T, RPCError<TypeConfig>>;
 
 impl QuorumNetwork {
     /// The way of the node `own` to the others.
-    pub(super) fn new(network: Network, own: VoterKey) -> Self {
-        Self { network, own }
+    pub(super) fn new(network: Network, feed: Feed, own: VoterKey) -> Self {
+        Self { network, feed, own }
+    }
+
+    /// Where a member is, if it has announced it: it may have moved since the quorum was told.
+    fn announced(&self, key: VoterKey) -> Option<String> {
+        let image = self.feed.image();
+        let known = image.controller(ControllerId(key.id)).filter(|known| known.directory == key.directory)?;
+        Some(known.internal_address.clone())
+    }
+
+    fn stub(&self, address: &str) -> Option<RaftClient<Channel>> {
+        let channel = address.parse::<Address>().map(|address| self.network.dialer(address).channel(Profile::Control));
+        channel.ok().map(|channel| {
+            RaftClient::new(channel)
+                .max_decoding_message_size(MAX_MESSAGE_BYTES)
+                .max_encoding_message_size(MAX_MESSAGE_BYTES)
+        })
     }
 
     fn member(&self, id: u64, node: &QuorumNode) -> Member {
         let address = node.internal_address.clone();
-        let channel = address.parse::<Address>().map(|address| self.network.dialer(address).channel(Profile::Control));
-        let stub = channel.ok().map(|channel| {
-            RaftClient::new(channel)
-                .max_decoding_message_size(MAX_MESSAGE_BYTES)
-                .max_encoding_message_size(MAX_MESSAGE_BYTES)
-        });
-        Member { stub, address, key: VoterKey { id, directory: node.directory }, own: self.own }
+        let key = VoterKey { id, directory: node.directory };
+        Member { stub: self.stub(&address), address, network: self.clone(), key, own: self.own }
     }
 }
 
@@ -89,6 +105,10 @@ impl RaftNetworkFactory<TypeConfig> for QuorumNetwork {
 
 impl Member {
     fn stub(&mut self) -> RpcResult<&mut RaftClient<Channel>> {
+        if let Some(announced) = self.network.announced(self.key).filter(|announced| *announced != self.address) {
+            self.stub = self.network.stub(&announced);
+            self.address = announced;
+        }
         let address = &self.address;
         self.stub.as_mut().ok_or_else(|| Unreachable::from_string(format!("{address:?} is not an address")).into())
     }

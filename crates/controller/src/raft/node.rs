@@ -18,6 +18,7 @@ use super::log_store::LogStore;
 use super::log_tree::LogTree;
 use super::network::{MAX_MESSAGE_BYTES, QuorumNetwork};
 use super::reserve::Reserve;
+use super::seal;
 use super::service::{Founders, QuorumService};
 use super::snapshot_file;
 use super::state_machine::StateMachine;
@@ -82,6 +83,8 @@ pub(crate) struct RaftNode {
     grown: Arc<AtomicU64>,
     snapshot_bytes: u64,
     reserve: Arc<Reserve>,
+    /// Where the log is.
+    log_dir: PathBuf,
 }
 
 impl RaftNode {
@@ -103,15 +106,16 @@ impl RaftNode {
         };
         let path = tree.path().to_owned();
         let key = VoterKey { id: options.id, directory: tree.directory() };
+        let log_dir = path.clone();
         let store = LogStore::new(tree, Arc::clone(&reserve)).map_err(|source| StorageError::File { path, source })?;
         let grown = Arc::new(AtomicU64::new(0));
-        let machine = StateMachine::new(snapshots.clone(), feed, Arc::clone(&grown));
+        let machine = StateMachine::new(snapshots.clone(), feed.clone(), Arc::clone(&grown));
         let config = Arc::new(config(options)?);
-        let raft = Raft::new(options.id, config, QuorumNetwork::new(network, key), store, machine)
+        let raft = Raft::new(options.id, config, QuorumNetwork::new(network, feed.clone(), key), store, machine)
             .await
             .map_err(|error| StartError::Raft(error.to_string()))?;
         let service = QuorumService::new(raft.clone(), key, options.founders.clone(), snapshots);
-        let node = Self { key, service, raft, grown, snapshot_bytes: options.snapshot_bytes, reserve };
+        let node = Self { key, service, raft, grown, snapshot_bytes: options.snapshot_bytes, reserve, log_dir };
         node.begin(options).await?;
         Ok(node)
     }
@@ -214,10 +218,21 @@ impl RaftNode {
         self.raft.metrics().borrow_watched().running_state.as_ref().err().map(ToString::to_string)
     }
 
-    /// Stops taking part. What was written is on the disk.
+    /// Stops taking part. What was written is on the disk, and sealed if all went well.
     pub(crate) async fn close(&self) {
+        let failed = self.failure().is_some();
         if let Err(error) = self.raft.shutdown().await {
             tracing::warn!(%error, "Raft did not stop in good order");
+            return;
+        }
+        if failed {
+            return;
+        }
+        let log_dir = self.log_dir.clone();
+        match tokio::task::spawn_blocking(move || seal::seal(&log_dir)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(%error, "the metadata log is not sealed; it is opened unchecked"),
+            Err(error) => tracing::error!(%error, "a defect kept the metadata log from being sealed"),
         }
     }
 }

@@ -113,6 +113,13 @@ impl RaftNode {
         Ok(())
     }
 
+    /// Has the others reach a member at another address. It is the same member: the directory of its log says so.
+    pub(crate) async fn set_address(&self, key: VoterKey, address: String) -> Result<(), VoterError> {
+        let node = QuorumNode { directory: key.directory, internal_address: address };
+        self.raft.change_membership(ChangeMembers::SetNodes([(key.id, node)].into()), true).await?;
+        Ok(())
+    }
+
     /// Takes the vote of a node away, and forgets it. With a `directory`, only if it votes under that one.
     pub(crate) async fn remove_voter(&self, id: u64, directory: Option<DirectoryId>) -> Result<(), VoterError> {
         let known = self.member(id).filter(|known| known.votes).ok_or(VoterError::NoVoter(id, ""))?;

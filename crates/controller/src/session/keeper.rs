@@ -23,6 +23,9 @@ const RETRY_PAUSE: Duration = Duration::from_millis(50);
 /// grace period.
 const LOOK_PAUSE: Duration = Duration::from_millis(10);
 
+/// How long one look may take at least: several round trips of a local network.
+const ONE_LOOK: Duration = Duration::from_millis(25);
+
 /// How long a broker that stops waits for the others to know. It is mostly some milliseconds, and one that is cut off must
 /// not hold it.
 const SPREAD_TIMEOUT: Duration = Duration::from_secs(1);
@@ -226,7 +229,8 @@ impl SessionKeeper {
         let is_awaited = || self.sessions().table.as_ref().is_some_and(|table| table.is_awaited(broker, epoch));
         let mut pause = LOOK_PAUSE;
         while is_awaited() {
-            let tried = tokio::time::timeout(self.inner.limits.grace, dialer.connect()).await;
+            // What was sent to a listener that closes just then may get no answer at all; the next is refused.
+            let tried = tokio::time::timeout(pause.max(ONE_LOOK), dialer.connect()).await;
             if matches!(&tried, Ok(Err(error)) if error.kind() == ErrorKind::ConnectionRefused) {
                 if let Some(table) = &mut self.sessions().table {
                     table.gone(broker, epoch, Instant::now());

@@ -19,6 +19,8 @@ fn voter(id: u64, dir: &Path) -> ControllerOptions {
     ControllerOptions {
         voters: (1..=3).map(|id| format!("{id}@memory:c-{id}")).collect::<CommaList>(),
         snapshot_entries: 20,
+        // Brokers without a session, which are here for topics to be created, are not to be missed.
+        broker_reconnect_timeout_ms: 3_600_000,
         ..options(id, &dir.join(id.to_string()))
     }
 }
@@ -210,6 +212,38 @@ async fn a_quorum_grows_and_shrinks_while_it_serves() {
     create(&to_controllers, "without-1", 1).await;
     assert_eq!(voters(&quorum(&network, &[2, 3]).await), [2, 3]);
     for node in nodes {
+        node.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_controller_that_has_moved_is_reached_where_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let network = Network::new();
+    let to_controllers = controllers(&network, 1..=3);
+    let mut nodes = three(dir.path(), &network).await;
+    live_broker(&to_controllers, 7).await;
+    let (id, node) = nodes.remove((active(&nodes).await + 1) % 3);
+    node.stop().await;
+    let moved = ControllerOptions { listener: "memory:elsewhere".to_owned(), ..voter(id, dir.path()) };
+    let node = Node::start(moved, &network).await;
+    let reached = async {
+        loop {
+            let others: Vec<u64> = nodes.iter().map(|(id, _)| *id).collect();
+            let members = quorum(&network, &others).await.voters;
+            if members.iter().any(|voter| voter.id == id && voter.internal_address == "memory:elsewhere") {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        create(&to_controllers, "after", 1).await;
+        while node.running.image().topic_by_name("after").is_none() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, reached).await.expect("it gets what is new");
+    node.stop().await;
+    for (_, node) in nodes {
         node.stop().await;
     }
 }

@@ -1,13 +1,14 @@
 //! What was answered is there after a restart, from the log alone and from a snapshot and what follows it.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use levada_controller::{ControllerOptions, StartError, StorageError, start};
 use levada_service::http::Readiness;
 use levada_service::net::Network;
 use tokio_util::sync::CancellationToken;
 
-use crate::node::{Node, Watch, controllers, create, live_broker, options};
+use crate::node::{Node, PATIENCE, Watch, controllers, create, live_broker, options};
 
 /// One that was being written when the controller stopped is left under another name.
 fn complete_snapshots(dir: &Path) -> usize {
@@ -112,4 +113,70 @@ async fn the_directory_of_another_controller_is_refused() {
     let refused = start(options(2, dir.path()), network, ready, CancellationToken::new()).await;
     let error = refused.err().expect("it is refused");
     assert!(matches!(error, StartError::Storage(StorageError::OtherNode { found: 1, expected: 2, .. })), "{error}");
+}
+
+/// Every file below `dir` with what is in it.
+fn contents(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for path in std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()) {
+        if path.is_dir() {
+            found.extend(contents(&path));
+        } else {
+            found.insert(path.clone(), std::fs::read(&path).unwrap());
+        }
+    }
+    found
+}
+
+/// A controller that has stopped after it wrote a snapshot and entries after it.
+async fn stopped(dir: &Path) {
+    let network = Network::new();
+    let to_controller = controllers(&network, [1]);
+    let few = ControllerOptions { snapshot_entries: 20, ..options(1, dir) };
+    let node = Node::active(few, &network).await;
+    live_broker(&to_controller, 7).await;
+    for n in 0..50 {
+        create(&to_controller, &format!("topic-{n}"), 20).await;
+    }
+    node.stop().await;
+}
+
+async fn refusal(dir: &Path) -> StartError {
+    let ready = Readiness::new().part("controller");
+    let started = start(options(1, dir), Network::new(), ready, CancellationToken::new()).await;
+    match started {
+        Err(refused) => refused,
+        // What is wrong may be met when the log is replayed.
+        Ok(running) => tokio::time::timeout(PATIENCE, running.stopped()).await.expect("it stops").unwrap_err(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_snapshot_is_refused_and_left_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    stopped(dir.path()).await;
+    let files = contents(&dir.path().join("snapshots"));
+    let (path, mut bytes) =
+        files.into_iter().find(|(path, _)| path.extension().is_some_and(|e| e == "snapshot")).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0xff;
+    std::fs::write(&path, &bytes).unwrap();
+    let refused = refusal(dir.path()).await.to_string();
+    assert!(refused.contains("damaged") && refused.contains(path.to_str().unwrap()), "{refused}");
+    assert_eq!(std::fs::read(&path).unwrap(), bytes, "nothing is written over it");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_log_is_refused_and_left_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    stopped(dir.path()).await;
+    let path = dir.path().join("log").join("db");
+    let mut bytes = std::fs::read(&path).unwrap();
+    for byte in bytes.iter_mut().step_by(64) {
+        *byte ^= 0xff;
+    }
+    std::fs::write(&path, &bytes).unwrap();
+    let refused = refusal(dir.path()).await.to_string();
+    assert!(refused.contains(dir.path().to_str().unwrap()), "{refused}");
+    assert_eq!(std::fs::read(&path).unwrap(), bytes, "nothing is written over it");
 }

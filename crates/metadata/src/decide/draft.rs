@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use levada_types::{BrokerEpoch, BrokerId, ErrorCode, PartitionIndex, TopicId};
 
-use crate::{BrokerRegistration, Defect, Delta, ItemError, MetadataLevel, Partition, Rules, State};
+use crate::{ApplyError, BrokerRegistration, Defect, Delta, ItemError, MetadataLevel, Partition, Rules, State};
 
 /// Deltas and the state that they make, so that the second item of a command sees what the first one did.
 pub(super) struct Draft {
@@ -40,9 +40,15 @@ impl Draft {
                 format!("this needs metadata level {needed}, and the cluster is at {level}; raise its level first"),
             ));
         }
+        if let [delta] = deltas.as_slice() {
+            // A delta that does not fit leaves the state as it is, so there is no need of a copy.
+            self.state.apply(delta).map_err(misfit)?;
+            self.deltas.extend(deltas);
+            return Ok(());
+        }
         let mut state = self.state.clone();
         for delta in &deltas {
-            state.apply(delta).map_err(|error| ItemError::new(ErrorCode::UnknownServerError, error.to_string()))?;
+            state.apply(delta).map_err(misfit)?;
         }
         self.state = state;
         self.deltas.extend(deltas);
@@ -77,4 +83,9 @@ impl Draft {
         }
         Ok(known)
     }
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "it is handed to map_err")]
+fn misfit(error: ApplyError) -> ItemError {
+    ItemError::new(ErrorCode::UnknownServerError, error.to_string())
 }
