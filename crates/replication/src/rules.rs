@@ -41,13 +41,15 @@ pub enum Defect {
     UnknownMeansRefused,
     /// `acks=all` is answered as soon as the leader itself has the records.
     AcknowledgeOwnAppend,
+    /// A duplicate is answered although its original is not committed.
+    DuplicateAtOnce,
     /// "Latest" is answered before the high watermark has reached the start of the leader's epoch.
     LatestBeforeEpochStart,
 }
 
 impl Defect {
     /// Every one of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::AckBeforeAppend,
         Self::NoTruncation,
         Self::OldSessionFrames,
@@ -67,6 +69,7 @@ impl Defect {
         Self::ShrinkWithoutController,
         Self::UnknownMeansRefused,
         Self::AcknowledgeOwnAppend,
+        Self::DuplicateAtOnce,
         Self::LatestBeforeEpochStart,
     ];
 }

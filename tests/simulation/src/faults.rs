@@ -23,18 +23,22 @@ impl Universe {
         let index = self.below(self.brokers.len());
         match self.below(24) {
             0..=6 => self.come_and_go(index),
-            7..=10 => self.rewire(),
+            7..=9 => self.rewire(),
+            10 => self.deafen(index),
             11 => {
                 let node = self.below(self.controllers.len());
                 self.elect(node);
             }
             12..=14 => self.break_stream(index),
             15..=16 => self.give_work_to_leader(index),
-            17..=18 => self.slow_down(index),
+            17..=18 => {
+                let pace = if self.one_in(2) { Pace::Slow } else { Pace::StandsStill };
+                self.slow_down(index, pace);
+            }
             19..=20 => self.fill(index),
             21 => self.fail_disk(index),
             22 => self.lose_disk(index),
-            _ if self.one_in(3) => self.lose_power_everywhere(),
+            _ if self.one_in(2) => self.lose_power_everywhere(),
             _ => {}
         }
         self.look(None)
@@ -94,6 +98,14 @@ impl Universe {
         }
     }
 
+    /// No news from the controllers reaches a broker, or the one that leads; they go on hearing it.
+    fn deafen(&mut self, index: usize) {
+        let leading = (0..self.brokers.len()).find(|index| self.leads(*index));
+        let deaf = leading.filter(|_| self.one_in(2)).unwrap_or(index);
+        self.note(|| format!("broker {deaf} hears no controller"));
+        self.cut.extend((0..self.controllers.len()).map(|node| (Party::Controller(node), Party::Broker(deaf))));
+    }
+
     fn break_stream(&mut self, index: usize) {
         let Some(hosted) = &self.brokers[index].hosted else { return };
         let Some((follower, session)) = hosted.streams.iter().next().map(|(id, window)| (*id, window.session())) else {
@@ -118,8 +130,7 @@ impl Universe {
     }
 
     /// A disk takes long, or stands still for a while.
-    fn slow_down(&mut self, index: usize) {
-        let pace = if self.one_in(2) { Pace::Slow } else { Pace::StandsStill };
+    pub(crate) fn slow_down(&mut self, index: usize, pace: Pace) {
         let delay = self.between(50, 3_000);
         self.brokers[index].pace = pace;
         self.note(|| format!("the disks of broker {index}: {pace:?} for {delay} ms"));

@@ -112,7 +112,7 @@ impl Broker {
         let start = self.holding.ends.start;
         let mut own = self.holding.batches.iter().filter(|batch| batch.base >= start);
         let differs = committed.iter().filter(|batch| batch.base >= start).find(|batch| own.next() != Some(batch));
-        differs.map_or(self.holding.ends.end, |batch| batch.base)
+        differs.map_or(Offset::MAX, |batch| batch.base).min(self.holding.ends.end)
     }
 
     fn state(&self) -> ReplicaState {

@@ -16,11 +16,11 @@ impl Universe {
             return;
         }
         if !self.healed && self.one_in(self.settings.doubled) {
-            let delay = self.between(1, 2_000);
+            let delay = self.between(1, 3 * self.settings.late_ms);
             self.after(delay, Happening::Arrival { from, to, message: Box::new(message.clone()) });
         }
         let delay = match self.between(0, 20) {
-            0 if !self.healed => self.between(1, 600),
+            0 if !self.healed => self.between(1, self.settings.late_ms),
             _ => self.between(1, 6),
         };
         self.after(delay, Happening::Arrival { from, to, message: Box::new(message) });

@@ -42,6 +42,12 @@ pub enum Failure {
         /// Who was complete.
         complete: BrokerId,
     },
+    /// All who were complete have lost bytes, and one was elected before all of them were back.
+    #[error("an incomplete leader was elected before broker {absent}, which was complete, was back")]
+    ElectedTooEarly {
+        /// Who was not back.
+        absent: BrokerId,
+    },
     /// What a client was told is not so.
     #[error("a client was told what is not so: {0}")]
     Untrue(String),

@@ -16,8 +16,10 @@ pub(crate) struct Settings {
     pub(crate) unclean: bool,
     /// `retention.bytes` of the topic.
     pub(crate) retention_bytes: Option<u64>,
-    /// One message in so many arrives a second time, late.
+    /// One message in so many arrives a second time.
     pub(crate) doubled: u32,
+    /// How late a message may be that is late.
+    pub(crate) late_ms: i64,
     /// How often something goes wrong, in milliseconds.
     pub(crate) fault_ms: i64,
     /// How often an operator does something, in milliseconds.
@@ -26,13 +28,15 @@ pub(crate) struct Settings {
 
 impl Settings {
     pub(crate) fn draw(random: &mut StdRng) -> Self {
+        let is_bad_network = random.random_range(0..3) == 0;
         Self {
             directories: random.random_range(1..=2),
             minimum: [1, 2, 2, 2, 3][random.random_range(0..5)],
             fsync: random.random_range(0..3) == 0,
             unclean: random.random_range(0..8) == 0,
             retention_bytes: (random.random_range(0..4) == 0).then_some(4_000),
-            doubled: [5, 30, 30][random.random_range(0..3)],
+            doubled: if is_bad_network { 4 } else { 30 },
+            late_ms: if is_bad_network { 2_500 } else { 600 },
             fault_ms: random.random_range(150..1_500),
             operator_ms: random.random_range(500..4_000),
         }

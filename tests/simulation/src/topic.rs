@@ -71,6 +71,15 @@ impl Universe {
         if let Some(complete) = topic.complete.iter().find(intact).filter(|_| !self.settings.unclean) {
             return Err(Failure::ElectedWithoutNeed { complete: *complete });
         }
+        // Whoever was complete may have lost less than the others: all of them have come back before one is elected.
+        let image = &self.raft.image;
+        let is_back = |id: BrokerId| {
+            let partition = image.partition(topic.at.topic_id, topic.at.partition);
+            partition.is_none_or(|partition| !partition.has_replica(id) || image.can_lead(partition, id))
+        };
+        if let Some(absent) = topic.complete.iter().find(|id| !is_back(**id)).filter(|_| !self.settings.unclean) {
+            return Err(Failure::ElectedTooEarly { absent: *absent });
+        }
         let Some(leader) = self.brokers.iter_mut().find(|broker| Some(broker.id) == leader) else { return Ok(()) };
         leader.read(topic.at.topic_id)?;
         let end = leader.agrees_until(topic.checker.committed());

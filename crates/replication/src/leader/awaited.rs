@@ -21,6 +21,11 @@ impl Awaited {
         }
     }
 
+    /// Whether exactly this end is waited for.
+    pub(super) fn holds(&self, end: Offset) -> bool {
+        self.0.binary_search(&end).is_ok()
+    }
+
     /// Forgets what is reached by `committed`. Returns the greatest of it.
     pub(super) fn release(&mut self, committed: Offset) -> Option<Offset> {
         let reached = self.0.partition_point(|end| *end <= committed);

@@ -130,8 +130,10 @@ impl Leader {
                 }
             }
             Event::Awaited { end } => {
+                let at_once = own.breaks(Defect::DuplicateAtOnce) && self.awaited.holds(*end);
                 self.awaited.add(*end);
-                let committed = if own.breaks(Defect::AcknowledgeOwnAppend) { own.log.end } else { own.high_watermark };
+                let committed =
+                    if own.breaks(Defect::AcknowledgeOwnAppend) || at_once { own.log.end } else { own.high_watermark };
                 self.acknowledge(committed, step);
                 self.fail_under_minimum(step);
             }

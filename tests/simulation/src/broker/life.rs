@@ -8,7 +8,7 @@ use levada_metadata::{Command, ReplicaDirectory};
 use levada_replication::Event;
 use levada_types::{BrokerEpoch, DirectoryId, Offset, TopicPartition};
 
-use super::ends_of;
+use super::{Pace, ends_of};
 use crate::happening::Happening;
 use crate::message::{Message, Party};
 use crate::run::Failure;
@@ -45,6 +45,10 @@ impl Universe {
         broker.damaged |= broker.lost;
         let life = broker.life;
         self.note(|| format!("broker {index} starts for the {life}. time"));
+        if !self.healed && self.one_in(3) {
+            // Much is read at first.
+            self.slow_down(index, Pace::Slow);
+        }
         self.after(1, Happening::Round { broker: index, life });
     }
 

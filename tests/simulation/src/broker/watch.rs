@@ -11,7 +11,7 @@ use crate::run::Failure;
 use crate::universe::Universe;
 
 /// `replica.lag.time.max.ms` of the run: shorter than in the product, so that runs are short.
-const LAG_TIME_MAX_MS: i64 = 1_500;
+const LAG_TIME_MAX_MS: i64 = 1_000;
 
 /// When what went unanswered is tried again.
 const RETRY_MS: i64 = 100;

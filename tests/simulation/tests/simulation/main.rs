@@ -2,6 +2,8 @@
 //!
 //! The gate runs fixed seeds. `LEVADA_SIM_SEED=<u64>` runs that one alone, `LEVADA_SIM_SEEDS=<n>` that many fresh ones.
 
+mod noticed;
+
 use std::time::SystemTime;
 
 use levada_simulation::{Rules, run};
