@@ -415,6 +415,8 @@ impl Broker {
             // There is nowhere to write what would make it clean.
             Health::Moving | Health::Failed | Health::Gone => Job::Abandon,
         };
+        // A log that changes places just now is closed where it is then.
+        let _hosting = self.hosting.lock();
         let partitions = self.partitions.all();
         let ended = end_all(&partitions, ending);
         ended && partitions.iter().all(|partition| partition.health() == Health::Good)

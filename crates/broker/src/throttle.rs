@@ -7,8 +7,10 @@ use levada_metadata::config::Resolver;
 use levada_types::{BrokerId, PartitionIndex, TimestampMs};
 use metrics::{Counter, counter, describe_counter};
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 use crate::Broker;
+use crate::clock::uptime_ms;
 
 /// What a throttle saves up while nobody needs it: this long at its rate. Kafka's quota windows last as long.
 const SAVED_MS: i64 = 1_000;
@@ -19,6 +21,8 @@ const UNLIMITED: i64 = i64::MAX;
 /// A bound on bytes per second. What has been spent too much is waited for, so that whoever asks may spend a whole batch.
 pub(crate) struct Throttle {
     bucket: Mutex<Bucket>,
+    /// Woken when the rate changes.
+    changed: Notify,
     spent: Counter,
 }
 
@@ -33,7 +37,8 @@ struct Bucket {
 
 impl Throttle {
     fn new(spent: Counter) -> Self {
-        Self { bucket: Mutex::new(Bucket { rate: UNLIMITED, level: 0, at_ms: 0 }), spent }
+        let bucket = Mutex::new(Bucket { rate: UNLIMITED, level: 0, at_ms: 0 });
+        Self { bucket, changed: Notify::new(), spent }
     }
 
     /// From now on these bytes per second. What was spent too much under another rate is forgiven.
@@ -41,6 +46,23 @@ impl Throttle {
         let mut bucket = self.bucket.lock();
         if bucket.rate != rate {
             *bucket = Bucket { rate, level: 0, at_ms: now_ms };
+            drop(bucket);
+            self.changed.notify_waiters();
+        }
+    }
+
+    /// Resolves once something may be spent.
+    pub(crate) async fn room(&self) {
+        loop {
+            let changed = self.changed.notified();
+            let pause = self.pause(uptime_ms());
+            if pause.is_zero() {
+                return;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = changed => {}
+            }
         }
     }
 

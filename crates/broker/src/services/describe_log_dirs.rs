@@ -41,7 +41,7 @@ fn describe(directories: Vec<DirectoryInfo>, partitions: &[Arc<Partition>], move
     } else {
         partitions.iter().map(|partition| (partition.id(), partition)).collect()
     };
-    for Wanted { id, to, copy } in moves {
+    for Wanted { id, to, copy, .. } in moves {
         let Some(partition) = hosted.get(id).filter(|partition| partition.directory() != *to) else { continue };
         let bytes = copy.as_ref().map_or(0, LogReader::size_bytes);
         let end = copy.as_ref().map_or(0, LogReader::log_end_offset);

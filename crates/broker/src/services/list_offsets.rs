@@ -55,11 +55,23 @@ fn find(partition: &Partition, spec: OffsetSpec, isolation: Isolation) -> Answer
             Ok(FoundOffset { offset: visible_end, timestamp: -1, leader_epoch: reader.latest_epoch() })
         }
         OffsetSpec::LatestTiered => Ok(NOT_FOUND),
-        OffsetSpec::MaxTimestamp => reader.max_timestamp_offset(visible_end).map(found).map_err(refused),
+        OffsetSpec::MaxTimestamp => {
+            let record = reader.max_timestamp_offset(visible_end).map_err(refused)?;
+            known_or_absent(partition, record)
+        }
         OffsetSpec::Timestamp(timestamp) => {
-            reader.offset_for_timestamp(timestamp, visible_end).map(found).map_err(refused)
+            let record = reader.offset_for_timestamp(timestamp, visible_end).map_err(refused)?;
+            known_or_absent(partition, record)
         }
     }
+}
+
+/// What a search by time has found. That there is no record cannot be said before the end is known (KIP-207).
+fn known_or_absent(partition: &Partition, record: Option<TimestampOffset>) -> Answer {
+    if record.is_none() {
+        partition.check_end_known()?;
+    }
+    Ok(found(record))
 }
 
 fn found(record: Option<TimestampOffset>) -> FoundOffset {

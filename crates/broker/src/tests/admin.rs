@@ -62,6 +62,12 @@ async fn the_latest_offset_is_not_told_before_a_new_leader_can_know_it() {
     world.assign(id, led_by(Some(BROKER), 2, &[BROKER, super::world::OTHER]));
     let told = world.broker.list_offsets(latest(), Isolation::ReadUncommitted).await.remove(0);
     assert_eq!(code(&told), ErrorCode::OffsetNotAvailable);
+    // Nor that no record is as late as that.
+    for spec in [OffsetSpec::Timestamp(0), OffsetSpec::MaxTimestamp] {
+        let sought = ListOffset { partition: id, spec, current_leader_epoch: None };
+        let told = world.broker.list_offsets(vec![sought], Isolation::ReadUncommitted).await.remove(0);
+        assert_eq!(code(&told), ErrorCode::OffsetNotAvailable, "{spec:?}");
+    }
     // Earlier offsets are no secret.
     let earliest = ListOffset { partition: id, spec: OffsetSpec::Earliest, current_leader_epoch: None };
     let told = world.broker.list_offsets(vec![earliest], Isolation::ReadUncommitted).await.remove(0);

@@ -72,8 +72,14 @@ impl Cluster {
     pub(super) async fn start_broker(&mut self, id: i32) {
         let statics = StaticConfigs::new(self.settings.iter().cloned()).unwrap();
         let log_dirs = [self.log_dir(id).to_str().unwrap().to_owned()].into_iter().collect();
-        let options =
-            BrokerOptions { node_id: id, log_dirs, statics, full_probe_interval_ms: 20, ..BrokerOptions::default() };
+        let options = BrokerOptions {
+            node_id: id,
+            log_dirs,
+            statics,
+            rack: Some(format!("rack-{id}")),
+            full_probe_interval_ms: 20,
+            ..BrokerOptions::default()
+        };
         let internal_address = Address::memory(format!("broker-{id}"));
         let deps = BrokerDeps {
             controllers: Controllers::new(self.network.clone(), vec![Address::memory("controller")]),
@@ -235,6 +241,12 @@ impl Cluster {
         let fetched = self.fetch(broker, partition, Duration::ZERO).await;
         assert_eq!(fetched.error, ErrorCode::None);
         values_in(&fetched.records.map(|records| records.to_bytes().unwrap()).unwrap_or_default())
+    }
+
+    /// How long the first segment of a replica is by now.
+    pub(super) fn segment_len(&self, broker: i32, name: &str) -> usize {
+        let path = self.log_dir(broker).join(format!("{name}-0/00000000000000000000.log"));
+        std::fs::metadata(path).map_or(0, |found| usize::try_from(found.len()).unwrap())
     }
 
     /// The bytes of the first segment of a replica, as they are on its disk.

@@ -3,7 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod cluster;
+mod moves;
+mod nearest;
 mod replication;
+mod throttles;
 
 use std::net::SocketAddr;
 use std::path::Path;

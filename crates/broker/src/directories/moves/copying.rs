@@ -59,7 +59,7 @@ impl Copying {
         let mut copying = match copying.map_or_else(|| Self::begin(broker, &partition, to), Ok) {
             Ok(copying) => copying,
             Err(error) => {
-                tracing::warn!(partition = %partition.name(), %error, "a replica cannot be moved yet; trying again");
+                complain(broker, &partition, &error);
                 return Step::Waits(None);
             }
         };
@@ -67,7 +67,7 @@ impl Copying {
             Ok(0) => copying.take_its_place(broker, &partition),
             Ok(bytes) => Step::Copied(copying, bytes),
             Err(error) => {
-                tracing::warn!(partition = %partition.name(), %error, "moving a replica waits; trying again");
+                complain(broker, &partition, &error);
                 Step::Waits(Some(copying))
             }
         }
@@ -123,7 +123,7 @@ impl Copying {
     fn take_its_place(mut self, broker: &Arc<Broker>, partition: &Arc<Partition>) -> Step {
         // Most of it, while the replica still serves.
         if let Err(error) = self.writer.flush(now_ms()) {
-            tracing::warn!(partition = %partition.name(), %error, "the copy of a replica cannot be flushed; trying again");
+            complain(broker, partition, &error);
             return Step::Waits(Some(self));
         }
         let acted_upon = broker.hosting.lock();
@@ -138,7 +138,7 @@ impl Copying {
         let id = self.id;
         let moved = self.finish(broker, partition);
         if let Err(error) = &moved {
-            tracing::error!(partition = %partition.name(), %error, "a replica was not moved");
+            complain(broker, partition, error);
         }
         if let Err(Failure::Promotion(PromotionError::Stuck(_))) = &moved {
             partition.turn(Health::Failed);
@@ -162,6 +162,14 @@ impl Copying {
         self.writer.flush(now_ms()).map_err(CopyError::from)?;
         self.writer.close(now_ms()).map_err(CopyError::from)?;
         Ok(broker.store.promote_future(self.id, partition.high_watermark(), now_ms())?)
+    }
+}
+
+/// Says once why a replica does not move.
+fn complain(broker: &Broker, partition: &Partition, error: &dyn std::error::Error) {
+    let reason = error.to_string();
+    if broker.moves.is_news(partition.id(), &reason) {
+        tracing::warn!(partition = %partition.name(), reason, "the move of a replica does not go on; trying again");
     }
 }
 

@@ -26,18 +26,24 @@ pub(crate) async fn move_replicas(broker: Arc<Broker>, stop: CancellationToken) 
     let moving = async {
         let mut copies = HashMap::new();
         loop {
-            if !pass(&broker, &mut copies).await {
-                let wait = async {
-                    if broker.moves.first(1).is_empty() {
-                        std::future::pending().await
-                    } else {
-                        tokio::time::sleep(RETRY).await
-                    }
-                };
-                tokio::select! {
-                    () = wait => {}
-                    () = broker.moves.news() => {}
+            end_others(&broker, &mut copies).await;
+            let throttle = &broker.replication.throttles.moves;
+            let is_free = throttle.pause(uptime_ms()).is_zero();
+            if is_free && pass(&broker, &mut copies).await {
+                continue;
+            }
+            let wait = async {
+                if broker.moves.first(1).is_empty() {
+                    std::future::pending().await
+                } else if is_free {
+                    tokio::time::sleep(RETRY).await;
+                } else {
+                    throttle.room().await;
                 }
+            };
+            tokio::select! {
+                () = wait => {}
+                () = broker.moves.news() => {}
             }
         }
     };
@@ -58,15 +64,24 @@ fn resume(broker: &Broker) {
     }
 }
 
+/// Gives up the copies that nobody wants any more.
+async fn end_others(broker: &Arc<Broker>, copies: &mut HashMap<TopicIdPartition, Copying>) {
+    let ended: Vec<_> = copies.extract_if(|id, copying| !broker.moves.is_wanted(*id, copying.to)).collect();
+    for (id, copying) in ended {
+        let ending = Arc::clone(broker);
+        let ended = tokio::task::spawn_blocking(move || {
+            drop(copying);
+            Copying::give_up(&ending, id);
+        });
+        if let Err(defect) = ended.await {
+            tracing::error!(%id, %defect, "a defect kept the copy of a replica from being given up");
+        }
+    }
+}
+
 /// Gives each of the first few a step; says whether any has come further.
 async fn pass(broker: &Arc<Broker>, copies: &mut HashMap<TopicIdPartition, Copying>) -> bool {
     let wanted = broker.moves.first(AT_ONCE);
-    let ended: Vec<_> = copies.extract_if(|id, copying| !broker.moves.is_wanted(*id, copying.to)).collect();
-    for (id, copying) in ended {
-        drop(copying);
-        let discarding = Arc::clone(broker);
-        drop(tokio::task::spawn_blocking(move || Copying::give_up(&discarding, id)).await);
-    }
     let mut has_gained = false;
     for (id, to) in wanted {
         has_gained |= advance(broker, copies, id, to).await;
@@ -80,13 +95,11 @@ async fn advance(
     id: TopicIdPartition,
     to: DirectoryId,
 ) -> bool {
-    let throttle = &broker.replication.throttles.moves;
-    tokio::time::sleep(throttle.pause(uptime_ms())).await;
     let (copying, stepping) = (copies.remove(&id), Arc::clone(broker));
     let step = tokio::task::spawn_blocking(move || Copying::step(&stepping, id, to, copying)).await;
     match step {
         Ok(Step::Copied(copying, bytes)) => {
-            throttle.spend(bytes, uptime_ms());
+            broker.replication.throttles.moves.spend(bytes, uptime_ms());
             copies.insert(id, copying);
             true
         }

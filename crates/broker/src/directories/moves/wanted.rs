@@ -21,6 +21,8 @@ pub(crate) struct Wanted {
     pub(crate) to: DirectoryId,
     /// The copy, as far as it is.
     pub(crate) copy: Option<LogReader>,
+    /// Why it did not go on, as told last.
+    complaint: Option<String>,
 }
 
 impl Moves {
@@ -31,7 +33,7 @@ impl Moves {
             match wanted.iter_mut().find(|known| known.id == id) {
                 Some(known) if known.to == to => return,
                 Some(known) => (known.to, known.copy) = (to, None),
-                None => wanted.push_back(Wanted { id, to, copy: None }),
+                None => wanted.push_back(Wanted { id, to, copy: None, complaint: None }),
             }
         }
         self.news.notify_one();
@@ -80,6 +82,17 @@ impl Moves {
         }
     }
 
+    /// Whether it is news that this one does not go on for this reason.
+    pub(super) fn is_news(&self, id: TopicIdPartition, reason: &str) -> bool {
+        let mut wanted = self.wanted.lock();
+        let Some(known) = wanted.iter_mut().find(|known| known.id == id) else { return false };
+        if known.complaint.as_deref() == Some(reason) {
+            return false;
+        }
+        known.complaint = Some(reason.to_owned());
+        true
+    }
+
     /// Resolves when something was asked since the last time.
     pub(super) async fn news(&self) {
         self.news.notified().await;
@@ -105,7 +118,9 @@ mod tests {
         assert!(moves.is_wanted(id(0), to(8)) && !moves.is_wanted(id(0), to(7)));
         moves.postpone(id(0));
         assert_eq!(moves.first(2), [(id(1), to(7)), (id(0), to(8))]);
+        assert!(moves.is_news(id(1), "full") && !moves.is_news(id(1), "full") && moves.is_news(id(1), "failed"));
         moves.forget(id(1));
+        assert!(!moves.is_news(id(1), "full"));
         assert_eq!(moves.first(2), [(id(0), to(8))]);
     }
 }

@@ -151,7 +151,7 @@ async fn hear(
             let throttle = &broker.replication.throttles.follower;
             throttle.spend(throttled, uptime_ms());
             // What waits meanwhile is at the leader, but for what the connection holds.
-            tokio::time::sleep(throttle.pause(uptime_ms())).await;
+            throttle.room().await;
         }
     }
     Ok(())

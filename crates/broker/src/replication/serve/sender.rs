@@ -37,7 +37,7 @@ pub(super) async fn send_frames(broker: &Broker, link: &FollowerLink, lane: Lane
         } else if is_empty {
             tokio::select! {
                 () = link.ready(lane).news() => {}
-                () = tokio::time::sleep(throttle.pause(uptime_ms())) => {}
+                () = throttle.room() => {}
             }
         } else {
             let bytes: usize = message.frames.iter().map(|frame| frame.records.len()).sum();
