@@ -6,7 +6,7 @@ use levada_types::{BrokerId, DirectoryId, ErrorCode, TopicIdPartition};
 
 use super::{LIMIT, Node};
 
-/// The directories: path, and the replicas in it as (size is there, is it a future replica).
+/// The directories by their paths; of each replica in them, whether it is a future one.
 async fn replicas(node: &Node) -> Vec<(String, Vec<bool>)> {
     let directories = node.broker().describe_log_dirs().await;
     let futures = |replicas: Vec<levada_broker::api::DescribedReplica>| replicas.iter().map(|r| r.is_future).collect();
