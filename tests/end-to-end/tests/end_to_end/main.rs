@@ -10,6 +10,7 @@ mod disks;
 mod metrics;
 mod overload;
 mod power;
+mod power_of_all;
 mod replication;
 mod round_trip;
 mod sandbox;
