@@ -105,7 +105,7 @@ administer() {
   reassign --execute --reassignment-json-file "$work/plan.json" --throttle 1000 | says 'The inter-broker throttle limit was set'
   reassign --list | says 'slow-0: replicas: 1,3,2. adding: 3. removing: 2.'
   reassign --cancel --reassignment-json-file "$work/plan.json" \
-    | says 'Successfully cancelled partition reassignments for: slow-0'
+    | says 'Successfully cancelled partition reassignment for: slow-0'
   reassign --list | says 'No partition reassignments found'
   topics --describe --topic slow | says 'Partition: 0.*Replicas: 1,2'
 
@@ -120,12 +120,12 @@ administer() {
   features describe | says 'metadata.level.*FinalizedVersionLevel: 2'
   refused 'metadata.version|UPDATE|INVALID|Could not' features upgrade --feature metadata.version=27
 
-  configs --alter --entity-type brokers --entity-name 2 --add-config log.retention.ms=3600000
+  configs --alter --entity-type brokers --entity-name 2 --add-config log.retention.ms=3600000 > /dev/null
   await 'log.retention.ms=3600000.*DYNAMIC_BROKER_CONFIG' configs --describe --entity-type brokers --entity-name 2
-  configs --alter --entity-type brokers --entity-default --add-config log.retention.ms=7200000
+  configs --alter --entity-type brokers --entity-default --add-config log.retention.ms=7200000 > /dev/null
   await 'log.retention.ms=7200000' configs --describe --entity-type brokers --entity-default
-  configs --alter --entity-type brokers --entity-name 2 --delete-config log.retention.ms
-  configs --alter --entity-type brokers --entity-default --delete-config log.retention.ms
+  configs --alter --entity-type brokers --entity-name 2 --delete-config log.retention.ms > /dev/null
+  configs --alter --entity-type brokers --entity-default --delete-config log.retention.ms > /dev/null
   log_dirs --describe --broker-list 1,2,3 --topic-list tools | says '"broker":3'
   cluster list-endpoints | says '^1 '
   tool org.apache.kafka.tools.BrokerApiVersionsCommand --bootstrap-server "$bootstrap" | says 'AlterPartitionReassignments\(45\): 0 to 1'
