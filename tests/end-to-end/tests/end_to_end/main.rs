@@ -3,6 +3,7 @@
 mod admin;
 mod bad_grpc;
 mod bad_input;
+mod cluster_commands;
 mod command_line;
 mod controllers;
 mod crash;
