@@ -1,5 +1,5 @@
-//! `cargo xtask chaos`: a node or a cluster is killed, restarted and frozen under load, as a seed decides, and what the
-//! clients saw is checked.
+//! `cargo xtask chaos`: a node is killed, restarted and frozen under load, or everything fails in a cluster that can, as a
+//! seed decides, and what the clients saw is checked.
 
 use clap::Args;
 
@@ -11,13 +11,13 @@ pub(crate) struct Options {
     /// How long to go on.
     #[arg(long, default_value_t = 5)]
     minutes: u32,
-    /// How many faults, in place of a time: what replays a run.
+    /// How many faults, or steps of a cluster, in place of a time: what replays a run.
     #[arg(long, conflicts_with = "minutes")]
     faults: Option<u32>,
     /// SIGKILL also loses what was not synced; takes FUSE and the right to mount.
     #[arg(long)]
     loss: bool,
-    /// Three controllers and three brokers in place of one node.
+    /// Three controllers and three brokers in place of one node, which lose power, connections, disks and each other.
     #[arg(long, conflicts_with = "loss")]
     cluster: bool,
     /// The seed of the faults; without it one is drawn and printed.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use levada_harness::Corpus;
 
-use crate::{History, Outcome, Reader, Seen, fail};
+use crate::{Acknowledged, History, Outcome, Reader, Seen, fail};
 
 /// The topic holds every file of the corpus exactly once, byte for byte, and nothing else.
 pub fn check_corpus(reader: &Reader, corpus: &Corpus) -> Outcome {
@@ -47,7 +47,8 @@ pub fn check_acknowledged<'a>(
             return fail(format!("{}: record {number} stands behind itself or a later one", place(&seen)));
         }
         let acknowledged = history.acknowledged.get(&number);
-        if acknowledged.is_some_and(|place| (place.partition, place.offset) == (seen.partition, seen.offset)) {
+        if acknowledged.is_some_and(|told| told.may_be(Acknowledged { partition: seen.partition, offset: seen.offset }))
+        {
             unconfirmed.remove(&number);
         }
         Ok(())

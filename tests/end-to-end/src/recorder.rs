@@ -1,13 +1,15 @@
 //! A librdkafka producer that notes what was acknowledged.
 
 use std::{
+    collections::VecDeque,
     net::SocketAddr,
     sync::{Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use rdkafka::{
     ClientContext,
+    config::RDKafkaLogLevel,
     error::{KafkaError, RDKafkaErrorCode},
     message::{DeliveryResult, Header, Message, OwnedHeaders},
     producer::{BaseProducer, BaseRecord, Producer, ProducerContext},
@@ -18,6 +20,9 @@ use crate::{Acknowledged, History, Outcome, RECORD_NUMBER_HEADER, client_config,
 /// How long everything sent may take to be acknowledged or to fail.
 const FLUSH_LIMIT: Duration = Duration::from_secs(120);
 
+/// How many lines of a client's log are kept.
+const KEPT_LINES: usize = 200;
+
 /// How a recorder produces.
 #[derive(Debug, Clone)]
 pub struct RecorderOptions {
@@ -27,11 +32,13 @@ pub struct RecorderOptions {
     pub idempotent: bool,
     /// `compression.type`.
     pub compression: &'static str,
+    /// What librdkafka tells of itself in [`Recorder::said`], as its setting `debug` takes it.
+    pub debug: &'static str,
 }
 
 impl Default for RecorderOptions {
     fn default() -> Self {
-        Self { acks: "all", idempotent: false, compression: "none" }
+        Self { acks: "all", idempotent: false, compression: "none", debug: "" }
     }
 }
 
@@ -50,6 +57,8 @@ struct Noted {
     /// When a record was last acknowledged, or the recorder last asked for the gap.
     moved: Option<Instant>,
     longest_gap: Duration,
+    /// The newest lines of the client's log.
+    said: VecDeque<String>,
 }
 
 impl Notes {
@@ -59,6 +68,15 @@ impl Notes {
 }
 
 impl Noted {
+    /// Keeps a line, and forgets the oldest.
+    fn say(&mut self, line: String) {
+        if self.said.len() >= KEPT_LINES {
+            self.said.pop_front();
+        }
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+        self.said.push_back(format!("{now} {line}"));
+    }
+
     /// Counts the time since the last acknowledgement as a gap.
     fn end_gap(&mut self) {
         let now = Instant::now();
@@ -70,7 +88,13 @@ impl Noted {
 
 impl ClientContext for Notes {
     // A broker that is gone is what these tests are about; librdkafka need not report each time it notices.
-    fn error(&self, _error: KafkaError, _reason: &str) {}
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.noted().say(format!("{error}: {reason}"));
+    }
+
+    fn log(&self, _level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.noted().say(format!("{facility} {message}"));
+    }
 }
 
 impl ProducerContext for Notes {
@@ -102,6 +126,9 @@ impl Recorder {
             .set("linger.ms", "5")
             .set("batch.size", "262144")
             .set("message.timeout.ms", "110000");
+        if !options.debug.is_empty() {
+            config.set("debug", options.debug).set_log_level(RDKafkaLogLevel::Debug);
+        }
         if !options.idempotent {
             // Without idempotence a retry may overtake its successor; one request in flight keeps the order.
             config.set("max.in.flight.requests.per.connection", "1");
@@ -155,6 +182,11 @@ impl Recorder {
         let mut noted = self.producer.context().noted();
         let since_the_last = noted.moved.map_or(Duration::ZERO, |moved| moved.elapsed());
         std::mem::take(&mut noted.longest_gap).max(since_the_last)
+    }
+
+    /// The newest lines of the client's log, each with the time in milliseconds since the epoch.
+    pub fn said(&self) -> Vec<String> {
+        self.producer.context().noted().said.iter().cloned().collect()
     }
 
     /// Handles what has arrived, waiting up to `limit` for the first of it.

@@ -43,6 +43,9 @@ struct Progress {
     acknowledged: AtomicU64,
     failed: AtomicU64,
     longest_gap: Mutex<Duration>,
+    /// What the client says of itself, kept when something is wrong.
+    said: Mutex<Vec<String>>,
+    giving_up: AtomicBool,
     stopping: AtomicBool,
 }
 
@@ -144,7 +147,7 @@ impl Line {
 
     /// What its producer and its consumer met, if they have ended, or the producer was told of failures.
     pub(super) fn findings(self) -> Vec<String> {
-        self.ask_to_stop();
+        self.progress.giving_up.store(true, Ordering::Relaxed);
         let topic = self.promise.topic;
         let mut found = Vec::new();
         if self.follower.has_failed()
@@ -152,20 +155,15 @@ impl Line {
         {
             found.push(format!("{topic}: the consumer: {error}"));
         }
-        // One that waits for answers which do not come would be waited for until they are given up.
-        let failed = self.progress.failed.load(Ordering::Relaxed);
-        if failed > 0 {
-            found.push(format!("{topic}: {failed} records failed"));
-        }
-        if self.producer.is_finished() {
-            match self.producer.join().unwrap_or_else(|_| fail("the producer panicked")) {
-                Err(error) => found.push(format!("{topic}: the producer: {error}")),
-                Ok(history) => {
-                    let failed = history.failed.iter().take(3);
-                    found.extend(failed.map(|(number, error)| format!("{topic}: record {number}: {error}")));
-                }
+        match self.producer.join().unwrap_or_else(|_| fail("the producer panicked")) {
+            Err(error) => found.push(format!("{topic}: the producer: {error}")),
+            Ok(history) => {
+                let failed = history.failed.iter().take(3);
+                found.extend(failed.map(|(number, error)| format!("{topic}: record {number}: {error}")));
             }
         }
+        let said = self.progress.said.lock().unwrap_or_else(PoisonError::into_inner);
+        found.extend(said.iter().map(|line| format!("{topic}: {line}")));
         found
     }
 }
@@ -175,6 +173,10 @@ impl Progress {
     fn produce(&self, mut recorder: Recorder, topic: &str, rate: u32, corpus: &Corpus) -> Outcome<History> {
         let begun = Instant::now();
         while !self.stopping.load(Ordering::Relaxed) {
+            if self.giving_up.load(Ordering::Relaxed) {
+                *self.said.lock().unwrap_or_else(PoisonError::into_inner) = recorder.said();
+                return fail(format!("gave up with {} of {} acknowledged", recorder.acknowledged(), recorder.sent()));
+            }
             let due = begun.elapsed().as_millis() * u128::from(rate) / 1000;
             let (acknowledged, failed) = (recorder.acknowledged() as u64, recorder.failed() as u64);
             let room = (acknowledged + failed + IN_FLIGHT).min(u64::try_from(due)?);

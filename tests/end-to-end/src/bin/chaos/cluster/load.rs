@@ -33,7 +33,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 
 /// The topics of a run.
 pub(super) fn promises() -> Vec<Promise> {
-    let idempotent = RecorderOptions { idempotent: true, ..RecorderOptions::default() };
+    let idempotent = RecorderOptions { idempotent: true, debug: "eos", ..RecorderOptions::default() };
     let plain = RecorderOptions::default();
     let promise = |topic, producer| Promise { topic, producer, settings: &[MINIMUM], may_lose: false };
     vec![
@@ -47,7 +47,7 @@ pub(super) fn promises() -> Vec<Promise> {
 
 /// A topic whose acknowledgements mean synced.
 pub(super) fn synced(topic: &'static str) -> Promise {
-    let producer = RecorderOptions { idempotent: true, ..RecorderOptions::default() };
+    let producer = RecorderOptions { idempotent: true, debug: "eos", ..RecorderOptions::default() };
     Promise { topic, producer, settings: &[MINIMUM, ("acks.fsync", "true")], may_lose: false }
 }
 
