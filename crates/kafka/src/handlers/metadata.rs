@@ -1,11 +1,14 @@
 //! Metadata: brokers, topics and leaders; creates topics that a client asks for by name, if that is allowed.
 
+use std::sync::Arc;
+use std::time::Instant;
+
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::metadata_response::{
     MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
 };
 use kafka_protocol::messages::{MetadataRequest, MetadataResponse};
-use levada_metadata::{Image, Partition, Topic};
+use levada_metadata::{BrokerRegistration, Image, Partition, Topic};
 use levada_types::{BrokerId, ErrorCode, PartitionIndex, TopicId, TopicName};
 
 use super::{Handlers, code_of};
@@ -32,7 +35,7 @@ pub(super) async fn handle(handlers: &Handlers, head: Head, request: MetadataReq
         Some(topics) => topics.iter().map(|topic| describe.asked(topic, &created)).collect(),
     };
     let response = MetadataResponse::default()
-        .with_brokers(brokers(&image, &handlers.listener))
+        .with_brokers(brokers(&handlers.recent.list(&image, Instant::now()), &handlers.listener))
         .with_cluster_id(image.cluster_id().map(|id| text(id.to_string())))
         .with_controller_id(wire_id(controller(&image, handlers.broker.id())))
         .with_topics(topics);
@@ -68,9 +71,9 @@ async fn create_missing(handlers: &Handlers, topics: &[MetadataRequestTopic]) ->
     failed.collect()
 }
 
-fn brokers(image: &Image, listener: &str) -> Vec<MetadataResponseBroker> {
-    image
-        .visible_brokers()
+fn brokers(listed: &[&Arc<BrokerRegistration>], listener: &str) -> Vec<MetadataResponseBroker> {
+    listed
+        .iter()
         .filter_map(|broker| {
             let endpoint = endpoint(broker, listener)?;
             Some(

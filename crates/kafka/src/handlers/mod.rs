@@ -28,6 +28,7 @@ mod metadata;
 mod offset_for_leader_epoch;
 mod produce;
 mod raft_voter;
+mod recent_brokers;
 mod remove_raft_voter;
 mod unregister_broker;
 mod update_features;
@@ -43,6 +44,7 @@ use levada_broker::Broker;
 use levada_broker::api::PartitionError;
 use levada_types::ErrorCode;
 
+use self::recent_brokers::RecentBrokers;
 use crate::connection::{Outcome, Service};
 use crate::metrics::count_error;
 use crate::options::KafkaOptions;
@@ -59,6 +61,7 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 pub(crate) struct Handlers {
     broker: Arc<Broker>,
     sessions: Arc<FetchSessions>,
+    recent: Arc<RecentBrokers>,
     options: Arc<KafkaOptions>,
     /// The name of the listener that clients come in through.
     listener: Arc<str>,
@@ -67,7 +70,7 @@ pub(crate) struct Handlers {
 impl Handlers {
     pub(crate) fn new(broker: Arc<Broker>, options: KafkaOptions, listener: &str) -> Self {
         let sessions = Arc::new(FetchSessions::new(options.max_incremental_fetch_session_cache_slots));
-        Self { broker, sessions, options: Arc::new(options), listener: listener.into() }
+        Self { broker, sessions, recent: Arc::default(), options: Arc::new(options), listener: listener.into() }
     }
 }
 

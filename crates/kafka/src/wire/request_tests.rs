@@ -98,3 +98,28 @@ proptest! {
         let _read_or_refused = Call::read(bytes.freeze());
     }
 }
+
+#[test]
+fn what_the_fuzzer_starts_from_are_requests() {
+    let seeds = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/frame");
+    for (seed, is_request) in [
+        ("alter-replica-log-dirs-2", true),
+        ("elect-leaders-1", true),
+        ("elect-leaders-2", true),
+        ("elect-leaders-null", true),
+        ("alter-partition-reassignments-1", true),
+        ("alter-partition-reassignments-lie", false),
+        ("list-partition-reassignments-0", true),
+        ("describe-quorum-2", true),
+        ("update-features-0", true),
+        ("update-features-2", true),
+        ("unregister-broker-0", true),
+        ("list-config-resources-1", true),
+        ("add-raft-voter-0", true),
+        ("remove-raft-voter-0", true),
+    ] {
+        let frame = std::fs::read(seeds.join(seed)).expect("saved");
+        let read = Call::read(Bytes::from(frame));
+        assert_eq!(read.is_ok(), is_request, "{seed}: {read:?}");
+    }
+}
