@@ -1,6 +1,7 @@
 //! End-to-end tests: a real `levada dev`, real sockets, a real client.
 
 mod admin;
+mod bad_cluster;
 mod bad_grpc;
 mod bad_input;
 mod cluster_commands;
@@ -15,4 +16,5 @@ mod power_of_all;
 mod replication;
 mod round_trip;
 mod sandbox;
+mod stale_peers;
 mod wire;
