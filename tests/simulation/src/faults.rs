@@ -3,7 +3,7 @@
 use levada_log::Disk;
 use levada_replication::Replica;
 
-use crate::broker::{Pace, Work};
+use crate::brokers::{Pace, Work};
 use crate::happening::Happening;
 use crate::message::{Message, Party, Word};
 use crate::run::Failure;

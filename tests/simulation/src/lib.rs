@@ -14,10 +14,10 @@
 //!
 //! - [`run`](mod@run): one run from the first fault to the last look. `universe`: clock, queue, chance. `settings`: what differs between
 //!   worlds.
-//! - `controllers/`, `broker/`, `clients/`: who lives in it. `network`: what lies between them.
+//! - `controllers/`, `brokers/`, `clients/`: who lives in it. `network`: what lies between them.
 //! - `faults`, `operator`: what happens to them. `topic`, `history`, `look`, `replay`: what is held against them.
 
-mod broker;
+mod brokers;
 mod clients;
 mod controllers;
 mod faults;

@@ -6,7 +6,7 @@ use levada_replication::invariants::{Batch, Leading, ReplicaState, World};
 use levada_replication::{LogEnds, PartitionView};
 use levada_types::{BrokerId, LeaderEpoch, Offset, TopicId};
 
-use crate::broker::{Broker, ends_of};
+use crate::brokers::{Broker, ends_of};
 use crate::replay::replay;
 use crate::run::Failure;
 use crate::universe::Universe;

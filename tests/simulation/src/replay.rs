@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use levada_records::Batches;
 use levada_types::{BrokerId, ProducerEpoch, ProducerId, Sequence, TimestampMs};
 
-use crate::broker::Hosted;
+use crate::brokers::Hosted;
 use crate::run::Failure;
 
 /// Epoch, last sequence and last timestamp of a producer.

@@ -44,7 +44,7 @@ impl Universe {
             partition.isr.iter().map(|member| member.broker).chain(partition.elr.iter().copied()).collect();
         if self.topic.as_ref().is_none_or(|topic| topic.at != at) {
             self.topic = Some(Topic::new(at));
-            self.brokers.iter_mut().for_each(crate::broker::Broker::meet_new_topic);
+            self.brokers.iter_mut().for_each(crate::brokers::Broker::meet_new_topic);
             self.consumers.iter_mut().for_each(|consumer| consumer.position = 0);
             self.producers.iter_mut().for_each(crate::clients::Producer::begin_anew);
             self.note(|| format!("the topic is {at:?} now"));

@@ -7,7 +7,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use uuid::Uuid;
 
-use crate::broker::Broker;
+use crate::brokers::Broker;
 use crate::clients::{Consumer, Producer};
 use crate::controllers::{Controller, Raft};
 use crate::happening::Happening;

@@ -93,7 +93,7 @@ impl Universe {
 
     /// Sends the batch to one of those who think that they lead.
     fn send_batch(&mut self, index: usize) {
-        let leads = |broker: &crate::broker::Broker| broker.hosted.as_ref().is_some_and(|h| h.replica.is_leader());
+        let leads = |broker: &crate::brokers::Broker| broker.hosted.as_ref().is_some_and(|h| h.replica.is_leader());
         let leaders: Vec<usize> = (0..self.brokers.len()).filter(|at| leads(&self.brokers[*at])).collect();
         let Some(topic) = self.topic.as_ref().map(|topic| topic.at.topic_id).filter(|_| !leaders.is_empty()) else {
             return;

@@ -13,7 +13,6 @@ use crate::universe::Universe;
 const STANDSTILL_MS: i64 = 40;
 
 /// Why a log could not be changed.
-#[derive(Debug)]
 pub(super) enum Trouble {
     /// It takes nothing before it is opened again.
     Closed,
@@ -108,9 +107,9 @@ impl Universe {
 
     /// Something went wrong with a log: one that takes nothing more is opened again, by the next round.
     pub(super) fn mind(&mut self, index: usize, trouble: &Trouble) {
-        self.note(|| format!("broker {index}: {trouble:?}"));
-        if matches!(trouble, Trouble::Closed) {
-            self.brokers[index].hosted = None;
+        match trouble {
+            Trouble::Closed => self.brokers[index].hosted = None,
+            Trouble::Other(text) => self.note(|| format!("broker {index}: {text}")),
         }
         self.mind_directories(index);
     }

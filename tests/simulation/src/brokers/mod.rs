@@ -1,4 +1,4 @@
-//! A broker: the shipped replica over the shipped log, and the little that is around them.
+//! The brokers: each the shipped replica over the shipped log, and the little that is around them.
 
 mod append;
 mod broker;
