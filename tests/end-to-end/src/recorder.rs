@@ -69,7 +69,7 @@ impl Notes {
 
 impl Noted {
     /// Keeps a line, and forgets the oldest.
-    fn say(&mut self, line: String) {
+    fn say(&mut self, line: &str) {
         if self.said.len() >= KEPT_LINES {
             self.said.pop_front();
         }
@@ -89,11 +89,11 @@ impl Noted {
 impl ClientContext for Notes {
     // A broker that is gone is what these tests are about; librdkafka need not report each time it notices.
     fn error(&self, error: KafkaError, reason: &str) {
-        self.noted().say(format!("{error}: {reason}"));
+        self.noted().say(&format!("{error}: {reason}"));
     }
 
     fn log(&self, _level: RDKafkaLogLevel, facility: &str, message: &str) {
-        self.noted().say(format!("{facility} {message}"));
+        self.noted().say(&format!("{facility} {message}"));
     }
 }
 

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 
 use levada_end_to_end::{Followed, History};
 
-use super::{fault::Step, line::Promise};
+use super::line::Promise;
 
 /// How often a kind of fault struck, and the longest gap of a step that it was part of.
 #[derive(Debug, Clone, Copy, Default)]
@@ -18,17 +18,17 @@ struct Struck {
 pub(super) struct Report {
     struck: BTreeMap<&'static str, Struck>,
     lines: Vec<String>,
-    /// Records acknowledged and bytes lost by disks, and whatever else is worth a line.
+    /// Whatever else is worth a line.
     notes: Vec<String>,
     bytes_lost: u64,
     losses: usize,
 }
 
 impl Report {
-    /// A step has been, in which a producer went for so long without an acknowledgement.
-    pub(super) fn step(&mut self, step: &Step, longest_gap: Duration) {
-        for strike in &step.strikes {
-            let struck = self.struck.entry(strike.fault.kind()).or_default();
+    /// A step has been with faults of these kinds, in which a producer went for so long without an acknowledgement.
+    pub(super) fn step(&mut self, kinds: impl IntoIterator<Item = &'static str>, longest_gap: Duration) {
+        for kind in kinds {
+            let struck = self.struck.entry(kind).or_default();
             struck.times += 1;
             struck.longest_gap = struck.longest_gap.max(longest_gap);
         }

@@ -61,7 +61,7 @@ impl Striker<'_> {
             clock::say(&format!("step {number}: everything is in sync"));
         }
         self.load.reread(step.reread);
-        self.report.step(step, self.load.take_longest_gap());
+        self.report.step(aimed.iter().map(|aimed| aimed.fault.kind()), self.load.take_longest_gap());
         self.load.check_running()
     }
 
