@@ -298,6 +298,17 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_leader_that_is_started_again_leads_in_a_new_term() {
+        let dir = tempfile::tempdir().unwrap();
+        let (node, _, before) = alone(dir.path()).await;
+        node.close().await;
+        drop(node);
+        let (node, _, after) = alone(dir.path()).await;
+        assert!(after > before, "{after} after {before}");
+        node.close().await;
+    }
+
+    #[tokio::test]
     async fn an_entry_that_this_build_does_not_know_stops_the_node() {
         let dir = tempfile::tempdir().unwrap();
         let (node, feed, term) = alone(dir.path()).await;
