@@ -11,6 +11,7 @@ mod crash;
 mod disks;
 mod metrics;
 mod overload;
+mod paused;
 mod power;
 mod power_of_all;
 mod replication;
