@@ -34,7 +34,7 @@ pub(crate) async fn move_replicas(broker: Arc<Broker>, stop: CancellationToken) 
             }
             let wait = async {
                 if broker.moves.first(1).is_empty() {
-                    std::future::pending().await
+                    std::future::pending::<()>().await;
                 } else if is_free {
                     tokio::time::sleep(RETRY).await;
                 } else {
