@@ -265,12 +265,18 @@ impl Broker {
                 continue;
             };
             let (start, end) = (opened.reader.log_start_offset(), opened.reader.log_end_offset());
-            let noted = self.store.high_watermark(&name).unwrap_or(0);
+            let hosted = self.partitions.get(&id);
+            let noted = match &hosted {
+                Some(hosted) => hosted.high_watermark(),
+                None => self.store.high_watermark(&name).unwrap_or(0),
+            };
             if noted > end {
                 cut.push((name.clone(), end, (noted - end).unsigned_abs()));
             }
             let Part { role, .. } = part;
-            let commits_all = role.leads && role.is_alone_in_sync();
+            // One that was hosted before may have lost its lease since.
+            let commits_all =
+                role.leads && role.is_alone_in_sync() && (hosted.is_none() || self.mandate.check(&role).is_ok());
             let is_fsynced = part.sight.as_ref().is_some_and(|sight| sight.view.fsync);
             let committed = if commits_all && is_fsynced {
                 // The rest is committed once it is fsynced.
@@ -300,8 +306,9 @@ impl Broker {
         self.tell_cut(&cut);
     }
 
-    /// Opens the log of a replica anew, wherever it lies by now; says whether that went well. `hosting` is locked.
-    pub(crate) fn host_again(self: &Arc<Self>, image: &Image, replica: &Partition) -> bool {
+    /// Opens the log of a replica anew, wherever it lies by now; says whether that went well, and remembers in `unopened`
+    /// why it did not. `hosting` is locked, and the replica's actor has ended.
+    pub(crate) fn host_again(self: &Arc<Self>, image: &Image, replica: &Partition, unopened: &mut Unopened) -> bool {
         let id = replica.id();
         let Some((topic, assignment)) = image.topic(id.topic_id).zip(image.partition(id.topic_id, id.partition)) else {
             return false;
@@ -315,8 +322,10 @@ impl Broker {
         };
         let openings = Openings { logs: vec![log], parts: vec![self.part(image, id, assignment, &settings)] };
         let mut outcome = Outcome::default();
-        self.open(openings, image, &Unopened::new(), &RecoveryProgress::default(), &mut outcome);
+        self.open(openings, image, unopened, &RecoveryProgress::default(), &mut outcome);
         self.placements.note(outcome.placements);
+        unopened.remove(&id);
+        unopened.extend(outcome.unopened);
         self.partitions.get(&id).is_some_and(|hosted| hosted.health() == Health::Good)
     }
 
@@ -413,7 +422,7 @@ impl Broker {
         let ending = |partition: &Partition| match partition.health() {
             Health::Good => Job::Close,
             // There is nowhere to write what would make it clean.
-            Health::Moving | Health::Failed | Health::Gone => Job::Abandon,
+            Health::Moving | Health::Closed | Health::Failed | Health::Gone => Job::Abandon,
         };
         // A log that changes places just now is closed where it is then.
         let _hosting = self.hosting.lock();

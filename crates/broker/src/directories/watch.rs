@@ -1,6 +1,7 @@
 //! Notices that data directories fail, fill up or have space again.
 
 use std::collections::HashSet;
+use std::mem::take;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use tokio::sync::{Notify, watch};
 use crate::Broker;
 use crate::clock::now_ms;
 use crate::partition::Health;
+use crate::reconcile::Unopened;
 
 /// Which data directories can be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,8 +79,9 @@ impl Directories {
 
 impl Broker {
     /// Asks full directories whether they have space again and the others whether they are still there, gives up the
-    /// replicas of failed ones, and says which can be used. Blocks: asking a volume may wait for it.
-    pub(crate) fn look_after_directories(&self) {
+    /// replicas of failed ones, says which can be used, and opens logs anew that one has closed; `unopened` remembers why some
+    /// could not be. Blocks: asking a volume may wait for it.
+    pub(crate) fn look_after_directories(self: &Arc<Self>, unopened: &mut Unopened) {
         self.store.probe(now_ms());
         let directories = self.store.directories();
         for directory in &directories {
@@ -95,6 +98,7 @@ impl Broker {
             *known = standing;
             changed
         });
+        self.open_closed_logs(unopened);
     }
 
     /// Ends the use of the replicas in a failed directory. One line tells of all of them.
@@ -115,10 +119,16 @@ impl Broker {
 /// Looks after the directories when one of them has changed, and from time to time, until `stop`.
 pub(crate) async fn watch_directories(broker: Arc<Broker>, stop: CancellationToken) {
     let every = Duration::from_millis(broker.options.full_probe_interval_ms.max(1));
+    let mut unopened = Unopened::new();
     loop {
-        let looking = Arc::clone(&broker);
-        if let Err(defect) = tokio::task::spawn_blocking(move || looking.look_after_directories()).await {
-            tracing::error!(%defect, "a defect kept the broker from looking after its data directories");
+        let (looking, mut reasons) = (Arc::clone(&broker), take(&mut unopened));
+        let looked = tokio::task::spawn_blocking(move || {
+            looking.look_after_directories(&mut reasons);
+            reasons
+        });
+        match looked.await {
+            Ok(reasons) => unopened = reasons,
+            Err(defect) => tracing::error!(%defect, "a defect kept the broker from looking after its data directories"),
         }
         tokio::select! {
             () = stop.cancelled() => return,

@@ -110,7 +110,7 @@ impl Upkeep {
         let under_replicated = led.iter().filter(|role| role.in_sync < role.replicas).count();
         let under_minimum = led.iter().filter(|role| role.in_sync < role.min_in_sync).count();
         let at_minimum = led.iter().filter(|role| role.in_sync == role.min_in_sync).count();
-        let offline = partitions.iter().filter(|partition| partition.health() == Health::Failed).count();
+        let offline = partitions.iter().filter(|p| matches!(p.health(), Health::Closed | Health::Failed)).count();
         let image = self.broker.image();
         let leads = |id: &TopicIdPartition| {
             let partition = image.partition(id.topic_id, id.partition);

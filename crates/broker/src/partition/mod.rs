@@ -63,10 +63,13 @@ pub(crate) enum Health {
     Good = 0,
     /// Its log moves to another directory just now, where another takes its place at once: clients ask again.
     Moving = 1,
-    /// Its directory failed, or its log accepts no more writes: clients get KAFKA_STORAGE_ERROR.
-    Failed = 2,
+    /// A change of its log failed half-way, which is therefore opened anew, until another takes its place: clients get
+    /// KAFKA_STORAGE_ERROR.
+    Closed = 2,
+    /// Its directory failed, or a defect stopped it: clients get KAFKA_STORAGE_ERROR.
+    Failed = 3,
     /// It is no longer hosted here: its topic was deleted, or its replica moved away.
-    Gone = 3,
+    Gone = 4,
 }
 
 impl Partition {
@@ -204,7 +207,8 @@ impl Partition {
         match self.health.load(Ordering::Acquire) {
             0 => Health::Good,
             1 => Health::Moving,
-            2 => Health::Failed,
+            2 => Health::Closed,
+            3 => Health::Failed,
             _ => Health::Gone,
         }
     }
@@ -220,6 +224,10 @@ impl Partition {
         match self.health() {
             Health::Good => Ok(()),
             Health::Moving => Err(PartitionError::with_leader(ErrorCode::NotLeaderOrFollower, self.role().hint())),
+            Health::Closed => Err(PartitionError::new(
+                ErrorCode::KafkaStorageError,
+                format!("the log of {} takes nothing before it is opened anew; see the broker's log", self.name),
+            )),
             Health::Failed => Err(PartitionError::new(
                 ErrorCode::KafkaStorageError,
                 format!("the data directory that holds {} has failed; see the broker's log", self.name),

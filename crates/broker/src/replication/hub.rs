@@ -11,6 +11,7 @@ use super::proposals::Proposals;
 use super::serve::Followers;
 use super::ticks::Restless;
 use crate::BrokerOptions;
+use crate::directories::ClosedLogs;
 use crate::mandate::Mandate;
 use crate::threads::Flushers;
 use crate::throttle::Throttles;
@@ -36,6 +37,8 @@ pub(crate) struct Replication {
     pub(crate) proposals: Proposals,
     /// Replicas that wait for something.
     pub(crate) restless: Restless,
+    /// Replicas whose logs have to be opened anew.
+    pub(crate) closed_logs: ClosedLogs,
     /// Bounds on catching up, and on moves.
     pub(crate) throttles: Throttles,
     /// Brokers that follow this one.
@@ -55,6 +58,7 @@ impl Replication {
             flushers,
             proposals: Proposals::default(),
             restless: Restless::default(),
+            closed_logs: ClosedLogs::default(),
             throttles: Throttles::default(),
             followers: Followers::default(),
             leaders: Leaders::new(options.replica_fetch_max_bytes()),

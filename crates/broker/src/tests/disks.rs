@@ -8,8 +8,10 @@ use levada_log::{DirectoryState, Disk};
 use levada_types::{DirectoryId, ErrorCode, TopicIdPartition};
 
 use super::two_disks::TwoDisks;
-use super::world::{World, batch, code, one, tp};
+use super::world::{BROKER, OTHER, World, batch, code, led_by, one, tp};
 use crate::api::Acks;
+use crate::partition::Health;
+use crate::reconcile::Unopened;
 
 fn directories(names: &[&str]) -> Vec<PathBuf> {
     names.iter().map(PathBuf::from).collect()
@@ -164,4 +166,66 @@ async fn what_a_killed_process_had_not_fsynced_is_committed_once_it_is() {
         );
         assert_eq!((partition.high_watermark(), partition.reader().recovery_point()), (4, 4));
     }
+}
+
+/// Writes a record of which only the beginning finds space, and which cannot be taken back; then there is space again.
+async fn fail_half_way(world: &World, disk: &SimDisk, id: TopicIdPartition) {
+    let space = disk.space(Path::new("/data")).unwrap();
+    disk.set_capacity(space.total - space.available + 10);
+    // Ten bytes, the rest, and the cut.
+    disk.fill_at(disk.operations() + 3);
+    assert_eq!(code(&world.produce(id, batch(&["lost"])).await), ErrorCode::KafkaStorageError);
+    disk.set_capacity(u64::MAX);
+    world.broker.store.probe(crate::clock::now_ms() + 60_000);
+    // Nothing must be written behind what is left of it.
+    assert_eq!(code(&world.produce(id, batch(&["refused"])).await), ErrorCode::KafkaStorageError);
+}
+
+#[tokio::test]
+async fn a_log_that_a_full_disk_has_closed_is_opened_anew_as_soon_as_it_can_be() {
+    let disk = SimDisk::new();
+    let mut world = World::over(Arc::new(disk.clone()), &directories(&["/data"]));
+    let id = tp(world.create("orders", 1), 0);
+    world.put(id, &["before"]).await;
+    let closed = world.broker.partitions.get(&id).unwrap();
+
+    fail_half_way(&world, &disk, id).await;
+    assert_eq!((closed.health(), world.get(id, 0).await.error), (Health::Closed, ErrorCode::KafkaStorageError));
+
+    // Recovery cuts the rest of the write off, which fails at first.
+    disk.fill_at(disk.operations() + 1);
+    let mut unopened = Unopened::new();
+    world.broker.look_after_directories(&mut unopened);
+    assert_eq!(unopened.keys().collect::<Vec<_>>(), [&id]);
+    assert_eq!(code(&world.produce(id, batch(&["refused"])).await), ErrorCode::KafkaStorageError);
+
+    world.broker.store.probe(crate::clock::now_ms() + 120_000);
+    world.broker.look_after_directories(&mut unopened);
+    assert!(unopened.is_empty());
+    assert_eq!(world.values(id, 0).await, ["before"]);
+    assert_eq!(world.put(id, &["after"]).await, 1);
+    assert_eq!(world.values(id, 0).await, ["before", "after"]);
+    // Metadata reaches the new one, and nothing is left to be opened.
+    world.assign(id, led_by(Some(OTHER), 1, &[OTHER, BROKER]));
+    assert_eq!(code(&world.produce(id, batch(&["late"])).await), ErrorCode::NotLeaderOrFollower);
+    let hosted = world.broker.partitions.get(&id).unwrap();
+    world.broker.look_after_directories(&mut unopened);
+    assert!(Arc::ptr_eq(&hosted, &world.broker.partitions.get(&id).unwrap()));
+}
+
+#[tokio::test]
+async fn a_closed_log_whose_topic_is_deleted_stays_away() {
+    let disk = SimDisk::new();
+    let mut world = World::over(Arc::new(disk.clone()), &directories(&["/data"]));
+    let id = tp(world.create("orders", 1), 0);
+    world.put(id, &["before"]).await;
+    fail_half_way(&world, &disk, id).await;
+    let closed = world.broker.partitions.get(&id).unwrap();
+    assert_eq!(closed.health(), Health::Closed);
+    world.delete(id.topic_id);
+    world.broker.look_after_directories(&mut Unopened::new());
+    assert!(world.broker.partitions.get(&id).is_none());
+    assert_eq!(closed.health(), Health::Gone);
+    let again = tp(world.create("orders", 1), 0);
+    assert_eq!(world.put(again, &["new"]).await, 0);
 }

@@ -303,6 +303,7 @@ impl Actor {
         if before > self.partition.reader().log_start_offset()
             && let Err(error) = self.writer.advance_log_start(before)
         {
+            self.mind_log(&error);
             delete.answer.fill(Err(PartitionError::new(error.code(), error.to_string())));
             return;
         }
@@ -365,13 +366,26 @@ impl Actor {
     /// Logs a failed operation of maintenance; it is tried again the next time.
     pub(super) fn note(&self, result: Result<(), LogError>, operation: &'static str) {
         if let Err(error) = result {
+            self.mind_log(&error);
             tracing::warn!(partition = %self.partition.name(), operation, %error, "maintenance of a log failed");
         }
     }
 
     pub(super) fn mind(&self, error: &AppendError) {
-        if error.is_offline() {
-            self.partition.turn(Health::Failed);
+        match error {
+            AppendError::Closed => self.mind_log(&LogError::Closed),
+            AppendError::NotFlushed(error) => self.mind_log(error),
+            AppendError::DirectoryOffline => self.mind_log(&LogError::DirectoryOffline),
+            _ => {}
+        }
+    }
+
+    /// Some errors end the use of the log, for good or until it is opened anew.
+    fn mind_log(&self, error: &LogError) {
+        match error {
+            LogError::DirectoryOffline => self.partition.turn(Health::Failed),
+            LogError::Closed => self.replication.closed_logs.add(&self.partition),
+            _ => {}
         }
     }
 }

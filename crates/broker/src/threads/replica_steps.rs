@@ -12,7 +12,6 @@ use levada_types::{BrokerEpoch, BrokerId, Offset};
 
 use super::actor::Actor;
 use crate::clock::{now_ms, uptime_ms};
-use crate::partition::Health;
 use crate::replication::{Attachment, FollowerLink, LogEpochs, Sending};
 use crate::telemetry::BrokerMetrics;
 
@@ -217,9 +216,6 @@ impl Actor {
         match cut {
             Ok(()) => self.events.push_back(Event::Truncated { ends: self.ends() }),
             Err(error) => {
-                if matches!(error, LogError::DirectoryOffline) {
-                    self.partition.turn(Health::Failed);
-                }
                 self.note(Err(error), "truncation");
                 self.log_failed();
             }
@@ -274,9 +270,7 @@ impl Actor {
 
     /// Tried again with the next tick, unless the directory has failed.
     fn flush_failed(&mut self, error: LogError) {
-        if matches!(error, LogError::DirectoryOffline) {
-            self.partition.turn(Health::Failed);
-        } else {
+        if !matches!(error, LogError::DirectoryOffline) {
             self.wants_flush = true;
             self.be_restless();
         }

@@ -12,8 +12,9 @@ use levada_types::{DirectoryId, Offset, TopicIdPartition};
 
 use crate::Broker;
 use crate::clock::now_ms;
+use crate::directories::stand_still::stand_still;
 use crate::partition::{Health, Partition};
-use crate::threads::{Gather, Job};
+use crate::reconcile::Unopened;
 
 /// Bytes that are copied before the throttle is asked again, were a batch not larger.
 const CHUNK_BYTES: usize = 1 << 20;
@@ -135,6 +136,7 @@ impl Copying {
         if !stand_still(partition) {
             return Step::Waits(Some(self));
         }
+        partition.turn(Health::Moving);
         let id = self.id;
         let moved = self.finish(broker, partition);
         if let Err(error) = &moved {
@@ -148,7 +150,7 @@ impl Copying {
             Self::give_up(broker, id);
         }
         let image = acted_upon.clone().unwrap_or_else(|| broker.image());
-        if !broker.host_again(&image, partition) {
+        if !broker.host_again(&image, partition, &mut Unopened::new()) {
             partition.turn(Health::Failed);
         }
         if moved.is_ok() { Step::Over } else { Step::Waits(None) }
@@ -180,19 +182,4 @@ enum Failure {
     Copy(#[from] CopyError),
     #[error(transparent)]
     Promotion(#[from] PromotionError),
-}
-
-/// Ends the actor of a replica, unless it waits for the controller: what it has proposed and does not know the outcome of
-/// must not be forgotten.
-fn stand_still(partition: &Arc<Partition>) -> bool {
-    let (gather, mut slots) = Gather::new(vec![None], || false);
-    if let Some(slot) = slots.pop() {
-        partition.post(Job::HandOver(slot));
-    }
-    gather.wait();
-    let stands = gather.give_up(|| false).into_iter().all(|ended| ended);
-    if stands {
-        partition.turn(Health::Moving);
-    }
-    stands
 }
