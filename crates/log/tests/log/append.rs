@@ -217,9 +217,9 @@ fn a_crash_while_it_takes_the_batch_that_its_start_lies_within_leaves_a_log_that
             assert!(crashed || appended.is_ok());
             drop((log, store));
             if power_goes {
-                disk.restart(moment)
+                disk.restart(moment);
             } else {
-                disk.restart_process()
+                disk.restart_process();
             }
             let store = open_store_on(Arc::new(disk), &[root]);
             let mut log = open_log(&store, &small_segments());
