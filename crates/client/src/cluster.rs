@@ -24,6 +24,11 @@ const QUESTION_PATIENCE: Duration = Duration::from_secs(3);
 /// How long a broker may take to tell who else there is, which the caller waits for and does not need.
 const INTRODUCTION_PATIENCE: Duration = Duration::from_secs(1);
 
+/// How long a topic is looked for that the brokers do not know: one that was created a moment ago is news to a broker that is
+/// behind. Kafka's clients go on for `max.block.ms`; brokers are fractions of a second behind, and a misspelt name should be
+/// told soon.
+const NEWS_PATIENCE: Duration = Duration::from_secs(2);
+
 /// Asks brokers and remembers what they said. Shared by everything that one [`crate::Client`] made.
 #[derive(Debug)]
 pub(crate) struct Cluster {
@@ -40,6 +45,8 @@ struct State {
     favourite: usize,
     /// When a broker last told who else there is.
     introduced: Option<Instant>,
+    /// How many brokers the cluster had then; 0 as long as nobody has told.
+    members: usize,
     topics: HashMap<String, (Instant, Arc<TopicMetadata>)>,
 }
 
@@ -83,7 +90,7 @@ impl Cluster {
             auto_create: create,
         };
         let (address, answer) = self
-            .question(|channel| {
+            .question_of_topic(NEWS_PATIENCE, |channel| {
                 let request = request.clone();
                 async move { admin_on(channel).describe_topic(request).await }
             })
@@ -145,6 +152,45 @@ impl Cluster {
         self.ask_each(self.deadline(), Some(QUESTION_PATIENCE), call).await
     }
 
+    /// [`Self::question`] of a topic that should exist: a broker that does not know it may be behind. So the others are asked,
+    /// and then all of them again, until `patience` is at its end. What the only broker says is final.
+    async fn question_of_topic<T, F, C>(&self, patience: Duration, call: C) -> Result<(String, T), ClientError>
+    where
+        C: Fn(Channel) -> F,
+        F: Future<Output = Result<Response<T>, Status>>,
+    {
+        let deadline = Instant::now() + patience;
+        let mut attempts = 0;
+        loop {
+            let asked = self.favourite();
+            let error = match self.question(&call).await {
+                Err(error) if error.code() == ErrorCode::UnknownTopicOrPartition => error,
+                answer => return answer,
+            };
+            self.get_introduced(&asked).await;
+            if self.state.lock().members <= 1 {
+                return Err(error);
+            }
+            attempts += 1;
+            let pause = self.pause_after(attempts, self.give_up(&asked));
+            if Instant::now() + pause >= deadline {
+                return Err(error);
+            }
+            tracing::debug!(%error, "asking another broker, since this one may be behind");
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// How long to wait after so many attempts in vain where `known` brokers can be asked: there is a pause only when each has
+    /// had its turn.
+    fn pause_after(&self, attempts: usize, known: usize) -> Duration {
+        if !attempts.is_multiple_of(known) {
+            return Duration::ZERO;
+        }
+        let rounds = u32::try_from(attempts / known).unwrap_or(u32::MAX);
+        self.backoff().pause(rounds.saturating_sub(1), rand::random())
+    }
+
     /// Calls one broker after the other, each for as long as `patience` says, until one answers or `deadline` has passed. Only
     /// when all that are known have failed there is a pause.
     async fn ask_each<T, F, C>(
@@ -157,7 +203,7 @@ impl Cluster {
         C: Fn(Channel) -> F,
         F: Future<Output = Result<Response<T>, Status>>,
     {
-        let (mut failures, mut rounds) = (0, 0);
+        let mut failures = 0;
         loop {
             let address = self.favourite();
             let until = patience.map_or(deadline, |patience| deadline.min(Instant::now() + patience));
@@ -178,13 +224,7 @@ impl Cluster {
             }
             failures += 1;
             tracing::debug!(%error, "asking another broker");
-            let pause = match failures % self.give_up(&address) {
-                0 => {
-                    rounds += 1;
-                    self.backoff().pause(rounds - 1, rand::random())
-                }
-                _ => Duration::ZERO,
-            };
+            let pause = self.pause_after(failures, self.give_up(&address));
             if Instant::now() + pause >= deadline {
                 return Err(error);
             }
@@ -250,6 +290,7 @@ impl Cluster {
         let ask = |channel| async move { admin_on(channel).describe_cluster(request).await };
         if let Ok(cluster) = self.ask_at(address, Instant::now() + INTRODUCTION_PATIENCE, ask).await {
             self.learn(&cluster.brokers);
+            self.state.lock().members = cluster.brokers.len();
         }
     }
 
@@ -272,6 +313,7 @@ pub(crate) fn admin_on(channel: Channel) -> AdminClient<Channel> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use levada_proto::status;
     use std::net::TcpListener;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -299,6 +341,60 @@ mod tests {
     /// A cluster of two brokers that nobody serves; what they answer is in the hands of the test.
     fn two() -> ClientOptions {
         ClientOptions::new(["127.0.0.1:1", "127.0.0.1:2"])
+    }
+
+    /// Longer than any test runs.
+    const FOR_EVER: Duration = Duration::from_secs(3_600);
+
+    fn unknown_topic() -> Status {
+        status::status_of(ErrorCode::UnknownTopicOrPartition, "no such topic")
+    }
+
+    /// [`two`] brokers that tell nothing of each other any more, since this was told: the cluster has so many.
+    fn introduced(members: usize, options: ClientOptions) -> Cluster {
+        let cluster = Cluster::new(options);
+        *cluster.state.lock() = State { introduced: Some(Instant::now()), members, ..State::default() };
+        cluster
+    }
+
+    #[tokio::test]
+    async fn a_topic_that_one_broker_does_not_know_yet_is_asked_for_at_another() {
+        let cluster = introduced(2, two());
+        let asked = AtomicUsize::new(0);
+        let news_to_the_first = |_: Channel| {
+            let first = asked.fetch_add(1, Ordering::Relaxed) == 0;
+            async move { if first { Err(unknown_topic()) } else { Ok(Response::new(7)) } }
+        };
+        let answer = cluster.question_of_topic(FOR_EVER, news_to_the_first).await.unwrap();
+        assert_eq!(answer, ("127.0.0.1:2".to_owned(), 7));
+    }
+
+    #[tokio::test]
+    async fn a_topic_that_no_broker_knows_yet_is_asked_for_again() {
+        let quick = Duration::from_millis(1);
+        let cluster = introduced(2, ClientOptions { retry_backoff: quick, retry_backoff_max: quick, ..two() });
+        let asked = AtomicUsize::new(0);
+        let news_at_first = |_: Channel| {
+            let soon = asked.fetch_add(1, Ordering::Relaxed) < 4;
+            async move { if soon { Err(unknown_topic()) } else { Ok(Response::new(())) } }
+        };
+        cluster.question_of_topic(FOR_EVER, news_at_first).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_topic_that_is_unknown_is_told_to_be_so_after_a_while_and_by_the_only_broker_at_once() {
+        let patient = ClientOptions { retry_backoff: FOR_EVER, retry_backoff_max: FOR_EVER, ..two() };
+        for (members, times) in [(1, 1), (2, 2)] {
+            let cluster = introduced(members, patient.clone());
+            let asked = AtomicUsize::new(0);
+            let unknown = |_: Channel| {
+                asked.fetch_add(1, Ordering::Relaxed);
+                async { Err::<Response<()>, _>(unknown_topic()) }
+            };
+            let error = cluster.question_of_topic(FOR_EVER / 2, unknown).await.unwrap_err();
+            assert_eq!(error.code(), ErrorCode::UnknownTopicOrPartition);
+            assert_eq!(asked.load(Ordering::Relaxed), times);
+        }
     }
 
     #[tokio::test]
