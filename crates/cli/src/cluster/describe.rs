@@ -126,7 +126,8 @@ impl HealthView {
         tell(self.under_min_isr.into(), "below min.insync.replicas: acks=all is refused");
         tell(self.under_replicated.into(), "with replicas that are not in sync");
         tell(self.reassigning.into(), "being moved (levada cluster reassign --list)");
-        tell(self.possible_losses, "elections after which acknowledged records may be missing");
+        let elections = if self.possible_losses == 1 { "election" } else { "elections" };
+        tell(self.possible_losses, &format!("{elections} after which acknowledged records may be missing"));
         if lines.len() == 1 {
             lines.push("every partition has its leader and all its replicas in sync".to_owned());
         }

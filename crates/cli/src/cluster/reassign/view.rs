@@ -118,7 +118,7 @@ impl MoveView {
 
 fn text(views: &[MoveView]) -> String {
     if views.is_empty() {
-        return "nothing is being moved any more".to_owned();
+        return "nothing is being moved".to_owned();
     }
     table(
         &["TOPIC", "PARTITION", "REPLICAS", "ADDING", "REMOVING", "COPIED", "TIME LEFT"],
