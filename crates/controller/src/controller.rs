@@ -141,7 +141,7 @@ pub async fn start(
         sessions,
         elections,
         forwarder: Forwarder::new(network),
-        heartbeat_interval_ms: millis(options.broker_heartbeat_ms),
+        heartbeat_interval_ms: millis(options.heartbeat_ms()),
         session_timeout_ms: millis(options.broker_session_timeout_ms),
         shutdown: stop.clone(),
     });

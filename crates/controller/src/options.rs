@@ -53,7 +53,8 @@ pub struct ControllerOptions {
     /// Bytes of the metadata log after which the active controller does so, however few entries they are.
     #[serde(rename = "metadata.log.max.record.bytes.between.snapshots")]
     pub snapshot_bytes: u64,
-    /// How often brokers show that they live, in milliseconds.
+    /// How often brokers show that they live, in milliseconds; they are told at most a third of
+    /// `broker.session.reconnect.timeout.ms`.
     #[serde(rename = "broker.heartbeat.interval.ms")]
     pub broker_heartbeat_ms: u64,
     /// After how long a silence a broker is fenced, in milliseconds.
@@ -95,12 +96,14 @@ impl Default for ControllerOptions {
             snapshot_entries: 5_000,
             // Kafka's default.
             snapshot_bytes: 20 << 20,
-            // Kafka's defaults.
-            broker_heartbeat_ms: 2_000,
+            // A third of the time to reconnect; Kafka's 2,000 would let a controller hang unnoticed for longer than that.
+            broker_heartbeat_ms: 500,
+            // Kafka's default.
             broker_session_timeout_ms: 9_000,
             // Long enough for a dropped connection to be dialled again, short enough for a failover under 500 ms.
             broker_session_grace_ms: 200,
-            // A broker finds a new active controller within about 300 ms. Together with the election it must stay well below
+            // A broker whose stream broke finds a new active controller within about 300 ms, and one whose controller is silent
+            // within two intervals of heartbeats and a pause, about 1.3 s. Together with the election it must stay well below
             // the 3 s that a failover may take when a broker dies with the active controller.
             broker_reconnect_timeout_ms: 1_500,
             cluster_id: None,
@@ -172,6 +175,12 @@ impl ControllerOptions {
             text.parse().map_err(wrong)
         };
         told.map(read).collect()
+    }
+
+    /// How often brokers are told to show that they live, in milliseconds. A heartbeat that stays without an answer for as
+    /// long again tells them that their controller is silent; then they have to find the new one in time.
+    pub(crate) fn heartbeat_ms(&self) -> u64 {
+        self.broker_heartbeat_ms.min(self.broker_reconnect_timeout_ms / 3).max(1)
     }
 
     /// How long a partition that may have an unclean leader waits for one that is complete, in milliseconds

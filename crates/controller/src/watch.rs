@@ -19,11 +19,11 @@ use crate::service::Context;
 const AHEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a stream may be quiet before the watcher is told that all is well.
-const IDLE: Duration = Duration::from_secs(1);
+const IDLE: Duration = Duration::from_millis(500);
 
 /// How often a controller may be found cut off from the quorum before it sends its watchers elsewhere: long enough for an
 /// election.
-const CUT_OFF_LIMIT: u32 = 3;
+const CUT_OFF_LIMIT: u32 = 6;
 
 /// The other end of the stream.
 pub(crate) type Outbox = mpsc::Sender<Result<pb::WatchMetadataResponse, Status>>;

@@ -7,30 +7,22 @@ use std::time::Duration;
 use levada_metadata::NewBroker;
 use levada_proto::internal::session_request::Kind as Ask;
 use levada_proto::internal::session_response::Kind as Told;
-use levada_proto::internal::{
-    Heartbeat, RegisterBroker, SessionOpened, SessionRequest, SessionResponse, ShutdownNotice,
-};
+use levada_proto::internal::{Heartbeat, RegisterBroker, SessionResponse, ShutdownNotice};
 use levada_proto::status::error_of;
 use levada_service::net::Address;
-use levada_types::{BrokerEpoch, BrokerId, ErrorCode, MetadataOffset};
-use tokio::sync::{mpsc, watch};
+use levada_types::{BrokerEpoch, ErrorCode, MetadataOffset};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior};
-use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Status, Streaming};
+use tonic::Status;
 
 use crate::backoff::Backoff;
 use crate::outcome::Outcome;
+use crate::session_stream::{Registrar, SessionStream, send};
 use crate::{Controllers, Lease, MetadataWatch, RegistrationError, SessionState};
-
-/// Messages that may wait to be sent. Heartbeats carry state, not history, so one that finds no room is left out.
-const OUTBOX: usize = 4;
 
 /// Heartbeats without an answer that are remembered. An answer to an older one would come too late anyway.
 const UNANSWERED: usize = 64;
-
-/// How long the controller may take to answer a registration before another one is tried.
-const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a broker waits for its number while another process has it; then it gives up. Kafka's default of
 /// `initial.broker.registration.timeout.ms`, and several times what a session lasts that nobody keeps any more.
@@ -58,9 +50,9 @@ struct Wishes {
 }
 
 impl BrokerSession {
-    /// Opens a session for `broker` with the active one of `controllers` and keeps it open, across broken streams and
-    /// changes of the controller, until [`BrokerSession::stop`] or drop. Heartbeats report how far `metadata` has come;
-    /// `newest` is what is known of the cluster, acted upon or not yet.
+    /// Opens a session for `broker` with the active one of `controllers` and keeps it open, across broken streams, silent
+    /// controllers and changes of the controller, until [`BrokerSession::stop`] or drop. Heartbeats report how far `metadata`
+    /// has come; `newest` is what is known of the cluster, acted upon or not yet.
     #[must_use]
     pub fn open(controllers: Controllers, broker: &NewBroker, metadata: MetadataWatch, newest: MetadataWatch) -> Self {
         let (wishes, heard) = watch::channel(Wishes::default());
@@ -68,10 +60,9 @@ impl BrokerSession {
         let (stopping, stopped) = watch::channel(None);
         let lease = Arc::new(Lease::new());
         let keeper = Keeper {
+            registrar: Registrar { controllers: controllers.clone(), register: RegisterBroker::from(broker), newest },
             controllers,
-            register: RegisterBroker::from(broker),
             metadata,
-            newest,
             wishes: heard,
             state: told,
             lease: Arc::clone(&lease),
@@ -145,9 +136,8 @@ impl Drop for BrokerSession {
 
 struct Keeper {
     controllers: Controllers,
-    register: RegisterBroker,
+    registrar: Registrar,
     metadata: MetadataWatch,
-    newest: MetadataWatch,
     wishes: watch::Receiver<Wishes>,
     state: watch::Sender<SessionState>,
     lease: Arc<Lease>,
@@ -166,6 +156,8 @@ struct Taken {
 enum Ended {
     /// Another one is to be tried.
     Broken,
+    /// Its controller is silent, and another one is active.
+    Moved(Box<SessionStream>),
     /// The broker may stop, or was refused.
     ForGood,
 }
@@ -173,16 +165,29 @@ enum Ended {
 impl Keeper {
     async fn keep(mut self) {
         let mut backoff = Backoff::new();
+        let mut moved = None;
         loop {
-            let Some(address) = self.controllers.next() else {
-                let message = "no controller is configured".to_owned();
-                self.refuse(RegistrationError { code: ErrorCode::InvalidConfig, message });
-                return;
+            let stream = match moved.take() {
+                Some(stream) => Ok(stream),
+                None => {
+                    let Some(address) = self.controllers.next() else {
+                        let message = "no controller is configured".to_owned();
+                        self.refuse(RegistrationError { code: ErrorCode::InvalidConfig, message });
+                        return;
+                    };
+                    self.registrar.open(&address).await.map_err(|status| (address, status))
+                }
             };
-            match self.session_with(&address).await {
-                Ok(Ended::ForGood) => return,
-                Ok(Ended::Broken) => backoff = Backoff::new(),
-                Err(status) => {
+            match stream {
+                Ok(stream) => match self.session_on(stream).await {
+                    Ended::ForGood => return,
+                    Ended::Moved(stream) => {
+                        moved = Some(*stream);
+                        continue;
+                    }
+                    Ended::Broken => backoff = Backoff::new(),
+                },
+                Err((address, status)) => {
                     if self.failed(&address, &status) {
                         return;
                     }
@@ -236,21 +241,9 @@ impl Keeper {
         self.state.send_modify(|state| state.refused = Some(refused));
     }
 
-    async fn session_with(&mut self, address: &Address) -> Result<Ended, Status> {
-        let (outbox, messages) = mpsc::channel(OUTBOX);
-        let send = |kind| outbox.try_send(SessionRequest { kind: Some(kind) }).is_ok();
-        let known = self.newest.image().broker(BrokerId(self.register.id)).map(|known| known.epoch.0);
-        send(Ask::Register(RegisterBroker { replaces: known, ..self.register.clone() }));
-        let mut stub = self.controllers.stub(address);
-        let opening = async {
-            let mut inbox = stub.session(ReceiverStream::new(messages)).await?.into_inner();
-            let opened = opened(&mut inbox).await?;
-            Ok::<_, Status>((inbox, opened))
-        };
-        let (mut inbox, opened) = tokio::time::timeout(OPEN_TIMEOUT, opening)
-            .await
-            .unwrap_or_else(|_| Err(Status::unavailable("the registration was not answered")))?;
-        self.controllers.served(address);
+    async fn session_on(&mut self, stream: SessionStream) -> Ended {
+        let SessionStream { address, outbox, mut inbox, opened } = stream;
+        self.controllers.served(&address);
         self.taken = None;
         tracing::info!(epoch = opened.epoch, controller = %address, "registered");
         self.state.send_modify(|state| state.epoch = Some(BrokerEpoch(opened.epoch)));
@@ -258,13 +251,19 @@ impl Keeper {
         let silence = Duration::from_millis(u64::from(opened.session_timeout_ms));
         let mut fence_at = Instant::now() + silence;
         let mut sent = SentHeartbeats::default();
-        let mut heartbeats =
-            tokio::time::interval(Duration::from_millis(u64::from(opened.heartbeat_interval_ms.max(1))));
+        let interval = Duration::from_millis(u64::from(opened.heartbeat_interval_ms.max(1)));
+        let mut heartbeats = tokio::time::interval(interval);
         heartbeats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut offsets = self.metadata.offsets();
         let mut notice_given = false;
         // What others wait for this broker to know.
         let mut to_report: Option<MetadataOffset> = None;
+        // A controller that is stopped or cut off neither answers nor ends its streams, and the one that takes its place
+        // soon misses this broker.
+        let mut answer_due: Option<Instant> = None;
+        let (silent, is_silent) = watch::channel(false);
+        let elsewhere = self.registrar.clone().open_elsewhere(address.clone(), is_silent);
+        let mut elsewhere = std::pin::pin!(elsewhere);
         loop {
             // While fenced, every step towards being unfenced is told at once rather than at the next interval: what
             // has arrived here (the registration, then the end of the fence) and that the logs are open.
@@ -279,6 +278,8 @@ impl Keeper {
             tokio::select! {
                 told = inbox.message() => match told {
                     Ok(Some(SessionResponse { kind: Some(Told::HeartbeatAck(ack)) })) => {
+                        answer_due = None;
+                        silent.send_replace(false);
                         if let Some(sent_at) = sent.answered(ack.number) {
                             fence_at = sent_at + silence;
                             self.lease.renew(fence_at.into_std());
@@ -293,19 +294,30 @@ impl Keeper {
                     Ok(Some(SessionResponse { kind: Some(Told::Stopped(stopped)) })) => {
                         self.set_fenced(true);
                         self.stopped.send_replace(Some(MetadataOffset(stopped.offset)));
-                        return Ok(Ended::ForGood);
+                        return Ended::ForGood;
                     }
                     Ok(Some(_)) => continue,
-                    Ok(None) | Err(_) => return Ok(Ended::Broken),
+                    Ok(None) | Err(_) => return Ended::Broken,
                 },
                 _ = heartbeats.tick() => {}
                 reached = reached => {
                     if !reached {
-                        return Ok(Ended::ForGood);
+                        return Ended::ForGood;
                     }
                     to_report = to_report.filter(|offset| *offset > self.metadata.image().offset());
                 }
-                changed = self.wishes.changed() => if changed.is_err() { return Ok(Ended::ForGood); },
+                changed = self.wishes.changed() => if changed.is_err() { return Ended::ForGood; },
+                () = tokio::time::sleep_until(answer_due.unwrap_or(fence_at)), if answer_due.is_some() => {
+                    tracing::debug!(controller = %address, "the controller does not answer; asking the others");
+                    answer_due = None;
+                    silent.send_replace(true);
+                    continue;
+                }
+                found = &mut elsewhere => {
+                    tracing::info!(silent = %address, active = %found.address, "another controller is active");
+                    self.controllers.replaced(&address, &found.address);
+                    return Ended::Moved(Box::new(found));
+                }
                 () = tokio::time::sleep_until(fence_at), if !fenced => {
                     tracing::warn!("heard nothing from the controller for the session timeout; assuming to be fenced");
                     self.set_fenced(true);
@@ -314,11 +326,15 @@ impl Keeper {
             }
             let wishes = *self.wishes.borrow();
             if wishes.stop && !notice_given {
-                notice_given = send(Ask::ShutdownNotice(ShutdownNotice {}));
+                notice_given = send(&outbox, Ask::ShutdownNotice(ShutdownNotice {}));
             }
             let applied_offset = self.metadata.image().offset().0;
-            let number = sent.next(Instant::now());
-            send(Ask::Heartbeat(Heartbeat { applied_offset, ready: wishes.ready, number }));
+            let now = Instant::now();
+            let number = sent.next(now);
+            if !*silent.borrow() {
+                answer_due.get_or_insert(now + interval);
+            }
+            send(&outbox, Ask::Heartbeat(Heartbeat { applied_offset, ready: wishes.ready, number }));
         }
     }
 
@@ -358,13 +374,5 @@ impl SentHeartbeats {
             found = (first == number).then_some(at);
         }
         found
-    }
-}
-
-async fn opened(inbox: &mut Streaming<SessionResponse>) -> Result<SessionOpened, Status> {
-    match inbox.message().await? {
-        Some(SessionResponse { kind: Some(Told::Opened(opened)) }) => Ok(opened),
-        Some(_) => Err(Status::internal("the first answer of a session is not the registration's")),
-        None => Err(Status::unavailable("the session ended before it began")),
     }
 }

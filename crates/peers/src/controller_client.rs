@@ -78,9 +78,12 @@ impl ControllerClient {
             });
             request.set_timeout(left);
             let mut stub = self.controllers.stub(&address);
-            let answer = match tokio::time::timeout(left, stub.submit(request)).await {
-                Ok(answer) => answer,
-                Err(_) => Err(tonic::Status::deadline_exceeded("no answer within the time")),
+            let answer = tokio::select! {
+                answer = stub.submit(request) => answer,
+                () = self.controllers.until_replaced(&address) => {
+                    Err(tonic::Status::aborted("no answer, and another controller is active"))
+                }
+                () = tokio::time::sleep(left) => Err(tonic::Status::deadline_exceeded("no answer within the time")),
             };
             let status = match answer {
                 Ok(answer) => {

@@ -1,11 +1,13 @@
 //! The way to the controllers, and which of them is believed to be active.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use levada_metadata::Image;
 use levada_proto::internal::controller_client::ControllerClient;
 use levada_service::grpc::Profile;
 use levada_service::net::{Address, Network};
+use tokio::sync::watch;
 use tonic::transport::Channel;
 
 /// The largest message that a controller sends or takes: a command that creates many topics, or a part of a snapshot.
@@ -28,6 +30,8 @@ struct Inner {
     network: Network,
     configured: Vec<Address>,
     known: Mutex<Known>,
+    /// The one that was replaced last.
+    replaced: watch::Sender<Option<Address>>,
 }
 
 #[derive(Debug, Default)]
@@ -44,7 +48,9 @@ impl Controllers {
     /// The controllers at `configured`, of which at least one should be reachable.
     #[must_use]
     pub fn new(network: Network, configured: Vec<Address>) -> Self {
-        Self { inner: Arc::new(Inner { network, configured, known: Mutex::default() }) }
+        Self {
+            inner: Arc::new(Inner { network, configured, known: Mutex::default(), replaced: watch::Sender::new(None) }),
+        }
     }
 
     /// The network that they are reached over.
@@ -82,6 +88,32 @@ impl Controllers {
         if known.active.as_ref() == Some(address) {
             known.active = None;
         }
+    }
+
+    /// Takes note that `silent` does not answer and `active` is active in its place.
+    pub(crate) fn replaced(&self, silent: &Address, active: &Address) {
+        self.served(active);
+        self.inner.replaced.send_replace(Some(silent.clone()));
+    }
+
+    /// Resolves when the controller at `address` is replaced from now on, so that it makes no sense to go on waiting for it.
+    pub(crate) fn until_replaced(&self, address: &Address) -> impl Future<Output = ()> + Send + use<> {
+        let (mut replaced, address) = (self.inner.replaced.subscribe(), address.clone());
+        async move {
+            while replaced.changed().await.is_ok() {
+                if replaced.borrow_and_update().as_ref() == Some(&address) {
+                    return;
+                }
+            }
+            std::future::pending().await
+        }
+    }
+
+    /// Every controller but the one at `than`: those that are configured and those that `image` knows.
+    pub(crate) fn others(&self, than: &Address, image: &Image) -> HashSet<Address> {
+        let registered = image.controllers().filter_map(|controller| controller.internal_address.parse().ok());
+        let all = self.inner.configured.iter().cloned().chain(registered);
+        all.filter(|address| address != than).collect()
     }
 
     /// A client over the shared channel for short messages.

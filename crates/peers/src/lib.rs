@@ -2,8 +2,8 @@
 //!
 //! [`Controllers`] knows the way to the controllers and which of them is active. On it stand [`ControllerClient`], which
 //! submits commands, [`MetadataWatch`], which keeps the newest [`levada_metadata::Image`], and [`BrokerSession`], which
-//! keeps a broker registered; beside it [`ReplicaLogs`], which asks brokers what their logs hold. None of them ever moves the image back, and none repeats what might have been done and
-//! must not be done twice.
+//! keeps a broker registered; beside it [`ReplicaLogs`], which asks brokers what their logs hold. None of them ever moves
+//! the image back, and none repeats what might have been done and must not be done twice.
 
 mod backoff;
 mod broker_session;
@@ -16,6 +16,7 @@ mod outcome;
 mod quorum;
 mod replica_logs;
 mod session_state;
+mod session_stream;
 mod submit_error;
 
 pub use broker_session::BrokerSession;

@@ -17,8 +17,8 @@ use crate::backoff::Backoff;
 use crate::metadata_assembler::{MetadataAssembler, StreamError};
 use crate::outcome::Outcome;
 
-/// How long a controller may be silent on a stream before another one is tried. It says once a second that all is well.
-const SILENCE: Duration = Duration::from_secs(5);
+/// How long a controller may be silent on a stream before another one is tried. It says twice a second that all is well.
+const SILENCE: Duration = Duration::from_secs(2);
 
 /// How long the first word may take: a controller that has just started reads its log first.
 const FIRST_PIECE: Duration = Duration::from_secs(15);
@@ -173,9 +173,16 @@ async fn stream_from_one(shared: &Shared, controllers: &Controllers) -> Result<(
     let Some(address) = controllers.next() else {
         return Err(WatchFailure { reason: "no controller is configured".to_owned() });
     };
+    let mut replaced = std::pin::pin!(controllers.until_replaced(&address));
     let mut assembler = MetadataAssembler::new(Image::clone(&shared.image.load()));
     let request = WatchMetadataRequest { from_offset: shared.image.load().offset().0 };
-    let mut pieces = match controllers.stub_apart(&address).watch_metadata(Request::new(request)).await {
+    let mut stub = controllers.stub_apart(&address);
+    let opened = tokio::select! {
+        opened = stub.watch_metadata(Request::new(request)) => opened,
+        () = &mut replaced => return Ok(()),
+        () = tokio::time::sleep(FIRST_PIECE) => Err(Status::unavailable("the metadata stream was not opened")),
+    };
+    let mut pieces = match opened {
         Ok(pieces) => pieces.into_inner(),
         Err(status) => {
             lost(controllers, &address, &status);
@@ -184,10 +191,14 @@ async fn stream_from_one(shared: &Shared, controllers: &Controllers) -> Result<(
     };
     let mut patience = FIRST_PIECE;
     loop {
-        let Ok(received) = tokio::time::timeout(patience, pieces.message()).await else {
-            tracing::debug!(controller = %address, "the metadata stream is silent");
-            controllers.failed(&address);
-            return Ok(());
+        let received = tokio::select! {
+            received = pieces.message() => received,
+            () = &mut replaced => return Ok(()),
+            () = tokio::time::sleep(patience) => {
+                tracing::debug!(controller = %address, "the metadata stream is silent");
+                controllers.failed(&address);
+                return Ok(());
+            }
         };
         patience = SILENCE;
         match received {

@@ -7,6 +7,9 @@ use levada_metadata::State;
 use levada_types::{BrokerEpoch, BrokerId, MetadataOffset};
 use uuid::Uuid;
 
+/// How late a look at the sessions may come. Far more than a busy machine delays a timer.
+const STOOD_STILL: Duration = Duration::from_millis(500);
+
 /// Names a session stream. Never used twice by one process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct StreamId(pub(super) u64);
@@ -165,7 +168,15 @@ impl SessionTable {
     }
 
     /// Takes out the sessions whose time has passed.
+    ///
+    /// None is taken if this comes much later than the first was due: then it was this controller that stood still, and what
+    /// the brokers said in the meantime is yet to be read. Each gets the grace period for that.
     pub(super) fn expire(&mut self, now: Instant) -> Vec<Expired> {
+        if self.next_deadline().is_some_and(|due| now.saturating_duration_since(due) > STOOD_STILL) {
+            let earliest = now + self.limits.grace;
+            self.sessions.values_mut().for_each(|session| session.deadline = session.deadline.max(earliest));
+            return Vec::new();
+        }
         let gone = self.sessions.extract_if(.., |_, session| session.deadline <= now);
         gone.map(|(broker, s)| Expired { broker, epoch: s.epoch, stream: s.stream }).collect()
     }
@@ -214,6 +225,19 @@ mod tests {
         let expired = Expired { broker: BROKER, epoch: BrokerEpoch(1), stream: Some(StreamId(1)) };
         assert_eq!(table.expire(later + LIMITS.timeout), [expired]);
         assert_eq!(table.heard(BROKER, StreamId(1), caught_up, MetadataOffset(10), later), None);
+    }
+
+    #[test]
+    fn a_controller_that_stood_still_hears_the_brokers_before_it_fences_them() {
+        let start = Instant::now();
+        let mut table = opened(start);
+        let woken = start + LIMITS.timeout + Duration::from_secs(60);
+        assert_eq!(table.expire(woken), []);
+        assert_eq!(table.next_deadline(), Some(woken + LIMITS.grace));
+        let caught_up = (MetadataOffset(10), false);
+        assert!(table.heard(BROKER, StreamId(1), caught_up, MetadataOffset(10), woken).is_some());
+        assert_eq!(table.expire(woken + LIMITS.grace), []);
+        assert_eq!(table.expire(woken + LIMITS.timeout).len(), 1, "then it is silent itself");
     }
 
     #[test]

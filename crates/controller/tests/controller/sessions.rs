@@ -99,7 +99,8 @@ async fn a_broker_stops_once_the_others_know_who_leads_now() {
     let network = Network::new();
     let to_controller = controllers(&network, [1]);
     // Nobody hears of anything by chance: heartbeats come when they are asked for.
-    let quiet = ControllerOptions { broker_heartbeat_ms: 3_600_000, ..options(1, dir.path()) };
+    let (broker_heartbeat_ms, broker_reconnect_timeout_ms) = (3_600_000, 3 * 3_600_000);
+    let quiet = ControllerOptions { broker_heartbeat_ms, broker_reconnect_timeout_ms, ..options(1, dir.path()) };
     let node = Node::active(quiet, &network).await;
     let (stopping, _watcher) = opened(&to_controller, 7).await;
     let (_other, other) = opened(&to_controller, 8).await;

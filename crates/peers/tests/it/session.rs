@@ -10,7 +10,9 @@ use levada_service::net::Network;
 use levada_types::{BrokerEpoch, BrokerId, DirectoryId, ErrorCode, MetadataOffset};
 use std::time::Duration;
 
-use crate::script::{Handle, Session, controller, way_to};
+use levada_service::shutdown::CancellationToken;
+
+use crate::script::{Handle, Session, controller, not_active, way_to};
 
 /// Long enough that it never passes in a test, so every heartbeat seen is one out of turn.
 const NEVER_MS: u32 = 3_600_000;
@@ -43,7 +45,11 @@ impl Session {
     }
 
     fn open(&self, epoch: i64, offset: u64) {
-        let (heartbeat_interval_ms, session_timeout_ms) = (NEVER_MS, NEVER_MS);
+        self.open_with(epoch, offset, NEVER_MS);
+    }
+
+    fn open_with(&self, epoch: i64, offset: u64, heartbeat_interval_ms: u32) {
+        let session_timeout_ms = NEVER_MS;
         self.answer(Told::Opened(SessionOpened { epoch, offset, heartbeat_interval_ms, session_timeout_ms }));
     }
 
@@ -175,4 +181,76 @@ async fn an_older_incarnation_that_still_lives_is_waited_out() {
     stream.tell.send(Err(status_of(ErrorCode::DuplicateBrokerRegistration, ""))).unwrap();
     scene.opened(14, 41).await;
     assert_eq!(scene.session.registered().await, Ok(BrokerEpoch(14)));
+}
+
+/// Short, so that a controller that does not answer is soon taken to be silent.
+const SHORT_MS: u32 = 20;
+
+/// Two controllers, of which the first has the session, and a broker that may lead.
+struct Silence {
+    first: Handle,
+    second: Handle,
+    metadata: MetadataWatch,
+    session: BrokerSession,
+    /// The session at the first controller.
+    stream: Session,
+    stop: CancellationToken,
+}
+
+async fn silence() -> Silence {
+    let network = Network::new();
+    let (mut first, second) = (controller(&network, "c-1").await, controller(&network, "c-2").await);
+    let controllers = way_to(&network, &["c-1", "c-2"]);
+    let nothing = MetadataWatch::holding(Image::new());
+    let session = BrokerSession::open(controllers.clone(), &broker(), nothing.clone(), nothing);
+    let mut stream = first.sessions.recv().await.unwrap();
+    assert!(matches!(stream.next().await, Ask::Register(_)));
+    stream.open_with(12, 40, SHORT_MS);
+    session.registered().await.unwrap();
+    let stop = CancellationToken::new();
+    let (metadata, _) = MetadataWatch::start(controllers, stop.clone());
+    stream.answer(Told::HeartbeatAck(HeartbeatAck { committed_offset: 41, fenced: false, number: 1 }));
+    session.unfenced().await;
+    Silence { first, second, metadata, session, stream, stop }
+}
+
+#[tokio::test]
+async fn a_session_moves_from_a_controller_that_is_silent_to_the_one_that_is_active_without_a_fence() {
+    let Silence { mut first, mut second, metadata, session, mut stream, stop } = silence().await;
+    let _followed = first.watches.recv().await.unwrap();
+    // The second one becomes active after it was asked for the first time.
+    for _ in 0..3 {
+        let asked = second.sessions.recv().await.unwrap();
+        asked.tell.send(Err(not_active(Some("c-1")))).unwrap();
+    }
+    let mut moved = second.sessions.recv().await.unwrap();
+    let Ask::Register(register) = moved.next().await else { panic!("the first message registers") };
+    assert_eq!(NewBroker::try_from(register).unwrap(), broker(), "the same process as before");
+    moved.open(12, 50);
+    moved.heartbeat(0, false).await;
+    assert!(!session.state().borrow().fenced, "the broker leads on");
+    // It has one session: the first stream is over.
+    while let Ok(Some(_)) = stream.asked.message().await {}
+
+    // What else waited for the silent one goes to the active one too.
+    let followed = second.watches.recv().await.unwrap();
+    assert_eq!(followed.from_offset, metadata.image().offset().0);
+    stop.cancel();
+}
+
+#[tokio::test]
+async fn a_controller_that_was_only_slow_keeps_the_session() {
+    let Silence { first: _first, mut second, metadata: _metadata, session, mut stream, stop } = silence().await;
+    let asked = second.sessions.recv().await.unwrap();
+    asked.tell.send(Err(not_active(Some("c-1")))).unwrap();
+    // It speaks again and answers whatever comes.
+    let mut answered = 0;
+    while answered < 20 {
+        let Ask::Heartbeat(beat) = stream.next().await else { panic!("the session goes on") };
+        answered += 1;
+        stream.answer(Told::HeartbeatAck(HeartbeatAck { committed_offset: 41, fenced: false, number: beat.number }));
+    }
+    assert!(!session.state().borrow().fenced);
+    assert_eq!(session.state().borrow().epoch, Some(BrokerEpoch(12)));
+    stop.cancel();
 }

@@ -24,7 +24,7 @@ pub(super) static CONFIGS: &[ConfigDef] = &[
     ConfigDef::boolean("auto.rebalance.enable", "false")
         .read_only()
         .doc("Whether replicas are evened out over the brokers by themselves when brokers come or go."),
-    ConfigDef::int("broker.heartbeat.interval.ms", "2000")
+    ConfigDef::int("broker.heartbeat.interval.ms", "500")
         .at_least(1)
         .read_only()
         .doc("How often a broker shows the controller that it lives."),

@@ -1,0 +1,105 @@
+//! Opening session streams: with one controller, or with whichever else is active when that one is silent.
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use levada_proto::internal::session_request::Kind as Ask;
+use levada_proto::internal::session_response::Kind as Told;
+use levada_proto::internal::{RegisterBroker, SessionOpened, SessionRequest, SessionResponse};
+use levada_service::net::Address;
+use levada_types::BrokerId;
+use tokio::sync::{mpsc, watch};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Status, Streaming};
+
+use crate::backoff::Backoff;
+use crate::{Controllers, MetadataWatch};
+
+/// Messages that may wait to be sent. Heartbeats carry state, not history, so one that finds no room is left out.
+const OUTBOX: usize = 4;
+
+/// How long the controller may take to answer a registration before another one is tried.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A stream on which the broker is registered.
+pub(crate) struct SessionStream {
+    /// The controller at its other end.
+    pub(crate) address: Address,
+    pub(crate) outbox: mpsc::Sender<SessionRequest>,
+    pub(crate) inbox: Streaming<SessionResponse>,
+    /// What the controller said to the registration.
+    pub(crate) opened: SessionOpened,
+}
+
+/// Registers one broker.
+#[derive(Debug, Clone)]
+pub(crate) struct Registrar {
+    pub(crate) controllers: Controllers,
+    pub(crate) register: RegisterBroker,
+    /// What is known of the cluster.
+    pub(crate) newest: MetadataWatch,
+}
+
+impl Registrar {
+    /// Registers the broker with the controller at `address`.
+    pub(crate) async fn open(&self, address: &Address) -> Result<SessionStream, Status> {
+        let (outbox, messages) = mpsc::channel(OUTBOX);
+        let known = self.newest.image().broker(BrokerId(self.register.id)).map(|known| known.epoch.0);
+        send(&outbox, Ask::Register(RegisterBroker { replaces: known, ..self.register.clone() }));
+        let mut stub = self.controllers.stub(address);
+        let opening = async {
+            let mut inbox = stub.session(ReceiverStream::new(messages)).await?.into_inner();
+            let opened = opened(&mut inbox).await?;
+            Ok(SessionStream { address: address.clone(), outbox, inbox, opened })
+        };
+        let timed = tokio::time::timeout(OPEN_TIMEOUT, opening).await;
+        timed.unwrap_or_else(|_| Err(Status::unavailable("the registration was not answered")))
+    }
+
+    /// Registers the broker with another controller than the one at `than`, once there is another active one: asks all
+    /// others at once, and again, while `silent` holds. Only the active controller takes a registration, so asking does
+    /// the present session no harm. Never resolves if there is nobody else to ask.
+    ///
+    /// One that answers just as the silent one speaks again still counts: it has the broker's session now.
+    pub(crate) async fn open_elsewhere(self, than: Address, mut silent: watch::Receiver<bool>) -> SessionStream {
+        if silent.wait_for(|silent| *silent).await.is_ok() {
+            let others = self.controllers.others(&than, &self.newest.image());
+            let mut asked: FuturesUnordered<_> =
+                others.iter().map(|address| self.open_while(address, silent.clone())).collect();
+            while let Some(answer) = asked.next().await {
+                if let Some(stream) = answer {
+                    return stream;
+                }
+            }
+        }
+        std::future::pending().await
+    }
+
+    /// Asks the controller at `address` again and again while `silent` holds. `None` if nobody says any more whether it
+    /// does.
+    async fn open_while(&self, address: &Address, mut silent: watch::Receiver<bool>) -> Option<SessionStream> {
+        let mut backoff = Backoff::new();
+        while silent.wait_for(|silent| *silent).await.is_ok() {
+            match self.open(address).await {
+                Ok(stream) => return Some(stream),
+                Err(status) => tracing::debug!(controller = %address, reason = status.message(), "no session here"),
+            }
+            tokio::time::sleep(backoff.pause()).await;
+        }
+        None
+    }
+}
+
+/// Says whether there was room for the message.
+pub(crate) fn send(outbox: &mpsc::Sender<SessionRequest>, kind: Ask) -> bool {
+    outbox.try_send(SessionRequest { kind: Some(kind) }).is_ok()
+}
+
+async fn opened(inbox: &mut Streaming<SessionResponse>) -> Result<SessionOpened, Status> {
+    match inbox.message().await? {
+        Some(SessionResponse { kind: Some(Told::Opened(opened)) }) => Ok(opened),
+        Some(_) => Err(Status::internal("the first answer of a session is not the registration's")),
+        None => Err(Status::unavailable("the session ended before it began")),
+    }
+}
