@@ -289,6 +289,13 @@ impl Replica {
         self.leader().is_some_and(Leader::awaits_controller)
     }
 
+    /// At a follower: whether it has asked its leader where to go on and has no answer that lets it, or was told to come
+    /// again. It is told of time then (ticks), or it would wait for ever.
+    #[must_use]
+    pub fn awaits_leader(&self) -> bool {
+        matches!(&self.role, Role::Follower(follower) if follower.awaits_leader())
+    }
+
     /// At a leader: which of these brokers a consumer may read from at `offset` (KIP-392): in sync, and known to hold that
     /// offset. The one that has come furthest, the lowest number of equals.
     #[must_use]

@@ -543,6 +543,23 @@ mod tests {
     }
 
     #[test]
+    fn a_follower_without_an_answer_is_told_of_time_whatever_the_image_says_meanwhile() {
+        let mut actor = actor(&SimDisk::new());
+        let mut followed = PartitionView {
+            replicas: [BrokerId(1), BrokerId(2)]
+                .map(|broker| ReplicaView { broker, epoch: Some(BrokerEpoch(1)), live: true })
+                .to_vec(),
+            ..view(Some(BrokerId(2)), LeaderEpoch(EPOCH.0 + 1))
+        };
+        actor.see(followed.clone(), BrokerEpoch(1));
+        // The tick that it was promised is on its way; the in-sync set changes before the leader answers.
+        assert!(actor.partition.set_restless(false));
+        followed.partition_epoch = PartitionEpoch(followed.partition_epoch.0 + 1);
+        actor.see(followed, BrokerEpoch(1));
+        assert!(actor.partition.set_restless(true), "or it would never ask again");
+    }
+
+    #[test]
     fn a_replica_on_a_full_disk_asks_for_nothing_until_there_is_space() {
         let disk = SimDisk::new();
         let mut actor = actor(&disk);

@@ -78,7 +78,8 @@ impl Actor {
             }
             self.effects = effects;
         }
-        if self.starved.is_some() || self.replica.as_ref().is_some_and(Replica::waits_for_lease) {
+        let waits = |replica: &Replica| replica.waits_for_lease() || replica.awaits_leader();
+        if self.starved.is_some() || self.replica.as_ref().is_some_and(waits) {
             self.replication.restless.add(&self.partition);
         }
         if self.is_restless {

@@ -72,6 +72,11 @@ impl Follower {
         self.phase == Phase::Truncating || self.accepted_end > own.log.end
     }
 
+    /// Whether it will ask again after a while.
+    pub(crate) fn awaits_leader(&self) -> bool {
+        matches!(self.phase, Phase::Attaching { .. } | Phase::Pausing { .. })
+    }
+
     pub(crate) fn handle(&mut self, event: &Event, own: &mut Own, step: &mut Step<'_>) {
         match event {
             Event::Answer(answer) => self.answered(answer, own, step),
