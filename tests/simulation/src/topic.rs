@@ -44,7 +44,10 @@ impl Universe {
             partition.isr.iter().map(|member| member.broker).chain(partition.elr.iter().copied()).collect();
         if self.topic.as_ref().is_none_or(|topic| topic.at != at) {
             self.topic = Some(Topic::new(at));
-            self.brokers.iter_mut().for_each(crate::brokers::Broker::meet_new_topic);
+            for broker in &mut self.brokers {
+                let known = self.raft.image.broker(broker.id);
+                broker.meet_new_topic(known.and_then(|known| known.boot_id.as_deref()));
+            }
             self.consumers.iter_mut().for_each(|consumer| consumer.position = 0);
             self.producers.iter_mut().for_each(crate::clients::Producer::begin_anew);
             self.note(|| format!("the topic is {at:?} now"));

@@ -22,6 +22,8 @@ pub(crate) struct Broker {
     pub(crate) incarnation: Uuid,
     /// Its registration, once its image shows it.
     pub(crate) epoch: Option<BrokerEpoch>,
+    /// The registration under which it first opened a replica.
+    pub(crate) first_epoch: Option<BrokerEpoch>,
     /// The last registration that it had.
     pub(crate) last_epoch: BrokerEpoch,
     pub(crate) store: Option<LogStore>,
@@ -61,6 +63,7 @@ impl Broker {
             is_stopping: false,
             incarnation: Uuid::nil(),
             epoch: None,
+            first_epoch: None,
             last_epoch: BrokerEpoch(-1),
             store: None,
             image: Image::new(),
@@ -103,8 +106,10 @@ impl Broker {
         self.is_stopping = false;
     }
 
-    pub(crate) fn meet_new_topic(&mut self) {
-        self.damaged = false;
+    /// A topic is created, of which nothing can have been lost yet; but a loss of which the controllers, which know this
+    /// boot, hear only when it registers again, is then one of this topic too, as far as they can tell.
+    pub(crate) fn meet_new_topic(&mut self, known_boot: Option<&str>) {
+        self.damaged &= known_boot != Some(self.boot_id().as_str());
         self.is_of_the_past = false;
         self.holding = Holding::default();
     }
@@ -121,6 +126,10 @@ impl Broker {
         self.online().1
     }
 
+    fn boot_id(&self) -> String {
+        format!("boot-{}", self.boot)
+    }
+
     pub(super) fn registration(&self) -> NewBroker {
         let (directories, has_offline_directory) = self.online();
         NewBroker {
@@ -128,7 +137,7 @@ impl Broker {
             cluster_id: None,
             incarnation: self.incarnation,
             replaces: self.image.broker(self.id).map(|known| known.epoch),
-            boot_id: Some(format!("boot-{}", self.boot)),
+            boot_id: Some(self.boot_id()),
             clean_shutdown_epoch: self.store.as_ref().and_then(LogStore::clean_shutdown_epoch).map(BrokerEpoch),
             directories,
             has_offline_directory,

@@ -82,7 +82,7 @@ impl Universe {
     pub(super) fn open_if_due(&mut self, index: usize) -> Result<(), Failure> {
         let Some((topic_id, directory)) = self.assigned(index) else { return Ok(()) };
         let (rules, now_ms, number) = (self.rules.replication, self.now_ms, self.fresh_number());
-        let retention_bytes = self.settings.retention_bytes;
+        let (retention_bytes, reuses_sessions) = (self.settings.retention_bytes, self.rules.reuses_sessions);
         let broker = &mut self.brokers[index];
         let (Some(epoch), Some(store), None) = (broker.epoch, &broker.store, &broker.hosted) else { return Ok(()) };
         let is_usable = |id| store.directories().iter().any(|d| d.id == Some(id) && d.state != DirectoryState::Offline);
@@ -108,10 +108,13 @@ impl Universe {
                 return Ok(());
             }
         };
+        let first_epoch = *broker.first_epoch.get_or_insert(epoch);
+        let (broker_epoch, first_session) =
+            if reuses_sessions { (first_epoch, 0) } else { (epoch, broker.opened * SESSIONS_PER_REPLICA) };
         let config = ReplicaConfig {
             broker: broker.id,
-            broker_epoch: epoch,
-            first_session: broker.opened * SESSIONS_PER_REPLICA,
+            broker_epoch,
+            first_session,
             lag_time_max_ms: LAG_TIME_MAX_MS,
             retry_ms: RETRY_MS,
             rules,

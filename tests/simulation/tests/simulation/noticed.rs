@@ -54,6 +54,11 @@ fn every_broken_rule_of_replication() {
 }
 
 #[test]
+fn a_session_that_is_reused_after_a_restart() {
+    assert!(is_noticed(Rules { reuses_sessions: true, ..Rules::default() }, 20), "it went unnoticed");
+}
+
+#[test]
 fn every_broken_rule_of_the_metadata() {
     let rules = |defect| Rules { metadata: levada_metadata::Rules::breaking(defect), ..Rules::default() };
     let unnoticed: Vec<_> = METADATA.iter().filter(|(defect, within)| !is_noticed(rules(*defect), *within)).collect();
