@@ -105,7 +105,7 @@ impl Controllers {
                     return;
                 }
             }
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 
