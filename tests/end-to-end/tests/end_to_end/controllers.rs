@@ -125,3 +125,33 @@ fn the_cluster_goes_on_when_its_active_controller_is_killed_and_waits_when_two_a
     create(&mut sandbox, "at-last")?;
     produce(&mut sandbox, "at-last", 50)
 }
+
+#[test]
+fn brokers_change_to_the_new_active_controller_while_the_old_one_hangs_and_none_is_fenced() -> Outcome {
+    let mut sandbox = Sandbox::start(&SandboxOptions::new(3, 3))?;
+    let frozen = active(&mut sandbox, &[])?;
+    sandbox.controller(frozen)?.freeze()?;
+    let now = active(&mut sandbox, &[frozen])?;
+    let (address, http) = (sandbox.controller(now)?.internal.to_string(), sandbox.controller(now)?.http);
+    let begun = Instant::now();
+    for broker in 1..=3 {
+        let is_there = |line: &str| line.contains("registered") && line.contains(&address);
+        while !sandbox.broker(broker)?.log().lines().any(is_there) {
+            if begun.elapsed() > LIMIT {
+                return fail(format!("broker {broker} does not come to {address}\n{}", sandbox.log()));
+            }
+        }
+    }
+    assert_eq!(metric_at(http, "levada_controller_sessions_expired_total")?, 0);
+    create(&mut sandbox, "while-it-hangs")?;
+    produce(&mut sandbox, "while-it-hangs", 50)?;
+
+    // When it goes on, it finds that it is not active any more, and fences nobody either.
+    sandbox.controller(frozen)?.thaw()?;
+    let offset = metric_at(http, "levada_controller_metadata_offset")?;
+    caught_up(&mut sandbox, frozen, offset)?;
+    create(&mut sandbox, "after")?;
+    produce(&mut sandbox, "after", 50)?;
+    assert_eq!(metric_at(http, "levada_controller_sessions_expired_total")?, 0);
+    Ok(())
+}

@@ -11,6 +11,8 @@ use levada_end_to_end::{Admin, Outcome, Reader, Recorder, RecorderOptions, check
 use levada_harness::{Corpus, Sandbox, SandboxOptions};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 
+use crate::wire::{Batch, Connection, code};
+
 const TOPIC: &str = "replicated";
 const PARTITIONS: i32 = 3;
 const CORPUS_BYTES: u64 = 1 << 20;
@@ -117,6 +119,41 @@ fn what_acks_all_acknowledged_survives_the_kill_of_each_broker() -> Outcome {
 }
 
 #[test]
+fn a_rolling_restart_under_load_fails_no_record_and_hands_over_before_each_stop() -> Outcome {
+    let mut sandbox = Sandbox::start(&SandboxOptions::new(1, 3))?;
+    let admin = Admin::connect(sandbox.broker(1)?.kafka()?)?;
+    admin.create_replicated_topic(TOPIC, (PARTITIONS, 3), &[("min.insync.replicas", "2")])?;
+    wait_until_in_sync(&[1, 2, 3], 1, &mut sandbox)?;
+    let options = RecorderOptions { idempotent: true, ..RecorderOptions::default() };
+    let mut recorder = Recorder::connect(sandbox.broker(2)?.kafka()?, &options)?;
+    let send_until = |recorder: &mut Recorder, acknowledged: usize| -> Outcome {
+        while recorder.acknowledged() < acknowledged {
+            let number = recorder.sent();
+            recorder.send(TOPIC, Some(i32::try_from(number)? % PARTITIONS), &number.to_string(), b"a record")?;
+        }
+        Ok(())
+    };
+    for stopped in BROKERS {
+        let enough = recorder.acknowledged() + ACKNOWLEDGED_BEFORE_A_KILL;
+        send_until(&mut recorder, enough)?;
+        sandbox.broker(stopped)?.terminate()?;
+        // At once, without waiting for anything: nobody has to find out.
+        let other = stopped % 3 + 1;
+        for (leader, in_sync) in told_by(other, &mut sandbox)? {
+            assert!(leader > 0 && leader != i32::try_from(stopped)?, "{leader} leads");
+            assert!(!in_sync.contains(&i32::try_from(stopped)?) && in_sync.len() == 2, "{in_sync:?}");
+        }
+        let enough = recorder.acknowledged() + ACKNOWLEDGED_BEFORE_A_KILL;
+        send_until(&mut recorder, enough)?;
+        sandbox.broker(stopped)?.start_again()?;
+        wait_until_in_sync(&[1, 2, 3], other, &mut sandbox)?;
+    }
+    let history = recorder.finish()?;
+    assert!(history.failed.is_empty(), "{:?}", history.failed);
+    check_equal_replicas(PARTITIONS, &mut sandbox)
+}
+
+#[test]
 fn a_leader_that_comes_back_gives_up_what_nobody_else_has() -> Outcome {
     let mut sandbox = Sandbox::start(&SandboxOptions::new(1, 3))?;
     let admin = Admin::connect(sandbox.broker(1)?.kafka()?)?;
@@ -166,5 +203,33 @@ fn a_leader_that_comes_back_gives_up_what_nobody_else_has() -> Outcome {
         let seen = reader.read_at(place.partition, place.offset)?;
         assert_eq!(seen.key, key);
     }
+    Ok(())
+}
+
+#[test]
+fn a_leader_that_is_alone_in_sync_refuses_acks_all_and_serves_what_there_is() -> Outcome {
+    const NOT_ENOUGH_REPLICAS: i16 = 19;
+    let mut sandbox = Sandbox::start(&SandboxOptions::new(1, 3))?;
+    let admin = Admin::connect(sandbox.broker(1)?.kafka()?)?;
+    admin.create_replicated_topic(TOPIC, (1, 3), &[("min.insync.replicas", "2")])?;
+    let leaders = wait_until_in_sync(&[1, 2, 3], 1, &mut sandbox)?;
+    let leader = u32::try_from(*leaders.first().ok_or("no partition")?)?;
+    let mut connection = Connection::open(sandbox.broker(leader)?.kafka()?)?;
+    assert_eq!(connection.produce(TOPIC, &Batch::sound().encode())?, (code::NONE, 0));
+
+    for other in BROKERS.into_iter().filter(|broker| *broker != leader) {
+        sandbox.broker(other)?.kill()?;
+    }
+    wait_until_in_sync(&[i32::try_from(leader)?], leader, &mut sandbox)?;
+    assert_eq!(connection.produce(TOPIC, &Batch::sound().encode())?.0, NOT_ENOUGH_REPLICAS);
+    let seen = Reader::connect(sandbox.broker(leader)?.kafka()?, TOPIC)?.read_at(0, 0)?;
+    assert_eq!((seen.key.as_str(), seen.value.as_slice()), ("key", &b"value"[..]));
+
+    for other in BROKERS.into_iter().filter(|broker| *broker != leader) {
+        sandbox.broker(other)?.start_again()?;
+    }
+    wait_until_in_sync(&[1, 2, 3], leader, &mut sandbox)?;
+    let mut connection = Connection::open(sandbox.broker(leader)?.kafka()?)?;
+    assert_eq!(connection.produce(TOPIC, &Batch::sound().encode())?, (code::NONE, 1));
     Ok(())
 }
