@@ -42,7 +42,10 @@ impl RecentBrokers {
             let gone = seen.get_mut(&broker.id).filter(|seen| seen.epoch == broker.epoch);
             gone.is_some_and(|seen| now.duration_since(*seen.fenced.get_or_insert(now)) < LISTED_AFTER_FENCING)
         });
-        listed.collect()
+        let listed: Vec<_> = listed.collect();
+        // When nobody serves, as after a controller that could not be reached, a client that is told so by an empty list
+        // forgets everybody and has nobody left to ask.
+        if listed.is_empty() { image.brokers().collect() } else { listed }
     }
 }
 
@@ -95,5 +98,8 @@ mod tests {
         assert_eq!(listed(67 * second, &[(1, 13, false), (2, 11, false)]), [1, 2]);
         assert_eq!(listed(68 * second, &[(1, 13, true), (2, 11, false)]), [1, 2], "and may go again");
         assert_eq!(listed(69 * second, &[(2, 11, false)]), [2], "a broker that is forgotten");
+        let nobody = [(1, 13, true), (2, 11, true)];
+        assert_eq!(listed(70 * second, &nobody), [2]);
+        assert_eq!(listed(90 * second, &nobody), [1, 2], "a client must have somebody to ask");
     }
 }
