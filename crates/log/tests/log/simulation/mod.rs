@@ -20,13 +20,15 @@ use world::{Stop, World};
 const FIXED: [u64; 1] = [4];
 
 /// Seeds that have found a defect when they were stopped in this way at this operation.
-const MOMENTS: [(u64, Stop, u64); 12] = [
+const MOMENTS: [(u64, Stop, u64); 14] = [
     (1_795_318_569_695_839_704, Stop::IoError, 76),
     (3_458_657_801_019_280_835, Stop::Full, 95),
     (6_785_344_813_935_967_422, Stop::PowerLoss, 98),
     (7_813_346_942_414_211_977, Stop::Kill, 232),
     (9_476_687_055_593_129_077, Stop::Full, 83),
     (9_476_688_497_621_269_932, Stop::Kill, 89),
+    (10_112_029_617_454_273_187, Stop::IoError, 182),
+    (13_196_035_059_044_800_068, Stop::Full, 153),
     (13_831_373_441_427_393_913, Stop::Kill, 1),
     (14_709_392_702_547_350_977, Stop::Full, 241),
     (14_859_374_434_488_541_180, Stop::DroppedSync, 105),

@@ -38,13 +38,20 @@ pub(super) enum Known {
     MaybeSince(i64),
 }
 
+/// A log that may come back in place of another.
+#[derive(Debug, Clone)]
+pub(super) struct Before {
+    pub(super) log_start: Offset,
+    pub(super) batches: Vec<ModelBatch>,
+}
+
 /// What the log should hold.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Model {
     /// Every batch since the beginning, deleted ones too.
     pub(super) batches: Vec<ModelBatch>,
     /// What a crash may bring back instead: the log as it was before truncations that were under way.
-    pub(super) before: Option<Vec<ModelBatch>>,
+    pub(super) before: Option<Before>,
     pub(super) log_start: Offset,
     /// Where the log started when that was last noted on disk: no restart brings it back below.
     pub(super) least_start: Offset,
@@ -60,6 +67,11 @@ pub(super) struct Model {
 impl Model {
     pub(super) fn end(&self) -> Offset {
         self.batches.last().map_or(0, ModelBatch::end).max(self.log_start)
+    }
+
+    /// The log as it is.
+    pub(super) fn so_far(&self) -> Before {
+        Before { log_start: self.log_start, batches: self.batches.clone() }
     }
 
     /// The records at and behind `start`.

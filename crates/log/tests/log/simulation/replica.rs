@@ -121,7 +121,7 @@ impl World {
     /// Empties the log, to go on where the leader's starts.
     fn start_afresh(&mut self) -> bool {
         let offset = self.ageing.random_range(0..=self.model.end() + 5);
-        let (before, now) = (self.model.batches.clone(), self.now);
+        let (before, now) = (self.model.so_far(), self.now);
         self.tickets.iter_mut().for_each(|ticket| ticket.1 = false);
         self.epoch += 1;
         self.ages.clear();

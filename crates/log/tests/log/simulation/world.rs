@@ -15,7 +15,7 @@ use levada_types::{DirectoryId, LeaderEpoch, Offset};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use super::model::{Known, Model, ModelBatch};
+use super::model::{Before, Known, Model, ModelBatch};
 use super::settings::Settings;
 use crate::support::{NOW, options, read_all, records_of, request};
 
@@ -54,7 +54,7 @@ pub(super) struct World {
     pub(super) doubtful: Vec<ModelBatch>,
     /// Logs that a power loss may leave in place of the model's, and from where on they differ: a write that failed was
     /// taken back, but neither is durable before the next sync.
-    alternatives: Vec<(Offset, Vec<ModelBatch>)>,
+    alternatives: Vec<(Offset, Before)>,
     /// Flushes that were begun, and whether what they are to make durable is still in the log.
     pub(super) tickets: Vec<(FlushTicket, bool)>,
     /// What was done, and what the log was expected to hold before: told when a run fails.
@@ -248,7 +248,8 @@ impl World {
         let doubtful = std::mem::take(&mut self.doubtful);
         if self.loses_power_in_the_end() && !doubtful.is_empty() {
             let batches = self.model.batches.iter().cloned().chain(doubtful).collect();
-            self.alternatives.push((self.model.end(), batches));
+            let log_start = self.model.log_start;
+            self.alternatives.push((self.model.end(), Before { log_start, batches }));
         }
     }
 
@@ -339,7 +340,7 @@ impl World {
         let end = self.model.end();
         let offset = self.random.random_range(self.model.log_start.max(end - 12).min(end)..=end);
         let offset = self.model.outside_gaps(offset);
-        let before = self.model.clone();
+        let before = self.model.so_far();
         let now = self.now;
         self.epoch += 1;
         match self.writer().truncate_to(offset, now) {
@@ -352,7 +353,7 @@ impl World {
                 true
             }
             Err(error) => {
-                self.model.before = Some(before.batches);
+                self.model.before = Some(before);
                 self.model.truncate(offset);
                 // Whatever was left half done, the log has to be opened again.
                 self.survives(&error) && self.stop_here()
@@ -462,13 +463,12 @@ impl World {
         let doubtful = std::mem::take(&mut self.doubtful);
         let now = std::mem::take(&mut self.model.batches);
         let flushed = self.model.flushed;
-        let alternatives = if lossy { std::mem::take(&mut self.alternatives) } else { Vec::new() };
+        let mut alternatives = if lossy { std::mem::take(&mut self.alternatives) } else { Vec::new() };
+        alternatives.retain(|(from, _)| *from >= flushed);
         if self.model.before.is_none() {
             let least = self.model.least_start;
-            assert!(
-                (least..=self.model.log_start).contains(&start),
-                "the log starts at {start}, not at {least} or later"
-            );
+            let most = alternatives.iter().map(|(_, before)| before.log_start).max().max(Some(self.model.log_start));
+            assert!(start >= least && Some(start) <= most, "the log starts at {start}, not at {least} or later");
         }
         // Of a log that was being emptied any part may be left, of one that was being cut all that was to stay.
         let half_done = self.model.before.is_some();
@@ -476,13 +476,14 @@ impl World {
         assert!(!half_done || lossy || flushed == Offset::MIN || end >= least_end, "{end} instead of {least_end}");
         let shortened = lossy || half_done;
         if let Some(before) = self.model.before.as_ref().filter(|_| !lossy && self.settings.is_replica) {
-            // What was cut off is not durable, and nobody was told that it is.
-            self.alternatives.push((least_end, before.clone()));
+            // What was cut off is not durable, and nobody was told that it is. An emptied log holds nothing below its start.
+            self.alternatives.push((least_end.max(self.model.log_start), before.clone()));
         }
-        let candidates: Vec<Vec<ModelBatch>> = [self.model.before.take(), Some(now)]
+        let half_cut = self.model.before.take().map(|before| before.batches);
+        let candidates: Vec<Vec<ModelBatch>> = [half_cut, Some(now)]
             .into_iter()
             .flatten()
-            .chain(alternatives.into_iter().filter(|(from, _)| *from >= flushed).map(|(_, batches)| batches))
+            .chain(alternatives.into_iter().map(|(_, before)| before.batches))
             .filter(|batches| shortened || batches.last().map_or(0, ModelBatch::end) <= end)
             .map(|batches| batches.into_iter().chain(doubtful.iter().cloned()).collect())
             .collect();
