@@ -43,6 +43,7 @@ impl Universe {
             if is_member && broker.holding.ends.end >= committed_end && !broker.lost {
                 broker.damaged = false;
                 broker.is_of_the_past = false;
+                broker.unproven &= broker.hosted.is_none();
             }
         }
         let present = self.brokers.iter().filter(|broker| broker.holding.topic == Some(id) && !broker.is_of_the_past);

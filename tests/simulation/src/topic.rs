@@ -4,6 +4,7 @@ use levada_metadata::Partition;
 use levada_replication::invariants::Checker;
 use levada_types::{BrokerId, Offset, TopicIdPartition};
 
+use crate::brokers::Broker;
 use crate::history::History;
 use crate::run::Failure;
 use crate::universe::Universe;
@@ -66,11 +67,14 @@ impl Universe {
         Ok(())
     }
 
-    /// An incomplete leader is elected only if everybody complete has lost bytes, or the topic's option allows it. From
+    /// An incomplete leader is elected only if everybody complete has lost bytes, or the topic's option allows it; one whose
+    /// directory has failed counts as complete only if nobody else does. From
     /// then on what it has is what was committed.
     fn justify_loss(&mut self, leader: Option<BrokerId>) -> Result<(), Failure> {
         let Some(topic) = &mut self.topic else { return Ok(()) };
-        let intact = |id: &&BrokerId| self.brokers.iter().any(|b| b.id == **id && !b.lost && !b.damaged);
+        let is_alone = topic.complete.len() == 1;
+        let is_intact = |b: &Broker| !b.lost && !b.damaged && (is_alone || !b.unproven);
+        let intact = |id: &&BrokerId| self.brokers.iter().any(|b| b.id == **id && is_intact(b));
         if let Some(complete) = topic.complete.iter().find(intact).filter(|_| !self.settings.unclean) {
             return Err(Failure::ElectedWithoutNeed { complete: *complete });
         }

@@ -21,6 +21,8 @@ pub struct Checker {
     in_sync: Vec<IsrMember>,
     /// Who was proposed by whom, on which partition epoch.
     proposed: Vec<(BrokerId, PartitionEpoch, IsrMember)>,
+    /// A loss was admitted, and whoever was elected over it has not been seen to lead yet.
+    loss_admitted: bool,
 }
 
 impl Checker {
@@ -80,6 +82,7 @@ impl Checker {
     pub fn admit_loss(&mut self, end: Offset) {
         self.committed.retain(|batch| batch.end <= end);
         self.high_watermarks.clear();
+        self.loss_admitted = true;
     }
 
     fn one_leader(&mut self, replica: &ReplicaState) -> Result<(), Violation> {
@@ -95,8 +98,15 @@ impl Checker {
         let Some(high_watermark) = replica.high_watermark else { return Ok(()) };
         if let Some(leading) = &replica.leading {
             let key = (replica.broker, replica.broker_epoch, leading.epoch);
-            // A new leader's was committed by its predecessors.
-            let known = high_watermark.min(self.committed_end()).max(replica.ends.start);
+            let (elected, epoch) = (world.committed.leader, world.committed.leader_epoch);
+            let is_elected = elected == Some(replica.broker) && epoch == leading.epoch;
+            let known = if is_elected && std::mem::take(&mut self.loss_admitted) {
+                // Of one that was elected although incomplete also what was committed before an earlier loss.
+                high_watermark
+            } else {
+                // A new leader's was committed by its predecessors.
+                high_watermark.min(self.committed_end()).max(replica.ends.start)
+            };
             let before = *self.high_watermarks.entry(key).or_insert(known);
             if high_watermark < before {
                 return Err(Violation::WentBack { leader: replica.broker, from: before, to: high_watermark });

@@ -36,6 +36,8 @@ pub(crate) struct Broker {
     pub(crate) lost: bool,
     /// It had lost bytes when it registered, and was not in sync since.
     pub(crate) damaged: bool,
+    /// The directory of its replica has failed, and it was not in sync since: nobody can tell what is left there.
+    pub(crate) unproven: bool,
     /// It has not followed anybody who was elected although incomplete, since that happened.
     pub(crate) is_of_the_past: bool,
     /// What is on its disks, as last read.
@@ -72,6 +74,7 @@ impl Broker {
             pace: Pace::Usual,
             lost: false,
             damaged: false,
+            unproven: false,
             is_of_the_past: false,
             holding: Holding::default(),
             is_news: false,
@@ -110,6 +113,7 @@ impl Broker {
     /// boot, hear only when it registers again, is then one of this topic too, as far as they can tell.
     pub(crate) fn meet_new_topic(&mut self, known_boot: Option<&str>) {
         self.damaged &= known_boot != Some(self.boot_id().as_str());
+        self.unproven = false;
         self.is_of_the_past = false;
         self.holding = Holding::default();
     }

@@ -133,6 +133,7 @@ impl Universe {
         }
         if broker.hosted.as_ref().is_some_and(|h| h.reader.directory_state() == DirectoryState::Offline) {
             broker.hosted = None;
+            broker.unproven = true;
             self.note(|| format!("broker {index} has lost the directory of its replica"));
         }
         let broker = &mut self.brokers[index];

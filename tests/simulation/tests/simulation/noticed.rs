@@ -1,19 +1,20 @@
 //! Every rule that is broken on purpose is noticed, within a stated number of seeds.
 //!
 //! Left out are those that this world puts to the test too rarely. Those of replication are noticed by the smaller world
-//! beside the core (`crates/replication/src/chaos`); those of the metadata take more than a hundred seeds here.
+//! beside the core (`crates/replication/src/chaos`). Of the metadata `ProposalOnOldState` was noticed once in
+//! 300 seeds, `EntryWithoutBrokerEpoch`, `IncompleteStaysEligible` and `ReassignedTooEarly` were not; the tests of
+//! `crates/metadata` hold those rules one by one.
 
 use levada_metadata::Defect as MetadataDefect;
 use levada_replication::Defect;
 use levada_simulation::{Rules, run};
 
 /// Rules of replication, and within how many seeds each is noticed.
-const REPLICATION: [(Defect, u64); 18] = [
+const REPLICATION: [(Defect, u64); 17] = [
     (Defect::AckBeforeAppend, 20),
     (Defect::NoTruncation, 30),
     (Defect::OldSessionFrames, 30),
     (Defect::OldSessionAcks, 40),
-    (Defect::OldSessionAttach, 40),
     (Defect::HighWatermarkIgnoresProposed, 20),
     (Defect::HighWatermarkSkipsUnknown, 20),
     (Defect::HighWatermarkUnderMinimum, 20),
