@@ -98,11 +98,11 @@ impl LogElections {
         });
         let due = waiting.into_iter().filter_map(|waiting| {
             let begun = *since.entry(waiting.partition).or_insert(now);
+            let is_over = waiting.unclean_allowed && now.duration_since(begun) >= self.unclean_wait;
             let waiver = match waiting.waiting_for {
+                // Also where all are back: one of them may never tell what its log holds.
+                _ if is_over => Waiver::UncleanByConfig,
                 WaitingFor::Logs => Waiver::AllReturned,
-                _ if waiting.unclean_allowed && now.duration_since(begun) >= self.unclean_wait => {
-                    Waiver::UncleanByConfig
-                }
                 _ => return None,
             };
             Some(Due { partition: waiting.partition, waiver })

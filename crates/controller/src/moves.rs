@@ -87,6 +87,7 @@ impl Mover {
         self.begin_by_itself(&image).await?;
         let (rebalance, draining) = (image.rebalance(), image.brokers().any(|broker| broker.draining));
         if rebalance.is_none() && !draining {
+            metrics::gauge!(STUCK).set(0.0);
             return Ok(());
         }
         let moving = image.reassigning().len();

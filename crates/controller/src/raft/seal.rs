@@ -56,6 +56,8 @@ pub(super) fn seal(dir: &Path) -> io::Result<()> {
         tries += 1;
         std::thread::sleep(PAUSE);
     }
+    // What is sealed must not be newer than what a loss of power leaves, or a good log would be refused.
+    file.sync_all()?;
     let partial = dir.join(PARTIAL_FILE);
     fs::write(&partial, imprint(&mut file)?)?;
     File::open(&partial)?.sync_all()?;

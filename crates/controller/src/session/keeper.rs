@@ -54,7 +54,8 @@ struct Inner {
     sessions: Mutex<Sessions>,
     /// Wakes the task that expires sessions when a deadline has come nearer.
     sooner: Notify,
-    /// Wakes those who wait for brokers to apply something.
+    /// Wakes those who wait for brokers to apply something, also when one of these has gone. Never told while `sessions` is
+    /// locked: who is woken locks it.
     heard: watch::Sender<()>,
 }
 
@@ -216,6 +217,7 @@ impl SessionKeeper {
             table.broken(broker, stream, Instant::now());
         }
         drop(sessions);
+        self.inner.heard.send_replace(());
         self.inner.sooner.notify_one();
         let keeper = self.clone();
         tokio::spawn(async move { keeper.look_for(broker, epoch).await });
@@ -251,6 +253,8 @@ impl SessionKeeper {
             table.close(broker, stream);
         }
         gauge(&sessions);
+        drop(sessions);
+        self.inner.heard.send_replace(());
     }
 
     fn sessions(&self) -> MutexGuard<'_, Sessions> {
