@@ -22,7 +22,7 @@ pub use follower::Follower;
 pub use history::{Acknowledged, History, RECORD_NUMBER_HEADER};
 pub use kafka_server::KafkaServer;
 pub use levada_harness::Seeded;
-pub use metric::metric_at;
+pub use metric::{find_metric, metric_at};
 pub use outcome::{Outcome, fail};
 pub use reader::{PartitionRange, Reader, Seen};
 pub use recorder::{Recorder, RecorderOptions};

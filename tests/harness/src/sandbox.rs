@@ -87,11 +87,6 @@ impl Sandbox {
         &self.processes
     }
 
-    /// Every process, controllers first, to be killed, frozen and started again.
-    pub fn processes_mut(&mut self) -> &mut [SandboxProcess] {
-        &mut self.processes
-    }
-
     /// The broker with this id.
     pub fn broker(&mut self, id: u32) -> Result<&mut SandboxProcess, NodeError> {
         self.process(Role::Broker, id)

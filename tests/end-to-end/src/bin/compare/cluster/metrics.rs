@@ -1,21 +1,13 @@
-//! Metrics of a process, as Prometheus reads them.
+//! Metrics of a process that is measured.
 
-use std::{
-    io::{Read as _, Write as _},
-    net::{SocketAddr, TcpStream},
-};
+use std::{net::SocketAddr, time::Duration};
 
-use levada_end_to_end::{Outcome, fail};
+use levada_end_to_end::{Outcome, find_metric};
+
+/// How long a process may take to answer, however busy it is.
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// The value of a metric, which stands behind its name and labels; `None` if the process has none of that name.
-pub(crate) fn metric(http: SocketAddr, name: &str) -> Outcome<Option<f64>> {
-    let mut stream = TcpStream::connect(http)?;
-    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: levada\r\nConnection: close\r\n\r\n")?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    if !answer.starts_with("HTTP/1.1 200") {
-        return fail(format!("{http} has no metrics: {answer}"));
-    }
-    let value = answer.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    Ok(value.map(str::parse).transpose()?)
+pub(crate) fn metric(http: SocketAddr, name: &str) -> Outcome<Option<u64>> {
+    find_metric(http, name, LIMIT)
 }

@@ -52,9 +52,9 @@ pub(crate) fn run(minutes: u64) -> Outcome {
         ("sessions that were over", Role::Controller, "levada_controller_sessions_expired_total"),
         ("replicas taken out of an in-sync set", Role::Broker, "levada_broker_isr_shrinks_total"),
     ] {
-        let mut count = 0.0;
+        let mut count = 0;
         for process in subject.sandbox.processes().iter().filter(|process| process.role == role) {
-            count += metric(process.http, counter)?.unwrap_or(0.0);
+            count += metric(process.http, counter)?.unwrap_or(0);
         }
         row(&format!("{name}: {what}"), &count.to_string(), "0");
     }

@@ -83,7 +83,7 @@ impl Subject {
     pub(crate) fn active_controller(&self) -> Outcome<u32> {
         self.wait_for("an active controller", |subject| {
             for process in subject.sandbox.processes().iter().filter(|process| process.role == Role::Controller) {
-                if metric(process.http, "levada_controller_active").is_ok_and(|value| value == Some(1.0)) {
+                if metric(process.http, "levada_controller_active").is_ok_and(|value| value == Some(1)) {
                     return Ok(Some(process.id));
                 }
             }
@@ -96,7 +96,7 @@ impl Subject {
         let mut greatest = 0;
         for process in self.sandbox.processes().iter().filter(|process| process.role == Role::Controller) {
             let offset = metric(process.http, "levada_controller_metadata_offset")?;
-            greatest = greatest.max(offset.ok_or("no levada_controller_metadata_offset")? as u64);
+            greatest = greatest.max(offset.ok_or("no levada_controller_metadata_offset")?);
         }
         Ok(greatest)
     }
