@@ -274,13 +274,15 @@ impl Broker {
                 cut.push((name.clone(), end, (noted - end).unsigned_abs()));
             }
             let Part { role, .. } = part;
-            // One that was hosted before may have lost its lease since.
-            let commits_all =
-                role.leads && role.is_alone_in_sync() && (hosted.is_none() || self.mandate.check(&role).is_ok());
+            // Under the minimum nothing is committed, alone or not. One that was hosted before may have lost its lease since.
+            let commits_all = role.leads
+                && role.is_alone_in_sync()
+                && role.check_in_sync().is_ok()
+                && (hosted.is_none() || self.mandate.check(&role).is_ok());
             let is_fsynced = part.sight.as_ref().is_some_and(|sight| sight.view.fsync);
             let committed = if commits_all && is_fsynced {
                 // The rest is committed once it is fsynced.
-                opened.reader.recovery_point().clamp(start, end)
+                opened.reader.recovery_point().max(noted).clamp(start, end)
             } else if commits_all {
                 // A sole replica in sync has committed whatever its log holds.
                 end
