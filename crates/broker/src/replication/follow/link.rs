@@ -92,6 +92,11 @@ impl Attached {
         self.0.lock().extend(attachments.into_iter().map(|attachment| (attachment.partition, attachment)));
     }
 
+    /// Whether this is what was asked for last of its replica.
+    fn is_newest(&self, attachment: &Attachment) -> bool {
+        self.0.lock().get(&attachment.partition) == Some(attachment)
+    }
+
     /// Tells the replicas that their sessions have ended with the streams. Says whether there was any.
     fn end_all(&self, broker: &Broker) -> bool {
         let attached = std::mem::take(&mut *self.0.lock());
@@ -131,8 +136,8 @@ async fn converse(
         }
     };
     tokio::select! {
-        ended = hear(broker, tail, Lane::Tail, &leaders.tail) => ended,
-        ended = hear(broker, catch_up, Lane::CatchUp, &leaders.catch_up) => ended,
+        ended = hear(broker, tail, attached, Lane::Tail, &leaders.tail) => ended,
+        ended = hear(broker, catch_up, attached, Lane::CatchUp, &leaders.catch_up) => ended,
         ended = telling => ended,
     }
 }
@@ -141,11 +146,12 @@ async fn converse(
 async fn hear(
     broker: &Arc<Broker>,
     mut stream: Streaming<pb::ReplicateResponse>,
+    attached: &Attached,
     lane: Lane,
     rooms: &Rooms,
 ) -> Result<(), Status> {
     while let Some(message) = stream.message().await? {
-        let throttled = take_in(broker, message, lane, rooms).await;
+        let throttled = take_in(broker, message, attached, lane, rooms).await;
         let throttled = throttled.map_err(|error| Status::internal(error.to_string()))?;
         if throttled > 0 {
             let throttle = &broker.replication.throttles.follower;
@@ -161,6 +167,7 @@ async fn hear(
 async fn take_in(
     broker: &Broker,
     message: pb::ReplicateResponse,
+    attached: &Attached,
     lane: Lane,
     rooms: &Rooms,
 ) -> Result<usize, Malformed> {
@@ -174,6 +181,12 @@ async fn take_in(
     for frame in message.frames {
         let (id, head) = frame_from(&frame)?;
         let Some(partition) = broker.partitions.get(&id) else { continue };
+        let Frame { leader_epoch, session, .. } = head;
+        // What a session before that has left on the way would be dropped by the replica, and not before it had had its
+        // share of the throttle: behind a slow one, every frame could come too late for its session.
+        if !attached.is_newest(&Attachment { partition: id, leader_epoch, session }) {
+            continue;
+        }
         partition.hear_high_watermark(head.high_watermark);
         bytes += frame.records.len();
         if lane == Lane::CatchUp && partition.is_throttled_as_follower() {
@@ -185,7 +198,6 @@ async fn take_in(
             share = rooms.of(partition.directory()).take(frame.records.len()).await;
             if share.is_none() {
                 // It asks again once its disk goes on.
-                let Frame { leader_epoch, session, .. } = head;
                 partition.post(Job::Replica(Event::Detached { leader_epoch, session }));
                 continue;
             }
