@@ -40,6 +40,12 @@ impl ClosedLogs {
         );
     }
 
+    /// As [`Self::add`], for a replica whose actor has ended already. The one that has taken its place, if any, goes first.
+    pub(super) fn add_ended(&self, partition: &Arc<Partition>) {
+        partition.turn(Health::Closed);
+        self.keep(Closed { partition: Arc::clone(partition), has_ended: true });
+    }
+
     fn keep(&self, closed: Closed) {
         self.0.lock().entry(closed.partition.id()).or_insert(closed);
     }

@@ -108,6 +108,10 @@ impl Copying {
         if records.is_empty() {
             return Ok(0);
         }
+        // The log may have been cut, and appended to, before it was read: then these follow upon other records.
+        if !self.is_prefix_of(from) {
+            return self.copy(from, end);
+        }
         self.writer.append_as_follower(&records, now_ms())?;
         Ok(records.len())
     }
@@ -151,7 +155,8 @@ impl Copying {
         }
         let image = acted_upon.clone().unwrap_or_else(|| broker.image());
         if !broker.host_again(&image, partition, &mut Unopened::new()) {
-            partition.turn(Health::Failed);
+            // For want of descriptors or space, say: tried again until it succeeds.
+            broker.replication.closed_logs.add_ended(partition);
         }
         if moved.is_ok() { Step::Over } else { Step::Waits(None) }
     }
