@@ -1,5 +1,7 @@
 //! Which replica a consumer had better read from (KIP-392).
 
+use std::time::Duration;
+
 use levada_metadata::Image;
 use levada_types::{BrokerId, TopicIdPartition};
 
@@ -7,6 +9,9 @@ use super::pass::Target;
 use crate::Broker;
 use crate::api::ReadFrom;
 use crate::threads::{FindReader, Gather, Job};
+
+/// How long a fetch waits to be told of a better replica: a thousand times what that takes, and nothing beside a long poll.
+const PATIENCE: Duration = Duration::from_millis(100);
 
 /// How the replica that a consumer reads from is chosen (`replica.selector.class`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +69,8 @@ impl Broker {
         for ((partition, among, offset), answer) in asked.into_iter().zip(slots) {
             partition.post(Job::FindReader(FindReader { among, offset, answer }));
         }
-        (&gather).await;
+        // A disk that is stuck holds up its actors: then the leader is read, whose records may be in memory.
+        drop(tokio::time::timeout(PATIENCE, &gather).await);
         gather.give_up(|| None)
     }
 }
