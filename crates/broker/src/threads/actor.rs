@@ -41,6 +41,8 @@ pub(super) struct Actor {
     pub(super) owed_credit: u32,
     /// Appends wait for an fsync, which is begun after the jobs at hand.
     pub(super) wants_flush: bool,
+    /// An fsync could not even be tried, and is with the next tick.
+    pub(super) flushes_at_tick: bool,
     /// An fsync is under way. What is appended meanwhile shares the next one.
     pub(super) is_flushing: bool,
     /// It waits for something, and is to get a tick soon.
@@ -99,6 +101,7 @@ impl Actor {
             starved: None,
             owed_credit: 0,
             wants_flush: false,
+            flushes_at_tick: false,
             is_flushing: false,
             is_restless: false,
             has_complained: false,

@@ -66,6 +66,7 @@ impl Actor {
         }
         if event == Event::Tick {
             self.ask_again_if_starved();
+            self.wants_flush |= take(&mut self.flushes_at_tick);
         }
         self.events.push_back(event);
         while let Some(event) = self.events.pop_front() {
@@ -272,8 +273,8 @@ impl Actor {
     /// Tried again with the next tick, unless the directory has failed.
     fn flush_failed(&mut self, error: LogError) {
         if !matches!(error, LogError::DirectoryOffline) {
-            self.wants_flush = true;
-            self.be_restless();
+            self.flushes_at_tick = true;
+            self.replication.restless.add(&self.partition);
         }
         self.note(Err(error), "flush");
     }
