@@ -48,6 +48,12 @@ impl Corpus {
         &self.files
     }
 
+    /// The file for the record with this number: one after the other, and the first again after the last; `None` if there are
+    /// none.
+    pub fn in_turn(&self, number: u64) -> Option<&CorpusFile> {
+        self.files.get(usize::try_from(number).ok()?.checked_rem(self.files.len())?)
+    }
+
     /// The file called `key`.
     pub fn get(&self, key: &str) -> Option<&CorpusFile> {
         self.files.binary_search_by(|file| file.key.as_str().cmp(key)).ok().and_then(|index| self.files.get(index))

@@ -36,10 +36,7 @@ fn an_idempotent_producer_has_each_record_once_and_in_order() -> Outcome {
 
 fn killed_in_the_middle(options: &RecorderOptions) -> Outcome {
     let corpus = Corpus::load(CORPUS_BYTES)?;
-    let file = |number: u64| {
-        let index = usize::try_from(number).ok()? % corpus.files().len();
-        corpus.files().get(index).map(|file| (file.key.as_str(), file.text.as_slice()))
-    };
+    let file = |number: u64| corpus.in_turn(number).map(|file| (file.key.as_str(), file.text.as_slice()));
     let mut node = Node::start()?;
     Admin::connect(node.kafka()?)?.create_topic(TOPIC, 3, &[])?;
 

@@ -42,10 +42,7 @@ fn a_leader_that_slept_past_its_session_acknowledges_nothing_that_is_lost() -> O
     let options = SandboxOptions::new(1, 3).set_controllers("broker.session.timeout.ms", "2000");
     let mut sandbox = Sandbox::start(&options)?;
     let corpus = Corpus::load(1 << 20)?;
-    let file = |number: u64| {
-        let index = usize::try_from(number).ok()? % corpus.files().len();
-        corpus.files().get(index).map(|file| (file.key.as_str(), file.text.as_slice()))
-    };
+    let file = |number: u64| corpus.in_turn(number).map(|file| (file.key.as_str(), file.text.as_slice()));
     let admin = Admin::connect(sandbox.broker(1)?.kafka()?)?;
     admin.create_replicated_topic(TOPIC, (1, 3), &[("min.insync.replicas", "2")])?;
     let old = wait_for_leader(None, 1, &mut sandbox)?;

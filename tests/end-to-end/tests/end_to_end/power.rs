@@ -21,10 +21,7 @@ fn what_was_acknowledged_as_synced_survives_a_loss_of_power() -> Outcome {
         }
     };
     let corpus = Corpus::load(1 << 20)?;
-    let file = |number: u64| {
-        let index = usize::try_from(number).ok()? % corpus.files().len();
-        corpus.files().get(index).map(|file| (file.key.as_str(), file.text.as_slice()))
-    };
+    let file = |number: u64| corpus.in_turn(number).map(|file| (file.key.as_str(), file.text.as_slice()));
     let data_dir = Some(volume.path().join("data"));
     let mut node = Node::start_with(NodeOptions { data_dir, ..NodeOptions::default() })?;
     Admin::connect(node.kafka()?)?.create_topic(TOPIC, 3, &[("flush.messages", "1")])?;

@@ -81,10 +81,7 @@ fn check_equal_replicas(partitions: i32, sandbox: &mut Sandbox) -> Outcome {
 fn what_acks_all_acknowledged_survives_the_kill_of_each_broker() -> Outcome {
     let mut sandbox = Sandbox::start(&SandboxOptions::new(1, 3))?;
     let corpus = Corpus::load(CORPUS_BYTES)?;
-    let file = |number: u64| {
-        let index = usize::try_from(number).ok()? % corpus.files().len();
-        corpus.files().get(index).map(|file| (file.key.as_str(), file.text.as_slice()))
-    };
+    let file = |number: u64| corpus.in_turn(number).map(|file| (file.key.as_str(), file.text.as_slice()));
     let admin = Admin::connect(sandbox.broker(1)?.kafka()?)?;
     admin.create_replicated_topic(TOPIC, (PARTITIONS, 3), &[("min.insync.replicas", "2")])?;
     wait_until_in_sync(&[1, 2, 3], 1, &mut sandbox)?;

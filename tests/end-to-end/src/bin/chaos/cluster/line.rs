@@ -200,7 +200,6 @@ impl Progress {
 
 /// The record with this number: its key and its value.
 pub(super) fn record(corpus: &Corpus, number: u64) -> Option<(&str, &[u8])> {
-    let index = usize::try_from(number).ok()?.checked_rem(corpus.files().len())?;
-    let file = corpus.files().get(index)?;
+    let file = corpus.in_turn(number)?;
     Some((&file.key, file.text.get(..VALUE_BYTES.min(file.text.len()))?))
 }

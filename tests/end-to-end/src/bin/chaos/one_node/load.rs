@@ -168,7 +168,6 @@ impl Load {
 }
 
 fn record(corpus: &Corpus, number: u64) -> Option<(&str, &[u8])> {
-    let index = usize::try_from(number).ok()?.checked_rem(corpus.files().len())?;
-    let file = corpus.files().get(index)?;
+    let file = corpus.in_turn(number)?;
     Some((&file.key, file.text.get(..VALUE_BYTES.min(file.text.len()))?))
 }
