@@ -18,6 +18,8 @@ pub(crate) struct Follower {
     leader_high_watermark: Offset,
     /// The leader's log start offset, as last told in this session.
     leader_log_start: Offset,
+    /// What the last attach said of how far the log is flushed.
+    told_flushed: Offset,
     fsync: bool,
     /// The session is lost, and appends of its frames are still under way: what the log will hold is not known yet.
     attaches_when_idle: bool,
@@ -45,6 +47,7 @@ impl Follower {
             accepted_end: own.log.end,
             leader_high_watermark: 0,
             leader_log_start: 0,
+            told_flushed: own.log.flushed,
             fsync: view.fsync,
             attaches_when_idle: false,
         };
@@ -115,6 +118,7 @@ impl Follower {
         self.attaches_when_idle = false;
         self.leader_high_watermark = 0;
         self.leader_log_start = 0;
+        self.told_flushed = own.log.flushed;
         let attach = Attach {
             follower: own.broker(),
             leader_epoch: self.epoch,
@@ -143,7 +147,7 @@ impl Follower {
         }
         match answer.outcome {
             AttachOutcome::Accepted { high_watermark, log_start } => {
-                self.phase = Phase::Streaming;
+                self.begin_streaming(own, step);
                 self.learn(high_watermark, log_start, own, step);
             }
             AttachOutcome::Diverged { epoch, end_offset } => {
@@ -166,6 +170,15 @@ impl Follower {
         }
     }
 
+    /// The leader has taken the attach. What was flushed since that was sent is told now: there may never be another append
+    /// to tell it with, and the high watermark waits for it.
+    fn begin_streaming(&mut self, own: &Own, step: &mut Step<'_>) {
+        self.phase = Phase::Streaming;
+        if own.log.flushed > self.told_flushed {
+            self.ack(own, step);
+        }
+    }
+
     fn frame(&mut self, frame: &Frame, own: &mut Own, step: &mut Step<'_>) {
         let is_current = frame.leader_epoch == self.epoch && frame.session == own.session;
         if !is_current && !own.breaks(Defect::OldSessionFrames) {
@@ -173,7 +186,7 @@ impl Follower {
         }
         match self.phase {
             // The answer that it was sent behind is late or lost; the leader would not send it had it refused.
-            Phase::Attaching { .. } => self.phase = Phase::Streaming,
+            Phase::Attaching { .. } => self.begin_streaming(own, step),
             Phase::Streaming if !self.attaches_when_idle => {}
             _ => return,
         }

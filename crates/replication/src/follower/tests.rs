@@ -281,6 +281,17 @@ fn flushes_if_the_topic_asks_for_it() {
 }
 
 #[test]
+fn what_was_flushed_before_the_leader_answers_is_told_when_it_has() {
+    let (mut follower, _) = Fixture::new();
+    assert_eq!(follower.image(|view| view.fsync = true), [Effect::Flush]);
+    follower.log.flushed = 10;
+    assert_eq!(follower.tell(Event::Flushed { end: 10 }), []);
+    let effects = follower.tell(answer(1, ACCEPTED));
+    let [Effect::Ack { ack, .. }] = effects.as_slice() else { panic!("{effects:?}") };
+    assert_eq!((ack.log_end, ack.flushed_end), (10, 10));
+}
+
+#[test]
 fn a_failed_log_is_tried_again_later() {
     let mut follower = Fixture::streaming();
     follower.tell(Event::Frame(frame(1, 10, 12)));
