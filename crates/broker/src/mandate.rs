@@ -37,8 +37,8 @@ impl Mandate {
         Err(PartitionError::new(ErrorCode::NotLeaderOrFollower, message))
     }
 
-    /// Whether nobody else can have been given what this broker leads. A broker that has had no session yet leads nothing
-    /// that another may.
+    /// Whether the session lasts, by the clock. A broker that has had no session yet leads nothing that
+    /// another may.
     pub(crate) fn is_current(&self) -> bool {
         self.0.get().is_none_or(|lease| lease.is_current())
     }

@@ -3,11 +3,14 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// A broker's right to act on what it leads, for as long as no controller can have given that to another broker.
+/// A broker's right to act on what it leads, for as long as its controller counts it among the living.
 ///
 /// A heartbeat that the active controller has taken renews the session for the session timeout from when it *arrived*, so
-/// until that long after it was *sent* nobody can have fenced this broker for silence. It is asked for by the clock, not by
-/// a timer: a process that was stopped knows at once when it goes on that its time has passed.
+/// until that long after it was *sent* that controller fences nobody for silence. It is asked for by the clock, not by a
+/// timer: a process that was stopped knows at once when it goes on that its time has passed.
+///
+/// A broken stream, and a controller that takes over, fence sooner. Then nobody can lead in place of a broker that is alone
+/// in sync, but by an unclean election, which may lose records anyway.
 #[derive(Debug)]
 pub struct Lease {
     begun: Instant,
