@@ -183,7 +183,14 @@ impl Proposer {
     /// A proposer of a node that does not lead. `configs` is the node's own configuration, which decisions may consult.
     #[must_use]
     pub fn new(genesis: Genesis, configs: StaticConfigs) -> Self {
-        Self { genesis, configs, phase: Phase::Following, waiting: VecDeque::new(), next_write: 0, rules: Rules::default() }
+        Self {
+            genesis,
+            configs,
+            phase: Phase::Following,
+            waiting: VecDeque::new(),
+            next_write: 0,
+            rules: Rules::default(),
+        }
     }
 
     /// The same proposer under other rules, for a simulation.
@@ -318,7 +325,8 @@ impl Proposer {
         let Phase::Running(run) = &mut self.phase else { return };
         while run.open.len() < MAX_OPEN_WRITES {
             let Some(waiting) = self.waiting.pop_front() else { return };
-            let context = Context { now_ms: waiting.now_ms, ids: &waiting.ids, configs: &self.configs, rules: self.rules };
+            let context =
+                Context { now_ms: waiting.now_ms, ids: &waiting.ids, configs: &self.configs, rules: self.rules };
             let (response, deltas) = decide(&run.proposed, &waiting.command, &context);
             if !deltas.is_empty() {
                 let write = WriteId(self.next_write);

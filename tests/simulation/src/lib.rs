@@ -12,7 +12,7 @@
 //! committed. When the faults are over everything has to come together: all replicas in sync and alike, everything that was
 //! acknowledged readable.
 //!
-//! - [`run`](mod@run): one run from the first fault to the last look. `universe`: clock, queue, chance. `settings`: what differs between
+//! - `run`: one run from the first fault to the last look. `universe`: clock, queue, chance. `settings`: what differs between
 //!   worlds.
 //! - `controllers/`, `brokers/`, `clients/`: who lives in it. `network`: what lies between them.
 //! - `faults`, `operator`: what happens to them. `topic`, `history`, `look`, `replay`: what is held against them.
