@@ -15,6 +15,7 @@ mod fault;
 mod inside;
 mod line;
 mod load;
+mod metadata;
 mod power;
 mod replicas;
 mod report;

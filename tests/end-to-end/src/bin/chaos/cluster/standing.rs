@@ -1,35 +1,20 @@
 //! How the cluster stands: who leads, who is in sync, which controller is active.
 
 use std::{
-    collections::BTreeSet,
-    net::SocketAddr,
     thread,
     time::{Duration, Instant},
 };
 
-use levada_end_to_end::{Outcome, client_config, fail, metric_at};
+use levada_end_to_end::{Outcome, fail, metric_at};
 use levada_harness::{Cluster, Role};
-use rdkafka::consumer::{BaseConsumer, Consumer};
 
-/// How long a broker may take to tell.
-const TELLING: Duration = Duration::from_secs(5);
+use super::metadata::{Standing, ask};
 
 /// How long replicas may take to get in sync once everything runs.
 const SYNC_LIMIT: Duration = Duration::from_secs(90);
 
 /// How often is asked.
 const PAUSE: Duration = Duration::from_millis(50);
-
-/// How one partition stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Standing {
-    topic: String,
-    partition: i32,
-    /// Who leads it, -1 for nobody.
-    leader: i32,
-    replicas: BTreeSet<i32>,
-    in_sync: BTreeSet<i32>,
-}
 
 /// How the partitions of the topics of a run stand, as a broker tells that.
 pub(super) struct Partitions(Vec<Standing>);
@@ -67,22 +52,6 @@ impl Partitions {
     fn wanting(&self) -> impl Iterator<Item = &Standing> {
         self.0.iter().filter(|standing| standing.leader < 0 || standing.in_sync != standing.replicas)
     }
-}
-
-fn ask(address: SocketAddr) -> Outcome<Vec<Standing>> {
-    let client: BaseConsumer = client_config(address).set("group.id", "none").create()?;
-    let metadata = client.fetch_metadata(None, TELLING)?;
-    let mut all = Vec::new();
-    for topic in metadata.topics() {
-        all.extend(topic.partitions().iter().map(|partition| Standing {
-            topic: topic.name().to_owned(),
-            partition: partition.id(),
-            leader: partition.leader(),
-            replicas: partition.replicas().iter().copied().collect(),
-            in_sync: partition.isr().iter().copied().collect(),
-        }));
-    }
-    if all.is_empty() { fail("it knows of no topic") } else { Ok(all) }
 }
 
 /// Waits until every replica of every partition is in sync.
