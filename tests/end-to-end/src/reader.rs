@@ -1,10 +1,15 @@
 //! A librdkafka consumer that reads partitions by assignment, without a group.
 
-use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 use rdkafka::{
     Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
+    error::RDKafkaErrorCode,
     message::{BorrowedMessage, Headers, Message},
 };
 
@@ -143,10 +148,17 @@ impl Reader {
     }
 
     fn next(&self) -> Outcome<Seen> {
-        match self.poll(STALL_LIMIT)? {
-            Some(seen) => Ok(seen),
-            None => fail(format!("no record of {} came within {STALL_LIMIT:?}", self.topic)),
+        let begun = Instant::now();
+        while let Some(left) = STALL_LIMIT.checked_sub(begun.elapsed()) {
+            match self.consumer.poll(left) {
+                Some(Ok(message)) => return seen(&message),
+                // Another broker has gone; librdkafka tells that as if it were an error of what is read.
+                Some(Err(error)) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::BrokerTransportFailure) => {}
+                Some(Err(error)) => return Err(error.into()),
+                None => break,
+            }
         }
+        fail(format!("no record of {} came within {STALL_LIMIT:?}", self.topic))
     }
 }
 

@@ -22,7 +22,7 @@ pub fn levada_binary() -> Result<PathBuf, NodeError> {
 }
 
 /// Takes the options of the developer's shell (`LEVADA_...`) away from a command: they are not options of the test.
-pub(crate) fn without_options(command: &mut Command) {
+pub fn without_options(command: &mut Command) {
     for (name, _) in env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"LEVADA_")) {
         command.env_remove(name);
     }

@@ -30,7 +30,7 @@ mod seeded;
 mod small_volume;
 mod stdout_lines;
 
-pub use binary::levada_binary;
+pub use binary::{levada_binary, without_options};
 pub use cluster::{Cluster, ClusterOptions, Machine, Side};
 pub use corpus::{Corpus, CorpusFile};
 pub use lossy_volume::{DiskTrouble, LossyVolume, Lost};

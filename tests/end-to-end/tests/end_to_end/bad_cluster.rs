@@ -14,7 +14,7 @@ use std::{
 };
 
 use levada_end_to_end::{Admin, Outcome, Reader, Recorder, RecorderOptions, client_config, fail};
-use levada_harness::{Sandbox, SandboxOptions, levada_binary};
+use levada_harness::{Sandbox, SandboxOptions, levada_binary, without_options};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 
 const TOPIC: &str = "kept";
@@ -102,6 +102,7 @@ fn contents(directory: &Path) -> Outcome<BTreeMap<PathBuf, Vec<u8>>> {
 /// be a failure; gives what it said.
 fn refused(role: &str, directory: &Path, settings: &[(&str, String)]) -> Outcome<String> {
     let mut command = Command::new(levada_binary()?);
+    without_options(&mut command);
     command.arg(role).arg("--config").arg(directory.join("levada.toml"));
     for (name, value) in settings {
         command.arg("--set").arg(format!("{name}={value}"));
@@ -223,7 +224,9 @@ fn a_controller_with_other_voters_neither_votes_nor_founds_anything() -> Outcome
     let own = sandbox.controller(1003)?.internal;
     let strange = tempfile::tempdir()?;
     let log = strange.path().join("stderr");
-    let mut stranger = Command::new(levada_binary()?)
+    let mut command = Command::new(levada_binary()?);
+    without_options(&mut command);
+    let mut stranger = command
         .arg("controller")
         .arg("--config")
         .arg(directory.join("levada.toml"))
