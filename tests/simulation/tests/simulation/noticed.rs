@@ -38,7 +38,7 @@ const METADATA: [(MetadataDefect, u64); 8] = [
     (MetadataDefect::LeaderEpochNotRaised, 20),
     (MetadataDefect::AnybodyLeads, 20),
     (MetadataDefect::LastCompleteForgotten, 60),
-    (MetadataDefect::EligibleOverNewMinimum, 60),
+    (MetadataDefect::EligibleOverNewMinimum, 200),
     (MetadataDefect::EligibleOverFullSet, 20),
 ];
 
