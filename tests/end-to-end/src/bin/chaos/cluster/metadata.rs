@@ -112,17 +112,17 @@ mod tests {
             bytes.extend((text.len() as i16).to_be_bytes());
             bytes.extend(text.as_bytes());
         };
-        [0, 1, 7].map(|value| number(&mut bytes, value));
+        [0, 1, 7].into_iter().for_each(|value| number(&mut bytes, value));
         text(&mut bytes, "host");
         number(&mut bytes, 9092);
         bytes.extend((-1_i16).to_be_bytes()); // no rack
-        [7, 1].map(|value| number(&mut bytes, value));
+        [7, 1].into_iter().for_each(|value| number(&mut bytes, value));
         bytes.extend([0, 0]);
         text(&mut bytes, "topic");
         bytes.push(0);
         number(&mut bytes, 1);
         bytes.extend([0, 0]);
-        [3, -1, 2, 1, 2, 1, 2].map(|value| number(&mut bytes, value));
+        [3, -1, 2, 1, 2, 1, 2].into_iter().for_each(|value| number(&mut bytes, value));
         let standing = Standing {
             topic: "topic".to_owned(),
             partition: 3,
