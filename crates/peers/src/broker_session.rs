@@ -175,7 +175,11 @@ impl Keeper {
                         self.refuse(RegistrationError { code: ErrorCode::InvalidConfig, message });
                         return;
                     };
-                    self.registrar.open(&address).await.map_err(|status| (address, status))
+                    let opened = self.registrar.open_soon(&address).await;
+                    if let Some(found) = opened.as_ref().ok().filter(|found| found.address != address) {
+                        self.controllers.replaced(&address, &found.address);
+                    }
+                    opened.map_err(|status| (address, status))
                 }
             };
             match stream {

@@ -22,6 +22,10 @@ const OUTBOX: usize = 4;
 /// How long the controller may take to answer a registration before another one is tried.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long one controller may take to answer a registration before the others are asked beside it. Many times what an
+/// answer takes, and a small part of the 1.5 s after which a new active controller misses a broker.
+const ASKED_ALONE: Duration = Duration::from_millis(250);
+
 /// A stream on which the broker is registered.
 pub(crate) struct SessionStream {
     /// The controller at its other end.
@@ -55,6 +59,30 @@ impl Registrar {
         };
         let timed = tokio::time::timeout(OPEN_TIMEOUT, opening).await;
         timed.unwrap_or_else(|_| Err(Status::unavailable("the registration was not answered")))
+    }
+
+    /// Registers the broker with the controller at `address` or, should that not answer soon, with whichever controller is
+    /// the first to take it: an address that swallows what it is sent must not hold the broker until it is missed elsewhere.
+    ///
+    /// # Errors
+    /// What the one at `address` says, if no other has taken the broker by then.
+    pub(crate) async fn open_soon(&self, address: &Address) -> Result<SessionStream, Status> {
+        let (late, is_late) = watch::channel(false);
+        let mut here = std::pin::pin!(self.open(address));
+        let mut elsewhere = std::pin::pin!(self.clone().open_elsewhere(address.clone(), is_late));
+        if let Ok(opened) = tokio::time::timeout(ASKED_ALONE, &mut here).await {
+            return opened;
+        }
+        tracing::debug!(controller = %address, "the controller does not answer; asking the others too");
+        late.send_replace(true);
+        tokio::select! {
+            opened = here => match opened {
+                Ok(stream) => Ok(stream),
+                // Another one may have taken the broker and be about to say so.
+                Err(status) => tokio::time::timeout(ASKED_ALONE, elsewhere).await.map_err(|_| status),
+            },
+            found = &mut elsewhere => Ok(found),
+        }
     }
 
     /// Registers the broker with another controller than the one at `than`, once there is another active one: asks all

@@ -254,3 +254,46 @@ async fn a_controller_that_was_only_slow_keeps_the_session() {
     assert_eq!(session.state().borrow().epoch, Some(BrokerEpoch(12)));
     stop.cancel();
 }
+
+#[tokio::test]
+async fn the_others_are_asked_beside_a_controller_that_swallows_a_registration() {
+    let network = Network::new();
+    let (mut first, mut second) = (controller(&network, "c-1").await, controller(&network, "c-2").await);
+    let nothing = MetadataWatch::holding(Image::new());
+    let session = BrokerSession::open(way_to(&network, &["c-1", "c-2"]), &broker(), nothing.clone(), nothing);
+    let mut stream = first.sessions.recv().await.unwrap();
+    assert!(matches!(stream.next().await, Ask::Register(_)));
+    stream.open(12, 40);
+    session.registered().await.unwrap();
+    drop(stream);
+
+    // The one that had the session is asked first, and does not answer; it is still waited for when the other one is asked.
+    let mut swallowed = first.sessions.recv().await.unwrap();
+    assert!(matches!(swallowed.next().await, Ask::Register(_)));
+    let mut moved = second.sessions.recv().await.unwrap();
+    assert!(matches!(moved.next().await, Ask::Register(_)));
+    let given_up = futures::poll!(std::pin::pin!(swallowed.asked.message()));
+    assert!(given_up.is_pending(), "the second one is asked only after the first was given up: {given_up:?}");
+
+    moved.open(12, 50);
+    moved.heartbeat(0, false).await;
+    let state = session.state().borrow().clone();
+    assert_eq!((state.epoch, state.refused), (Some(BrokerEpoch(12)), None));
+    // It has one session: nobody waits for the first one any more.
+    while let Ok(Some(_)) = swallowed.asked.message().await {}
+}
+
+#[tokio::test]
+async fn a_controller_that_answers_late_still_gets_the_session_if_it_is_the_first_to() {
+    let network = Network::new();
+    let (mut first, mut second) = (controller(&network, "c-1").await, controller(&network, "c-2").await);
+    let nothing = MetadataWatch::holding(Image::new());
+    let session = BrokerSession::open(way_to(&network, &["c-1", "c-2"]), &broker(), nothing.clone(), nothing);
+    let mut late = first.sessions.recv().await.unwrap();
+    assert!(matches!(late.next().await, Ask::Register(_)));
+    let asked = second.sessions.recv().await.unwrap();
+    asked.tell.send(Err(not_active(Some("c-1")))).unwrap();
+    late.open(12, 40);
+    late.heartbeat(0, false).await;
+    assert_eq!(session.registered().await, Ok(BrokerEpoch(12)));
+}
