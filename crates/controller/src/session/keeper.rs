@@ -68,6 +68,15 @@ struct Sessions {
     next_stream: u64,
 }
 
+impl Sessions {
+    /// Ends a stream that is no session any more.
+    fn end(&mut self, stream: StreamId) {
+        if let Some(stream) = self.streams.remove(&stream) {
+            stream.ended.cancel();
+        }
+    }
+}
+
 /// The way to a stream.
 #[derive(Debug)]
 struct StreamHandle {
@@ -145,9 +154,9 @@ impl SessionKeeper {
         let mut sessions = self.sessions();
         let Some(table) = &mut sessions.table else { return };
         let expired = table.expire(Instant::now());
-        for Expired { broker, epoch, stream } in expired {
-            if let Some(stream) = stream.and_then(|stream| sessions.streams.remove(&stream)) {
-                stream.ended.cancel();
+        for Expired { broker, epoch, streams } in expired {
+            for stream in streams {
+                sessions.end(stream);
             }
             metrics::counter!(EXPIRED).increment(1);
             tracing::warn!(%broker, %epoch, "a broker's session is over; fencing it");
@@ -173,8 +182,8 @@ impl SessionKeeper {
         let id = StreamId(sessions.next_stream);
         let former = sessions.table.as_mut()?.open(broker, who, registered_at, id, Instant::now());
         sessions.next_stream += 1;
-        if let Some(former) = former.and_then(|former| sessions.streams.remove(&former)) {
-            former.ended.cancel();
+        for stream in former {
+            sessions.end(stream);
         }
         let (ended, (asking, report)) = (CancellationToken::new(), watch::channel(MetadataOffset(0)));
         sessions.streams.insert(id, StreamHandle { ended: ended.clone(), report: asking });
@@ -187,7 +196,14 @@ impl SessionKeeper {
     /// Takes in a heartbeat; `None` if the stream is not the broker's session any more.
     pub(super) fn heard(&self, broker: BrokerId, stream: StreamId, said: (MetadataOffset, bool)) -> Option<Heard> {
         let committed = *self.inner.feed.offset().borrow();
-        let heard = self.sessions().table.as_mut()?.heard(broker, stream, said, committed, Instant::now());
+        let heard = {
+            let mut sessions = self.sessions();
+            let heard = sessions.table.as_mut()?.heard(broker, stream, said, committed, Instant::now());
+            if let Some(left) = heard.and_then(|heard| heard.left) {
+                sessions.end(left);
+            }
+            heard
+        };
         self.inner.heard.send_replace(());
         heard
     }

@@ -38,6 +38,9 @@ struct Session {
     epoch: BrokerEpoch,
     /// Its current stream; none while it is awaited.
     stream: Option<StreamId>,
+    /// Further streams that the same process has opened, oldest first. It may ask twice for a session, if the answer takes
+    /// long or a controller has two addresses, and goes on with one: the one that it says something on.
+    spare: Vec<StreamId>,
     /// The broker must have applied this before it may lead.
     registered_at: MetadataOffset,
     /// When it is over unless it is renewed.
@@ -55,15 +58,34 @@ pub(super) struct Heard {
     pub(super) may_lead: bool,
     /// Its session is renewed: it lasts for the timeout from now.
     pub(super) renewed: bool,
+    /// The stream that the broker has left for the one it was heard on, to be ended.
+    pub(super) left: Option<StreamId>,
 }
 
 /// A session that is over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Expired {
     pub(super) broker: BrokerId,
     pub(super) epoch: BrokerEpoch,
-    /// The stream to be ended, if there is one.
-    pub(super) stream: Option<StreamId>,
+    /// Its streams, which are to be ended.
+    pub(super) streams: Vec<StreamId>,
+}
+
+impl Session {
+    fn streams(self) -> Vec<StreamId> {
+        self.stream.into_iter().chain(self.spare).collect()
+    }
+
+    fn has(&self, stream: StreamId) -> bool {
+        self.stream == Some(stream) || self.spare.contains(&stream)
+    }
+
+    /// The broker is heard on `stream`; gives the one that it has left for this one, if it has.
+    fn go_on_with(&mut self, stream: StreamId) -> Option<StreamId> {
+        let at = self.spare.iter().position(|spare| *spare == stream)?;
+        self.spare.remove(at);
+        self.stream.replace(stream)
+    }
 }
 
 impl SessionTable {
@@ -75,6 +97,7 @@ impl SessionTable {
                 incarnation: broker.incarnation,
                 epoch: broker.epoch,
                 stream: None,
+                spare: Vec::new(),
                 registered_at: MetadataOffset(0),
                 deadline: now + limits.reconnect,
                 must_reach: MetadataOffset(0),
@@ -91,7 +114,9 @@ impl SessionTable {
         self.sessions.get(&broker).is_some_and(|s| s.stream.is_some() && s.incarnation != incarnation)
     }
 
-    /// A broker has registered, or come back, on `stream`. Gives its former stream, which is to be ended.
+    /// A broker has registered, or come back, on `stream`. Gives the streams of its former session, which are to be ended.
+    ///
+    /// A process that is here already has one more stream now, until it is heard on one of them or the others break.
     pub(super) fn open(
         &mut self,
         broker: BrokerId,
@@ -99,20 +124,28 @@ impl SessionTable {
         registered_at: MetadataOffset,
         stream: StreamId,
         now: Instant,
-    ) -> Option<StreamId> {
+    ) -> Vec<StreamId> {
+        let same = |s: &&mut Session| s.stream.is_some() && (s.incarnation, s.epoch) == (incarnation, epoch);
+        if let Some(session) = self.sessions.get_mut(&broker).filter(same) {
+            session.deadline = now + self.limits.timeout;
+            session.spare.push(stream);
+            return Vec::new();
+        }
         let session = Session {
             incarnation,
             epoch,
             stream: Some(stream),
+            spare: Vec::new(),
             registered_at,
             deadline: now + self.limits.timeout,
             must_reach: registered_at,
             applied: MetadataOffset(0),
         };
-        self.sessions.insert(broker, session).and_then(|former| former.stream)
+        self.sessions.insert(broker, session).map(Session::streams).unwrap_or_default()
     }
 
-    /// A heartbeat came in on `stream`. `None` if that is not the broker's stream any more.
+    /// A heartbeat came in on `stream`, which is the broker's session from now on. `None` if that is not the broker's
+    /// stream any more.
     ///
     /// One that has not applied what was committed at its last renewal does not renew: a broker that lives but does not
     /// follow the metadata is of no more use than a silent one.
@@ -125,21 +158,26 @@ impl SessionTable {
         now: Instant,
     ) -> Option<Heard> {
         let timeout = self.limits.timeout;
-        let session = self.sessions.get_mut(&broker).filter(|s| s.stream == Some(stream))?;
+        let session = self.sessions.get_mut(&broker).filter(|s| s.has(stream))?;
+        let left = session.go_on_with(stream);
         session.applied = session.applied.max(applied);
         let renewed = applied >= session.must_reach;
         if renewed {
             session.must_reach = committed;
             session.deadline = now + timeout;
         }
-        Some(Heard { may_lead: ready && applied >= session.registered_at, renewed })
+        Some(Heard { may_lead: ready && applied >= session.registered_at, renewed, left })
     }
 
-    /// `stream` broke. Its broker has the grace period to come back.
+    /// `stream` broke. Its broker has the grace period to come back, unless it is here on another one.
     pub(super) fn broken(&mut self, broker: BrokerId, stream: StreamId, now: Instant) {
-        if let Some(session) = self.sessions.get_mut(&broker).filter(|s| s.stream == Some(stream)) {
-            session.stream = None;
-            session.deadline = session.deadline.min(now + self.limits.grace);
+        let Some(session) = self.sessions.get_mut(&broker) else { return };
+        session.spare.retain(|spare| *spare != stream);
+        if session.stream == Some(stream) {
+            session.stream = session.spare.pop();
+            if session.stream.is_none() {
+                session.deadline = session.deadline.min(now + self.limits.grace);
+            }
         }
     }
 
@@ -162,7 +200,7 @@ impl SessionTable {
 
     /// The broker of `stream` has stopped in good order.
     pub(super) fn close(&mut self, broker: BrokerId, stream: StreamId) {
-        if self.sessions.get(&broker).is_some_and(|s| s.stream == Some(stream)) {
+        if self.sessions.get(&broker).is_some_and(|s| s.has(stream)) {
             self.sessions.remove(&broker);
         }
     }
@@ -178,7 +216,7 @@ impl SessionTable {
             return Vec::new();
         }
         let gone = self.sessions.extract_if(.., |_, session| session.deadline <= now);
-        gone.map(|(broker, s)| Expired { broker, epoch: s.epoch, stream: s.stream }).collect()
+        gone.map(|(broker, s)| Expired { broker, epoch: s.epoch, streams: s.streams() }).collect()
     }
 
     /// When the next session is over unless it is renewed.
@@ -209,7 +247,7 @@ mod tests {
 
     fn opened(now: Instant) -> SessionTable {
         let mut table = SessionTable::adopt(LIMITS, &State::new(), now);
-        assert_eq!(table.open(BROKER, who(1), MetadataOffset(10), StreamId(1), now), None);
+        assert_eq!(table.open(BROKER, who(1), MetadataOffset(10), StreamId(1), now), []);
         table
     }
 
@@ -222,7 +260,7 @@ mod tests {
         assert!(table.heard(BROKER, StreamId(1), caught_up, MetadataOffset(10), later).is_some());
         assert_eq!(table.expire(start + LIMITS.timeout), []);
         assert_eq!(table.next_deadline(), Some(later + LIMITS.timeout));
-        let expired = Expired { broker: BROKER, epoch: BrokerEpoch(1), stream: Some(StreamId(1)) };
+        let expired = Expired { broker: BROKER, epoch: BrokerEpoch(1), streams: vec![StreamId(1)] };
         assert_eq!(table.expire(later + LIMITS.timeout), [expired]);
         assert_eq!(table.heard(BROKER, StreamId(1), caught_up, MetadataOffset(10), later), None);
     }
@@ -246,7 +284,7 @@ mod tests {
         let mut table = opened(start);
         table.broken(BROKER, StreamId(1), start);
         assert_eq!(table.next_deadline(), Some(start + LIMITS.grace));
-        assert_eq!(table.open(BROKER, who(1), MetadataOffset(10), StreamId(2), start), None);
+        assert_eq!(table.open(BROKER, who(1), MetadataOffset(10), StreamId(2), start), []);
         table.broken(BROKER, StreamId(1), start);
         assert_eq!(table.expire(start + LIMITS.grace), [], "the old stream is not the session any more");
     }
@@ -287,9 +325,49 @@ mod tests {
         let mut table = opened(start);
         assert!(table.is_taken(BROKER, who(2).0));
         assert!(!table.is_taken(BROKER, who(1).0), "the same process on a new stream");
-        assert_eq!(table.open(BROKER, who(1), MetadataOffset(10), StreamId(2), start), Some(StreamId(1)));
+        assert_eq!(table.open(BROKER, who(1), MetadataOffset(10), StreamId(2), start), []);
+        table.broken(BROKER, StreamId(1), start);
+        assert!(table.is_taken(BROKER, who(2).0), "it is here on the new stream");
         table.broken(BROKER, StreamId(2), start);
         assert!(!table.is_taken(BROKER, who(2).0));
+    }
+
+    #[test]
+    fn of_two_streams_of_one_process_either_may_be_the_one_that_it_leaves() {
+        let start = Instant::now();
+        let later = start + LIMITS.grace;
+        let twice = || {
+            let mut table = opened(start);
+            assert_eq!(table.open(BROKER, who(1), MetadataOffset(10), StreamId(2), start), []);
+            table
+        };
+        let heard_on = |table: &mut SessionTable, stream| {
+            let heard = table.heard(BROKER, StreamId(stream), (MetadataOffset(10), true), MetadataOffset(10), start);
+            heard.map(|heard| heard.left)
+        };
+        // It goes on with the first, and the answer to the second came too late for it.
+        let mut table = twice();
+        assert_eq!(heard_on(&mut table, 1), Some(None));
+        table.broken(BROKER, StreamId(2), start);
+        assert!(!table.is_awaited(BROKER, who(1).1));
+        assert_eq!((table.expire(later), heard_on(&mut table, 1)), (vec![], Some(None)));
+        // It goes on with the second.
+        let mut table = twice();
+        assert_eq!(heard_on(&mut table, 2), Some(Some(StreamId(1))));
+        assert_eq!(heard_on(&mut table, 1), None);
+        table.broken(BROKER, StreamId(1), start);
+        assert_eq!((table.expire(later), heard_on(&mut table, 2)), (vec![], Some(None)));
+        // It is heard on neither before the first breaks, and gone when both have.
+        let mut table = twice();
+        table.broken(BROKER, StreamId(1), start);
+        assert!(!table.is_awaited(BROKER, who(1).1));
+        table.broken(BROKER, StreamId(2), start);
+        assert!(table.is_awaited(BROKER, who(1).1));
+        assert_eq!(table.expire(later).len(), 1);
+        // Its notice of a stop may be the first that is heard on a stream.
+        let mut table = twice();
+        table.close(BROKER, StreamId(2));
+        assert_eq!(table.len(), 0);
     }
 
     #[test]
