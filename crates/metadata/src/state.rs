@@ -1,6 +1,7 @@
 //! The cluster's metadata, as persistent maps: a copy costs nothing and a change costs its own size.
 
 mod apply;
+mod deleted;
 mod to_deltas;
 mod waiting;
 
@@ -50,6 +51,7 @@ pub struct State {
     preferred_counts: OrdMap<BrokerId, u32>,
     configs: OrdMap<ConfigResource, Arc<ConfigOverrides>>,
     next_producer_id: ProducerId,
+    deleted: deleted::Deleted,
 }
 
 impl State {
@@ -142,6 +144,11 @@ impl State {
         self.topics.get(&id)
     }
 
+    /// Whether a topic of this identity was deleted lately, as far as this node remembers.
+    pub(crate) fn was_deleted(&self, id: TopicId) -> bool {
+        self.deleted.contains(id)
+    }
+
     /// The topic that bears this name now.
     #[must_use]
     pub fn topic_by_name(&self, name: &str) -> Option<&Topic> {
@@ -191,12 +198,17 @@ impl State {
         partition.replicas.iter().filter(|replica| !self.is_online(replica)).map(|replica| replica.broker)
     }
 
+    /// Whether `broker` holds a replica of `partition` that is online.
+    #[must_use]
+    pub fn can_serve(&self, partition: &Partition, broker: BrokerId) -> bool {
+        let replica = partition.replicas.iter().find(|r| r.broker == broker);
+        replica.is_some_and(|replica| self.is_online(replica))
+    }
+
     /// Whether `broker` holds a replica of `partition` and is in a state to lead it.
     #[must_use]
     pub fn can_lead(&self, partition: &Partition, broker: BrokerId) -> bool {
-        let replica = partition.replicas.iter().find(|r| r.broker == broker);
-        replica.is_some_and(|replica| self.is_online(replica))
-            && self.broker(broker).is_some_and(|registration| registration.is_live())
+        self.can_serve(partition, broker) && self.broker(broker).is_some_and(|registration| registration.is_live())
     }
 
     /// An existing topic whose name differs from `name` only in `.` and `_`, or not at all.

@@ -62,6 +62,14 @@ fn create(
         let first = made.partition(0).map_or(0, |p| p.replicas.len() as i16);
         return Ok(CreatedTopic { id, partitions: made.partition_count(), replication_factor: first });
     }
+    // The same, and what it created is gone: an identity is never given twice, since brokers may still hold its old logs.
+    if draft.state().was_deleted(id) {
+        let message = format!(
+            "this request has created topic {:?}, which was deleted since; ask again to create another",
+            topic.name
+        );
+        return Err(ItemError::new(ErrorCode::InvalidRequest, message));
+    }
     let name = check_name(draft.state(), &topic.name)?;
     check_configs(&topic.configs)?;
     let placed = place(draft.state(), topic, context)?;

@@ -92,6 +92,7 @@ impl State {
                 self.names.remove(topic.name());
                 self.collisions.remove(&topic.name().collision_key());
                 self.configs.remove(&ConfigResource::Topic(*id));
+                self.deleted.add(*id);
                 for (index, partition) in topic.partitions() {
                     self.index_partition(TopicIdPartition { topic_id: *id, partition: index }, Some(partition), None);
                 }

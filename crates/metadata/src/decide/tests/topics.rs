@@ -43,6 +43,14 @@ fn a_creation_that_comes_again_is_answered_again() {
     let other = Context { ids: &[Uuid::from_u128(78)], ..context };
     let (Response::CreateTopics(refused), _) = decide(&cluster.state, &command, &other) else { panic!() };
     assert_eq!(refused[0].result.as_ref().unwrap_err().code, ErrorCode::TopicAlreadyExists, "another request");
+
+    // What somebody has deleted since does not come back with it.
+    let deletion = Command::DeleteTopics { topics: vec![TopicRef::Name("orders".to_owned())] };
+    cluster.run(&deletion);
+    let (Response::CreateTopics(refused), deltas) = decide(&cluster.state, &command, &context) else { panic!() };
+    assert_eq!(refused[0].result.as_ref().unwrap_err().code, ErrorCode::InvalidRequest);
+    assert_eq!((deltas, cluster.state.topic_count()), (vec![], 0));
+    assert_ne!(decide(&cluster.state, &command, &other).1, [], "another request may take the name");
 }
 
 #[test]
