@@ -109,9 +109,12 @@ fn check_members(draft: &Draft, before: &Partition, leader: BrokerId, proposal: 
         }
         let registered = state.broker(id).map(|registration| registration.epoch);
         let is_current = registered == Some(member.epoch) || draft.breaks(Defect::EntryWithoutBrokerEpoch);
-        if !is_current || !state.can_lead(before, id) {
+        // One that is stopping serves until its replica is handed over, and its membership must not keep a dead one in; but
+        // nobody comes in any more who is about to go (KIP-841).
+        let stays = before.isr.contains(member) && state.can_serve(before, id);
+        if !is_current || !(stays || state.can_lead(before, id)) {
             let message = format!(
-                "broker {id} of epoch {} cannot be in sync: it is fenced, stopping, without the replica's directory, or has registered again",
+                "broker {id} of epoch {} cannot be in sync: it is fenced, stopping and not in sync yet, without the replica's directory, or has registered again",
                 member.epoch
             );
             return Err(ItemError::new(ErrorCode::IneligibleReplica, message));

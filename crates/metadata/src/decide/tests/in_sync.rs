@@ -4,8 +4,8 @@ use levada_types::{BrokerEpoch, BrokerId, ErrorCode, LeaderEpoch, PartitionEpoch
 
 use super::{Cluster, code, topic};
 use crate::{
-    AlteredPartition, Command, Election, IsrMember, IsrProposal, ItemError, LeaderRecovery, NamedPartition, NewTopic,
-    Response,
+    AlteredPartition, Command, Delta, Election, IsrMember, IsrProposal, ItemError, LeaderRecovery, NamedPartition,
+    NewTopic, Response,
 };
 
 /// A topic of one partition on brokers 1, 2 and 3, led by 1.
@@ -125,6 +125,54 @@ fn who_may_not_be_in_sync_is_refused() {
     let stranger = proposal(&cluster, id, &[1, 4]);
     assert_eq!(code(propose(1, stranger, &mut cluster)), invalid);
     assert_eq!(cluster.isr(id), [1]);
+}
+
+/// Broker `id` has given notice, and what it holds has yet to be handed over.
+fn give_notice(cluster: &mut Cluster, id: i32) {
+    let (id, epoch) = (BrokerId(id), cluster.epoch(id));
+    cluster.state.apply(&Delta::BrokerChanged { id, epoch, fenced: false, stopping: true }).unwrap();
+}
+
+#[test]
+fn a_member_that_is_stopping_does_not_keep_a_dead_one_in_sync() {
+    let (mut cluster, id) = on_three("2");
+    give_notice(&mut cluster, 2);
+    propose(1, proposal(&cluster, id, &[1, 2]), &mut cluster).unwrap();
+    assert_eq!((cluster.leader(id), cluster.isr(id), cluster.elr(id)), (Some(1), vec![1, 2], vec![]));
+    // Handed over, it counts as one that may come back, and comes in no more.
+    let stop = Command::StopBroker { id: BrokerId(2), epoch: cluster.epoch(2) };
+    assert_eq!(cluster.run(&stop), Response::StopBroker(Ok(0)));
+    assert_eq!((cluster.isr(id), cluster.elr(id)), (vec![1], vec![2]));
+    let back = proposal(&cluster, id, &[1, 2]);
+    assert_eq!(code(propose(1, back, &mut cluster)), ErrorCode::IneligibleReplica);
+}
+
+#[test]
+fn who_is_stopping_does_not_come_in() {
+    let (mut cluster, id) = on_three("1");
+    propose(1, proposal(&cluster, id, &[1, 3]), &mut cluster).unwrap();
+    give_notice(&mut cluster, 2);
+    let entering = proposal(&cluster, id, &[1, 2, 3]);
+    assert_eq!(code(propose(1, entering, &mut cluster)), ErrorCode::IneligibleReplica);
+    assert_eq!(cluster.isr(id), [1, 3]);
+}
+
+#[test]
+fn a_leader_that_is_stopping_hands_over_with_what_it_proposes() {
+    let (mut cluster, id) = on_three("2");
+    give_notice(&mut cluster, 1);
+    let altered = propose(1, proposal(&cluster, id, &[1, 3]), &mut cluster).unwrap();
+    assert_eq!((altered.leader, altered.leader_epoch), (Some(BrokerId(3)), LeaderEpoch(1)));
+    assert_eq!(cluster.isr(id), [3]);
+    assert_eq!(cluster.elr(id), [2, 1], "everything that was acknowledged is on both");
+
+    // One that it has seen to lack acknowledged records does not lead in its place.
+    let (mut cluster, id) = on_three("2");
+    propose(1, proposal(&cluster, id, &[1, 2]), &mut cluster).unwrap();
+    give_notice(&mut cluster, 1);
+    let alone = IsrProposal { incomplete: vec![BrokerId(2)], ..proposal(&cluster, id, &[1]) };
+    propose(1, alone, &mut cluster).unwrap();
+    assert_eq!((cluster.leader(id), cluster.isr(id), cluster.elr(id)), (None, vec![1], vec![]));
 }
 
 #[test]
