@@ -1,18 +1,19 @@
 //! Moves replicas while this controller is active: off brokers that are being emptied, and onto brokers that hold too few
 //! while a rebalance goes on.
 //!
-//! Nothing is remembered: whether a rebalance goes on and which brokers are being emptied stands in the metadata, and the
-//! next moves are a function of them ([`Plan`]). So a new active controller goes on where the old one stopped. A few
-//! partitions move at a time; when they have arrived, the next ones are sent.
+//! Nothing need be remembered: whether a rebalance goes on and which brokers are being emptied stands in the metadata, and
+//! the next moves are a function of them ([`Plan`]). So a new active controller goes on where the old one stopped. A few
+//! partitions move at a time; when they have arrived, the next ones are sent. What users move counts for itself.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use levada_metadata::config::{Resolver, StaticConfigs, replicas_throttled};
 use levada_metadata::rebalance::{Plan, PlanOptions};
 use levada_metadata::{
-    AlterConfigsMode, Command, ConfigAlteration, ConfigChange, ConfigResource, ConfigTarget, Image, Reassignment,
-    Rebalance, Response, TopicRef,
+    AlterConfigsMode, Command, ConfigAlteration, ConfigChange, ConfigResource, ConfigTarget, Image, Partition,
+    Reassignment, Rebalance, Response, TopicRef,
 };
 use levada_types::{BrokerId, TopicId, TopicIdPartition};
 use tokio_util::sync::CancellationToken;
@@ -45,6 +46,42 @@ pub(crate) struct Mover {
     auto_after: Option<Duration>,
     /// The brokers as they were when a rebalance was last considered, or are to be when it is.
     seen: Option<Seen>,
+    /// What counts against `max_moves`.
+    under_way: UnderWay,
+}
+
+/// Moves that were sent from here and have not arrived. Of those that an earlier active controller left nobody knows who
+/// asked for them, so they count too.
+#[derive(Default)]
+struct UnderWay {
+    sent: BTreeSet<TopicIdPartition>,
+    /// How many of them wait for a broker that is away, as far as that was told.
+    waiting: usize,
+}
+
+impl UnderWay {
+    /// Those that a controller finds when it becomes active.
+    fn found(image: &Image) -> Self {
+        Self { sent: image.reassigning().collect(), waiting: 0 }
+    }
+
+    /// Forgets what has arrived or was cancelled; gives how many go on. Those that wait for a broker that is away take no
+    /// share of the network, and must not hold the others up.
+    fn going_on(&mut self, image: &Image) -> usize {
+        let reassigned = |at: &TopicIdPartition| {
+            image.partition(at.topic_id, at.partition).filter(|partition| partition.is_reassigning())
+        };
+        self.sent.retain(|at| reassigned(at).is_some());
+        let is_live = |id: &BrokerId| image.broker(*id).is_some_and(|broker| broker.is_live());
+        let goes_on = |partition: &Arc<Partition>| partition.leader.is_some() && partition.adding.iter().all(is_live);
+        let going = self.sent.iter().filter(|at| reassigned(at).is_some_and(goes_on)).count();
+        let waiting = self.sent.len() - going;
+        if waiting > self.waiting {
+            tracing::warn!(partitions = waiting, "moves wait for brokers that are away; others begin meanwhile");
+        }
+        self.waiting = waiting;
+        going
+    }
 }
 
 /// The brokers that are registered and live.
@@ -64,19 +101,28 @@ impl Mover {
         let auto = resolver.broker_bool("auto.rebalance.enable").unwrap_or(false);
         let auto_after = auto.then(|| Duration::from_millis(delay.unsigned_abs()));
         let max_moves = usize::try_from(max_moves).unwrap_or(1).max(1);
-        Self { active, feed, statics, max_moves, auto_after, seen: None }
+        Self { active, feed, statics, max_moves, auto_after, seen: None, under_way: UnderWay::default() }
     }
 
     /// Moves what is to be moved, until `stop`.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
+        let (mut state, mut term) = (self.active.state(), None);
         let mut pause = PAUSE;
-        while stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
-            pause = PAUSE;
-            if !self.active.is_active() {
-                self.seen = None;
-                continue;
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                // Before anybody asks the new active controller for more moves.
+                Ok(()) = state.changed() => {}
+                () = tokio::time::sleep(pause) => {}
             }
-            if stop.run_until_cancelled(self.step()).await == Some(Err(Failed)) {
+            let now_active = state.borrow_and_update().own_term;
+            if now_active != term {
+                term = now_active;
+                self.seen = None;
+                self.under_way = UnderWay::found(&self.feed.image());
+            }
+            pause = PAUSE;
+            if term.is_some() && stop.run_until_cancelled(self.step()).await == Some(Err(Failed)) {
                 pause = RETRY_PAUSE;
             }
         }
@@ -84,13 +130,13 @@ impl Mover {
 
     async fn step(&mut self) -> Result<(), Failed> {
         let image = self.feed.image();
+        let moving = self.under_way.going_on(&image);
         self.begin_by_itself(&image).await?;
         let (rebalance, draining) = (image.rebalance(), image.brokers().any(|broker| broker.draining));
         if rebalance.is_none() && !draining {
             metrics::gauge!(STUCK).set(0.0);
             return Ok(());
         }
-        let moving = image.reassigning().len();
         let Some(room) = self.max_moves.checked_sub(moving).filter(|room| *room > 0) else { return Ok(()) };
         let plan = self.plan(&image, PlanOptions { balance: rebalance.is_some(), max_moves: room }).await?;
         metrics::gauge!(STUCK).set(plan.stuck.len() as f64);
@@ -136,8 +182,10 @@ impl Mover {
         tokio::task::spawn_blocking(move || Plan::new(&state, &statics, options)).await.map_err(|_| Failed)
     }
 
-    async fn send(&self, moves: Vec<Reassignment>) -> Result<(), Failed> {
+    async fn send(&mut self, moves: Vec<Reassignment>) -> Result<(), Failed> {
         let count = moves.len();
+        let targets = moves.iter().filter_map(target);
+        self.under_way.sent.extend(targets.map(|(topic_id, partition, _)| TopicIdPartition { topic_id, partition }));
         let command = Command::AlterPartitionReassignments { reassignments: moves, allow_factor_change: true };
         match self.active.submit(command).await {
             Ok((Response::AlterPartitionReassignments(results), _)) => {

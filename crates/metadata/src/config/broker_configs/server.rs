@@ -104,7 +104,9 @@ pub(super) static CONFIGS: &[ConfigDef] = &[
     ConfigDef::int("rebalance.max.moves", "10")
         .at_least(1)
         .read_only()
-        .doc("How many partitions move at a time while brokers are evened out or emptied."),
+        .doc(
+            "How many partitions move at a time while brokers are evened out or emptied; what users reassign does not count.",
+        ),
     ConfigDef::long("replica.alter.log.dirs.io.max.bytes.per.second", UNLIMITED)
         .at_least(0)
         .doc("Bytes per second that a broker copies between its data directories (KIP-113)."),
