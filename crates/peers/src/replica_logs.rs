@@ -9,7 +9,7 @@ use levada_proto::internal as pb;
 use levada_proto::internal::replica_logs_client::ReplicaLogsClient;
 use levada_service::grpc::Profile;
 use levada_service::net::{Address, Network};
-use levada_types::{LeaderEpoch, MetadataOffset, Offset, PartitionIndex, TopicId, TopicIdPartition};
+use levada_types::{BrokerId, LeaderEpoch, MetadataOffset, Offset, PartitionIndex, TopicId, TopicIdPartition};
 use tonic::transport::Channel;
 use tonic::{Request, Status};
 use uuid::Uuid;
@@ -21,7 +21,8 @@ pub const MAX_REPLICAS_PER_REQUEST: usize = 10_000;
 #[derive(Debug, Clone)]
 pub struct ReplicaLogs {
     network: Network,
-    channels: Arc<Mutex<HashMap<Address, Channel>>>,
+    /// The channel to each broker, and where it leads.
+    channels: Arc<Mutex<HashMap<BrokerId, (Address, Channel)>>>,
 }
 
 /// The log of one replica.
@@ -44,7 +45,7 @@ pub struct ReplicaLog {
 #[error("broker {broker} at {address} does not tell what its logs hold: {reason}")]
 pub struct ReplicaLogsError {
     /// Which broker.
-    pub broker: levada_types::BrokerId,
+    pub broker: BrokerId,
     /// Where it was asked.
     pub address: String,
     /// Why not.
@@ -73,7 +74,7 @@ impl ReplicaLogs {
         let failed =
             |reason: String| ReplicaLogsError { broker: broker.id, address: broker.internal_address.clone(), reason };
         let address: Address = broker.internal_address.parse().map_err(|_| failed("it has no address".to_owned()))?;
-        let mut stub = self.stub(address);
+        let mut stub = self.stub(broker.id, address);
         let mut logs = Vec::with_capacity(partitions.len());
         for some in partitions.chunks(MAX_REPLICAS_PER_REQUEST) {
             let mut request = Request::new(pb::DescribeReplicaLogsRequest {
@@ -91,11 +92,15 @@ impl ReplicaLogs {
         Ok(logs)
     }
 
-    fn stub(&self, address: Address) -> ReplicaLogsClient<Channel> {
+    fn stub(&self, broker: BrokerId, address: Address) -> ReplicaLogsClient<Channel> {
         let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
-        let channel =
-            channels.entry(address.clone()).or_insert_with(|| self.network.dialer(address).channel(Profile::Control));
-        ReplicaLogsClient::new(channel.clone())
+        let known = channels.get(&broker).filter(|(known, _)| *known == address).map(|(_, channel)| channel.clone());
+        let channel = known.unwrap_or_else(|| {
+            let channel = self.network.dialer(address.clone()).channel(Profile::Control);
+            channels.insert(broker, (address, channel.clone()));
+            channel
+        });
+        ReplicaLogsClient::new(channel)
     }
 }
 
@@ -116,4 +121,22 @@ fn read(log: pb::ReplicaLog) -> Option<ReplicaLog> {
     let pb::ReplicaLog { replica, last_epoch, log_start, log_end, bytes } = log;
     let partition = partition_of(&replica?)?;
     Some(ReplicaLog { partition, last_epoch: LeaderEpoch(last_epoch), log_start, log_end, bytes })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_broker_that_moves_from_address_to_address_has_one_channel() {
+        let logs = ReplicaLogs::new(Network::new());
+        for n in 0..10 {
+            logs.stub(BrokerId(1), Address::memory(format!("b-{n}")));
+        }
+        logs.stub(BrokerId(2), Address::memory("b-9"));
+        let channels = logs.channels.lock().unwrap();
+        let mut known: Vec<_> = channels.iter().map(|(id, (address, _))| (*id, address.to_string())).collect();
+        known.sort();
+        assert_eq!(known, [(BrokerId(1), "memory:b-9".to_owned()), (BrokerId(2), "memory:b-9".to_owned())]);
+    }
 }
