@@ -245,6 +245,7 @@ fn raft_options(
         dir: options.dir.clone(),
         address: address.to_string(),
         founders: Founders { voters: founders.keys().copied().collect(), cluster_id },
+        addresses: founders.clone(),
         heartbeat: Duration::from_millis(options.quorum_heartbeat_ms),
         election_timeout: Duration::from_millis(options.election_timeout_ms),
         snapshot_entries: options.snapshot_entries,

@@ -14,6 +14,7 @@ mod state_machine;
 mod types;
 mod voter_key;
 mod voters;
+mod whereabouts;
 mod wire;
 
 pub(crate) use founding::Founding;

@@ -1,5 +1,6 @@
 //! Openraft's network: one gRPC channel to each other member of the quorum, and one more for snapshots.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::future::Future;
 use std::io;
@@ -25,6 +26,7 @@ use tonic::{Code, Request, Status};
 use super::snapshot_file::SnapshotFile;
 use super::types::{QuorumNode, RaftEntry, RaftSnapshot, RaftVote, TypeConfig};
 use super::voter_key::VoterKey;
+use super::whereabouts::Whereabouts;
 use super::wire::{entry_to, log_id_to, malformed, optional_log_id, snapshot_meta_to, vote_from, vote_to};
 use crate::feed::Feed;
 
@@ -46,6 +48,7 @@ pub(super) struct QuorumNetwork {
     network: Network,
     /// What the members have announced of themselves.
     feed: Feed,
+    whereabouts: Whereabouts,
     /// This node.
     own: VoterKey,
 }
@@ -56,6 +59,10 @@ pub(super) struct Member {
     /// `None` if its address cannot be read.
     stub: Option<RaftClient<Channel>>,
     address: String,
+    /// As the quorum was told.
+    told: String,
+    /// After how many misses the call was begun that has had no answer yet.
+    calling: Option<usize>,
     network: QuorumNetwork,
     /// Who it is.
     key: VoterKey,
@@ -66,9 +73,9 @@ pub(super) struct Member {
 type RpcResult<T> = Result<T, RPCError<TypeConfig>>;
 
 impl QuorumNetwork {
-    /// The way of the node `own` to the others.
-    pub(super) fn new(network: Network, feed: Feed, own: VoterKey) -> Self {
-        Self { network, feed, own }
+    /// The way of the node `own` to the others, which it was started with the addresses `configured` of.
+    pub(super) fn new(network: Network, feed: Feed, own: VoterKey, configured: BTreeMap<u64, String>) -> Self {
+        Self { network, feed, whereabouts: Whereabouts::new(configured), own }
     }
 
     /// Where a member is, if it has announced it: it may have moved since the quorum was told.
@@ -88,9 +95,10 @@ impl QuorumNetwork {
     }
 
     fn member(&self, id: u64, node: &QuorumNode) -> Member {
-        let address = node.internal_address.clone();
+        let told = node.internal_address.clone();
         let key = VoterKey { id, directory: node.directory };
-        Member { stub: self.stub(&address), address, network: self.clone(), key, own: self.own }
+        let (stub, address) = (self.stub(&told), told.clone());
+        Member { stub, address, told, calling: None, network: self.clone(), key, own: self.own }
     }
 }
 
@@ -104,14 +112,47 @@ impl RaftNetworkFactory<TypeConfig> for QuorumNetwork {
 }
 
 impl Member {
+    /// The way to the member for one call; what comes of it goes through [`Member::answered`]. A call that is dropped
+    /// before had no answer.
     fn stub(&mut self) -> RpcResult<&mut RaftClient<Channel>> {
-        if let Some(announced) = self.network.announced(self.key).filter(|announced| *announced != self.address) {
-            self.stub = self.network.stub(&announced);
-            self.address = announced;
+        self.note_miss();
+        let (address, misses) = self.network.whereabouts.of(self.key.id, self.network.announced(self.key), &self.told);
+        self.calling = Some(misses);
+        if address != self.address {
+            self.stub = self.network.stub(&address);
+            self.address = address;
         }
         let address = &self.address;
         self.stub.as_mut().ok_or_else(|| Unreachable::from_string(format!("{address:?} is not an address")).into())
     }
+}
+
+impl Member {
+    /// Takes note of whether the member answered, be it that it refused.
+    fn answered<T>(&mut self, answer: Result<T, Status>) -> RpcResult<T> {
+        if !answer.as_ref().is_err_and(is_miss) {
+            self.calling = None;
+        }
+        answer.map_err(|status| failed(&status))
+    }
+
+    fn note_miss(&mut self) {
+        if let Some(misses) = self.calling.take() {
+            self.network.whereabouts.missed(self.key.id, misses);
+        }
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.note_miss();
+    }
+}
+
+/// Whether a call did not get to the member: nobody was there, or somebody else.
+fn is_miss(status: &Status) -> bool {
+    use Code::{Cancelled, DeadlineExceeded, FailedPrecondition, Unavailable, Unimplemented};
+    matches!(status.code(), Unavailable | Unimplemented | FailedPrecondition | DeadlineExceeded | Cancelled)
 }
 
 /// As many of the entries, from the first on, as one message carries; at least one, if there is one.
@@ -178,7 +219,8 @@ impl Member {
         option: &RPCOption,
     ) -> RpcResult<VoteResponse<TypeConfig>> {
         let request = within(vote_request(rpc, pre_vote, (self.own, self.key)), option);
-        let response = self.stub()?.vote(request).await.map_err(|status| failed(&status))?;
+        let answer = self.stub()?.vote(request).await;
+        let response = self.answered(answer)?;
         vote_response(response.into_inner()).map_err(|error| unreadable(&error))
     }
 }
@@ -202,7 +244,8 @@ impl RaftNetworkV2<TypeConfig> for Member {
             leader_commit: rpc.leader_commit.as_ref().map(log_id_to),
             to: Some(self.key.to_message()),
         };
-        let response = self.stub()?.append_entries(within(message, &option)).await.map_err(|status| failed(&status))?;
+        let answer = self.stub()?.append_entries(within(message, &option)).await;
+        let response = self.answered(answer)?;
         let response = append_response(response.into_inner()).map_err(|error| unreadable(&error))?;
         Ok(match (response, cut_after) {
             (AppendEntriesResponse::Success, Some(last)) => AppendEntriesResponse::PartialSuccess(Some(last)),
@@ -239,10 +282,14 @@ impl RaftNetworkV2<TypeConfig> for Member {
         let stub = self.stub().map_err(StreamingError::from)?;
         let mut request = Request::new(messages);
         request.set_timeout(option.hard_ttl());
-        let response = tokio::select! {
-            closed = cancel => return Err(closed.into()),
-            response = stub.install_snapshot(request) => response.map_err(|status| failed(&status))?,
+        let answer = tokio::select! {
+            closed = cancel => {
+                self.calling = None;
+                return Err(closed.into());
+            }
+            answer = stub.install_snapshot(request) => answer,
         };
+        let response = self.answered(answer)?;
         let vote = vote_from(response.into_inner().vote).map_err(|e| lost(&e))?;
         Ok(SnapshotResponse::new(vote))
     }
@@ -258,7 +305,8 @@ impl RaftNetworkV2<TypeConfig> for Member {
             last_log_id: request.last_log_id().map(log_id_to),
             to: Some(self.key.to_message()),
         };
-        self.stub()?.transfer_leader(within(message, &option)).await.map_err(|status| failed(&status))?;
+        let answer = self.stub()?.transfer_leader(within(message, &option)).await;
+        self.answered(answer)?;
         Ok(Ok(()))
     }
 
@@ -300,6 +348,43 @@ mod tests {
             payload: EntryPayload::Normal(EntryData(Bytes::from(vec![0; *len]))),
         };
         (0..).zip(sizes).map(entry).collect()
+    }
+
+    #[tokio::test]
+    async fn a_wrong_announcement_does_not_cut_a_member_off() {
+        let directory = levada_types::DirectoryId(uuid::Uuid::from_u128(3));
+        let announced = levada_metadata::ControllerRegistration {
+            id: ControllerId(3),
+            directory,
+            internal_address: "memory:wrong".to_owned(),
+            levels: levada_metadata::LevelRange::SUPPORTED,
+        };
+        let delta = levada_metadata::Delta::ControllerRegistered { controller: std::sync::Arc::new(announced) };
+        let feed = Feed::new();
+        let image = levada_metadata::Image::restore(levada_types::MetadataOffset(1), None, &[delta]).unwrap();
+        feed.replace(image);
+        let own = VoterKey { id: 1, directory: levada_types::DirectoryId(uuid::Uuid::from_u128(1)) };
+        let network = QuorumNetwork::new(Network::new(), feed, own, BTreeMap::new());
+        let node = QuorumNode { internal_address: "memory:c-3".to_owned(), directory };
+        let called_at = |member: &mut Member| {
+            member.stub().unwrap();
+            member.address.clone()
+        };
+
+        // Nobody is there, which is told.
+        let mut member = network.member(3, &node);
+        assert_eq!(called_at(&mut member), "memory:wrong");
+        assert!(member.answered::<()>(Err(Status::unavailable("refused"))).is_err());
+        assert_eq!(called_at(&mut member), "memory:c-3");
+        member.answered(Ok(())).unwrap();
+        assert_eq!(called_at(&mut member), "memory:c-3");
+        // What is sent there is swallowed: the call is given up, and with it the client, as for a vote.
+        drop(member);
+        assert_eq!(called_at(&mut network.member(3, &node)), "memory:wrong");
+        let mut member = network.member(3, &node);
+        assert_eq!(called_at(&mut member), "memory:c-3");
+        assert!(member.answered::<()>(Err(Status::internal("it is there, and busy"))).is_err());
+        assert_eq!(called_at(&mut member), "memory:c-3");
     }
 
     #[test]

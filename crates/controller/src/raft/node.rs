@@ -1,5 +1,6 @@
 //! This controller's member of the quorum: opened, asked to write, watched for leadership, closed.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -44,6 +45,8 @@ pub(crate) struct RaftOptions {
     pub(crate) address: String,
     /// The voters of a new cluster, this one included; empty for a node that joins one.
     pub(crate) founders: Founders,
+    /// Where those are reached, as far as this node was told when it was started.
+    pub(crate) addresses: BTreeMap<u64, String>,
     /// How often a leader shows that it lives.
     pub(crate) heartbeat: Duration,
     /// After how long without a leader an election begins, at least; at most it is twice that.
@@ -111,7 +114,8 @@ impl RaftNode {
         let grown = Arc::new(AtomicU64::new(0));
         let machine = StateMachine::new(snapshots.clone(), feed.clone(), Arc::clone(&grown));
         let config = Arc::new(config(options)?);
-        let raft = Raft::new(options.id, config, QuorumNetwork::new(network, feed.clone(), key), store, machine)
+        let others = QuorumNetwork::new(network, feed.clone(), key, options.addresses.clone());
+        let raft = Raft::new(options.id, config, others, store, machine)
             .await
             .map_err(|error| StartError::Raft(error.to_string()))?;
         let service = QuorumService::new(raft.clone(), key, options.founders.clone(), snapshots);
@@ -267,6 +271,7 @@ mod tests {
             dir: dir.to_owned(),
             address: "memory:c-1".to_owned(),
             founders: Founders { voters: [1].into(), cluster_id: None },
+            addresses: BTreeMap::new(),
             heartbeat: Duration::from_millis(100),
             election_timeout: Duration::from_millis(300),
             snapshot_entries: 100,
