@@ -102,7 +102,11 @@ fn change(draft: &mut Draft, at: TopicIdPartition, targets: &[BrokerId]) -> Resu
     after.removing = after.replicas.iter().map(|r| r.broker).filter(|id| !targets.contains(id)).collect();
 
     let Some(changed) = transition.settle() else { return Ok(()) };
-    if (before.leader.is_some() && changed.leader.is_none())
+    // A single replica that is left would lead with whatever it has, and logs would be compared without the one that goes.
+    let complete_go =
+        before.has_complete() && !changed.replicas.iter().any(|replica| before.is_complete(replica.broker));
+    if complete_go
+        || (before.leader.is_some() && changed.leader.is_none())
         || (changed.leader.is_none() && changed.last_complete.is_empty())
     {
         let message = "only a replica that would go is in sync; wait until another one is, or keep it";

@@ -135,6 +135,35 @@ fn what_is_in_sync_nowhere_else_is_not_given_up() {
 }
 
 #[test]
+fn a_single_replica_that_is_behind_does_not_take_over_from_those_that_were_to_come() {
+    let (mut cluster, id) = on(&[1], "1");
+    alter(&mut cluster, Some(&[4, 5]), true).unwrap();
+    in_sync(&mut cluster, id, &[1, 4]);
+    cluster.fence(1);
+    cluster.join(1, |_| ());
+    assert_eq!((cluster.leader(id), cluster.isr(id)), (Some(4), vec![4]), "1 lacks what is written now");
+    assert_eq!(code(alter(&mut cluster, None, false)), ErrorCode::InvalidReplicaAssignment);
+    cluster.fence(4);
+    assert_eq!(code(alter(&mut cluster, None, false)), ErrorCode::InvalidReplicaAssignment, "nor when it is away");
+    assert_eq!((cluster.leader(id), cluster.partition(id).possible_losses), (None, 0));
+}
+
+#[test]
+fn the_only_complete_one_is_not_given_up_for_one_that_has_lost_bytes() {
+    let (mut cluster, id) = on(&[1, 2], "2");
+    alter(&mut cluster, Some(&[4, 5]), false).unwrap();
+    in_sync(&mut cluster, id, &[1, 4]);
+    cluster.fence(1);
+    cluster.fence(4);
+    // It was complete once, and its machine has lost power.
+    cluster.join(1, |new| new.boot_id = Some("after the loss".to_owned()));
+    assert_eq!((cluster.leader(id), cluster.isr(id), cluster.elr(id)), (None, vec![4], vec![]));
+    assert_eq!(code(alter(&mut cluster, None, false)), ErrorCode::InvalidReplicaAssignment);
+    cluster.join(4, |_| ());
+    assert_eq!((cluster.leader(id), cluster.partition(id).possible_losses), (Some(4), 0));
+}
+
+#[test]
 fn assignments_that_cannot_be_are_refused() {
     let (mut cluster, id) = on(&[1, 2], "1");
     for targets in [&[][..], &[3, 3], &[3, 9]] {
