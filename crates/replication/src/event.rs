@@ -54,6 +54,14 @@ pub enum Event {
         /// The attachment that has ended.
         session: Session,
     },
+    /// To a leader: a throttle has this session wait, so that nothing is heard of the follower is no wonder. Told before
+    /// each tick while it is so.
+    Throttled {
+        /// Whose.
+        follower: BrokerId,
+        /// The attachment that waits.
+        session: Session,
+    },
     /// To a leader: the controller's answer to a proposal. Each gets exactly one, though it be "unknown".
     ProposalAnswered {
         /// Which.

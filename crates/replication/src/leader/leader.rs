@@ -8,13 +8,13 @@ use super::awaited::Awaited;
 use super::in_sync::IsrChange;
 use super::progress::Progress;
 use crate::own::{Own, Step};
-use crate::{Ack, Defect, Effect, Event, Lane, PartitionView, Session};
+use crate::{Ack, Defect, Effect, EpochHistory, Event, Lane, PartitionView, Session};
 
 /// A replica that leads.
 #[derive(Debug, Clone)]
 pub(crate) struct Leader {
     pub(super) view: PartitionView,
-    /// Where the leader's own epoch starts: its log end when it learned of it.
+    /// Where the leader's own epoch starts: its log end when it first led in it.
     pub(super) epoch_start: Offset,
     /// All other replicas of the image.
     pub(super) followers: BTreeMap<BrokerId, Progress>,
@@ -45,7 +45,7 @@ impl Leader {
         self.end_streams(step);
         self.followers.clear();
         self.change = IsrChange::none();
-        self.epoch_start = own.log.end;
+        self.epoch_start = start_of(view.leader_epoch, own, step.epochs);
         step.effects.push(Effect::Lead { epoch: view.leader_epoch, start: self.epoch_start });
         if own.breaks(Defect::LeaderCommitsItsLog) {
             own.raise_high_watermark(own.log.end, step);
@@ -145,6 +145,13 @@ impl Leader {
                     && progress.session == Some(*session)
                 {
                     progress.detach();
+                }
+            }
+            Event::Throttled { follower, session } => {
+                if let Some(progress) = self.followers.get_mut(follower)
+                    && progress.session == Some(*session)
+                {
+                    progress.excuse(step.now_ms);
                 }
             }
             Event::ProposalAnswered { id, answer } => self.proposal_answered(*id, *answer, own, step),
@@ -267,6 +274,17 @@ impl Leader {
     pub(crate) fn position_of(&self, follower: BrokerId) -> Option<Offset> {
         self.followers.get(&follower).and_then(Progress::end)
     }
+}
+
+/// Where an epoch starts that this replica leads in: at its first record, which is there already if the log was opened anew
+/// in the middle of the epoch, or else at the log end. What it had committed in that epoch before is then as well known as
+/// it was.
+fn start_of(epoch: LeaderEpoch, own: &Own, epochs: &dyn EpochHistory) -> Offset {
+    if epochs.latest() != Some(epoch) {
+        return own.log.end;
+    }
+    let before = epochs.floor(LeaderEpoch(epoch.0.saturating_sub(1)));
+    before.map_or(own.log.start, |before| before.end_offset).clamp(own.log.start, own.log.end)
 }
 
 /// Sends no more frames in the session. Told again at each tick until the follower attaches anew, since the news can be

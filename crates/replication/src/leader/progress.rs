@@ -147,6 +147,11 @@ impl Progress {
         self.is_attached() && is_behind && now_ms.saturating_sub(self.moved_ms) > patience_ms
     }
 
+    /// It has something to wait for: its silence up to now says nothing.
+    pub(super) fn excuse(&mut self, now_ms: TimestampMs) {
+        self.moved_ms = now_ms;
+    }
+
     /// A stream begins: it is given time.
     pub(super) fn attached(&mut self, lane: Lane, now_ms: TimestampMs) {
         self.lane = Some(lane);

@@ -41,22 +41,25 @@ fn view(isr: &[BrokerId]) -> PartitionView {
     }
 }
 
+fn config() -> ReplicaConfig {
+    ReplicaConfig {
+        broker: ME,
+        broker_epoch: member(ME).epoch,
+        first_session: 0,
+        lag_time_max_ms: 1_000,
+        retry_ms: 100,
+        rules: Rules::default(),
+    }
+}
+
 fn session(broker: BrokerId, counter: u64) -> Session {
     Session { broker_epoch: member(broker).epoch, counter }
 }
 
 impl Fixture {
     fn new(view: PartitionView) -> (Self, Vec<Effect>) {
-        let config = ReplicaConfig {
-            broker: ME,
-            broker_epoch: member(ME).epoch,
-            first_session: 0,
-            lag_time_max_ms: 1_000,
-            retry_ms: 100,
-            rules: Rules::default(),
-        };
         let log = ToyLog::of_runs(&[(0, 10)]);
-        let mut fixture = Self { replica: Replica::new(config, log.ends(), 4), log, view: view.clone(), now_ms: 0 };
+        let mut fixture = Self { replica: Replica::new(config(), log.ends(), 4), log, view: view.clone(), now_ms: 0 };
         let effects = fixture.tell(Event::Image(view));
         (fixture, effects)
     }
@@ -207,6 +210,21 @@ fn latest_is_unknown_until_the_epochs_start_is_committed() {
     assert_eq!(leader.replica.latest_offset(), Err(Refusal::OffsetNotAvailable));
     leader.ack(B, 1, 10);
     assert_eq!(leader.replica.latest_offset(), Ok(10));
+}
+
+#[test]
+fn latest_stays_known_when_a_leader_is_opened_anew_in_its_epoch() {
+    // Its log has moved to another directory, say, and has three records of the leader's own epoch.
+    let log = ToyLog::of_runs(&[(0, 10), (1, 3)]);
+    let opened = |high_watermark| {
+        let mut replica = Replica::new(config(), log.ends(), high_watermark);
+        let mut effects = Vec::new();
+        replica.handle(Event::Image(view(&[ME, B])), 0, &log, &mut effects);
+        assert_eq!(effects, [Effect::Lead { epoch: LeaderEpoch(1), start: 10 }]);
+        replica.latest_offset()
+    };
+    assert_eq!(opened(11), Ok(11), "what this very leader has committed and told is no secret");
+    assert_eq!(opened(9), Err(Refusal::OffsetNotAvailable));
 }
 
 #[test]

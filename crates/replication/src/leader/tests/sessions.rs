@@ -130,6 +130,22 @@ fn an_ended_session_is_told_until_the_follower_attaches_anew() {
 }
 
 #[test]
+fn a_follower_that_a_throttle_has_wait_is_not_taken_for_one_that_is_stuck() {
+    let (mut leader, _) = Fixture::new(view(&[ME]));
+    leader.attach(C, 1, 2);
+    let throttled = |counter| Event::Throttled { follower: C, session: session(C, counter) };
+    for _ in 0..10 {
+        leader.now_ms += 501;
+        leader.tell(throttled(1));
+        assert_eq!(leader.tell(Event::Tick), []);
+    }
+    leader.now_ms += 501;
+    leader.tell(throttled(2));
+    let ended = [Effect::EndStream { follower: C, session: session(C, 1) }];
+    assert_eq!(leader.tell(Event::Tick), ended, "it was another session that had to wait");
+}
+
+#[test]
 fn a_follower_behind_the_log_start_begins_anew() {
     let (mut leader, _) = Fixture::new(view(&[ME, B]));
     leader.attach(B, 1, 10);
