@@ -14,6 +14,12 @@ pub(crate) enum SandboxFailure {
         /// What the system said.
         source: io::Error,
     },
+    /// Another sandbox runs in the directory.
+    #[error("a sandbox runs in {}; stop that one, or take another directory", dir.display())]
+    InUse {
+        /// The directory.
+        dir: PathBuf,
+    },
     /// The kept layout does not fit what was asked for.
     #[error("{}: {reason}", path.display())]
     Layout {

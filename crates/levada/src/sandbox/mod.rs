@@ -15,7 +15,7 @@ mod ports;
 mod running;
 mod tied;
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::future::pending;
 use std::path::Path;
 
@@ -34,6 +34,9 @@ use crate::console::announce;
 /// The file that tells what runs.
 const DESCRIPTION: &str = "sandbox.json";
 
+/// The file that a sandbox locks to have its directory for itself.
+const LOCK: &str = "sandbox.lock";
+
 /// Runs until the process is asked to stop.
 pub(crate) fn run(arguments: &SandboxArguments) -> Result<(), SandboxFailure> {
     // One thread, which lives as long as the process: what it starts is tied to it.
@@ -46,6 +49,8 @@ async fn serve(arguments: &SandboxArguments) -> Result<(), SandboxFailure> {
     let asked = asked_to_stop().map_err(SandboxFailure::system("cannot listen for signals"))?;
     fs::create_dir_all(&arguments.dir).map_err(SandboxFailure::file(&arguments.dir))?;
     let dir = arguments.dir.canonicalize().map_err(SandboxFailure::file(&arguments.dir))?;
+    // Before anything is changed that another one lives by.
+    let _lock = lock(&dir)?;
     let description = dir.join(DESCRIPTION);
     forget(&description)?;
     let layout = Layout::open(&dir, arguments)?;
@@ -64,6 +69,18 @@ async fn serve(arguments: &SandboxArguments) -> Result<(), SandboxFailure> {
     stop(processes).await;
     forget(&description)?;
     outcome
+}
+
+/// Takes the directory, for as long as the file is held.
+fn lock(dir: &Path) -> Result<File, SandboxFailure> {
+    let path = dir.join(LOCK);
+    let opened = File::options().create(true).truncate(false).write(true).open(&path);
+    let file = opened.map_err(SandboxFailure::file(&path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(SandboxFailure::InUse { dir: dir.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(SandboxFailure::file(&path)(source)),
+    }
 }
 
 /// Starts every process and waits until all of them serve. Brokers wait for the controllers by themselves, and these for
@@ -113,5 +130,20 @@ async fn stop(processes: Vec<Running>) {
         for process in group {
             process.stopped().await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_has_one_sandbox_at_a_time() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let first = lock(dir.path()).expect("nobody has it");
+        let refused = lock(dir.path()).expect_err("it is taken");
+        assert!(refused.to_string().contains("a sandbox runs in"), "{refused}");
+        drop(first);
+        lock(dir.path()).expect("it is free again");
     }
 }
