@@ -101,7 +101,10 @@ impl Face for KafkaFace {
     ) -> Pin<Box<dyn Future<Output = Result<(), FaceError>> + Send>> {
         let service = Handlers::new(broker, self.options.clone(), &self.endpoint.listener);
         Box::pin(async move {
-            serve(self.listener, service, self.options, shutdown).await;
+            tokio::select! {
+                never = service.clone().follow() => match never {},
+                () = serve(self.listener, service, self.options, shutdown) => {}
+            }
             Ok(())
         })
     }

@@ -33,10 +33,11 @@ mod remove_raft_voter;
 mod unregister_broker;
 mod update_features;
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use futures::future::{BoxFuture, FutureExt};
 use kafka_protocol::protocol::{Encodable, HeaderVersion, StrBytes};
@@ -71,6 +72,15 @@ impl Handlers {
     pub(crate) fn new(broker: Arc<Broker>, options: KafkaOptions, listener: &str) -> Self {
         let sessions = Arc::new(FetchSessions::new(options.max_incremental_fetch_session_cache_slots));
         Self { broker, sessions, recent: Arc::default(), options: Arc::new(options), listener: listener.into() }
+    }
+
+    /// Follows the metadata, as far as answers depend on what there was before.
+    pub(crate) async fn follow(self) -> Infallible {
+        loop {
+            let image = self.broker.image();
+            self.recent.look(&image, Instant::now());
+            self.broker.image_changed(image.offset()).await;
+        }
     }
 }
 

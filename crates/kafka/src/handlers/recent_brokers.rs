@@ -14,7 +14,8 @@ use parking_lot::Mutex;
 /// some seconds are enough for all of them.
 const LISTED_AFTER_FENCING: Duration = Duration::from_secs(5);
 
-/// What this face has seen of the brokers. Nobody but clients' requests makes it look.
+/// What this face has seen of the brokers: it has to look at every image ([`RecentBrokers::look`]), since the client that
+/// asks when a broker has gone may be the first that asks at all.
 #[derive(Debug, Default)]
 pub(super) struct RecentBrokers {
     seen: Mutex<HashMap<BrokerId, Seen>>,
@@ -29,6 +30,11 @@ struct Seen {
 }
 
 impl RecentBrokers {
+    /// Notes which brokers have come and gone by this image.
+    pub(super) fn look(&self, image: &Image, now: Instant) {
+        self.list(image, now);
+    }
+
     /// The brokers to be listed now, by number.
     pub(super) fn list<'a>(&self, image: &'a Image, now: Instant) -> Vec<&'a Arc<BrokerRegistration>> {
         let mut seen = self.seen.lock();
@@ -101,5 +107,16 @@ mod tests {
         let nobody = [(1, 13, true), (2, 11, true)];
         assert_eq!(listed(70 * second, &nobody), [2]);
         assert_eq!(listed(90 * second, &nobody), [1, 2], "a client must have somebody to ask");
+    }
+    #[test]
+    fn a_broker_that_went_before_any_client_asked_is_listed_too() {
+        let (recent, start, second) = (RecentBrokers::default(), Instant::now(), Duration::from_secs(1));
+        recent.look(&image(&[(1, 10, false), (2, 11, false)]), start);
+        let gone = image(&[(1, 10, true), (2, 11, false)]);
+        recent.look(&gone, start + second);
+        let listed =
+            |at: Duration| -> Vec<i32> { recent.list(&gone, start + at).iter().map(|broker| broker.id.0).collect() };
+        assert_eq!(listed(2 * second), [1, 2]);
+        assert_eq!(listed(6 * second), [2], "five seconds from when it went, not from when somebody asked");
     }
 }
