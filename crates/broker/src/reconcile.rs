@@ -146,6 +146,7 @@ impl Broker {
         end_all(&gone, |_| Job::Abandon);
         let now_ms = now_ms();
         for partition in gone {
+            self.replication.leaders.forget(partition.id());
             match self.store.delete(partition.name(), now_ms) {
                 Ok(()) => {}
                 // It is found as a stray when the directory is back.
@@ -345,10 +346,14 @@ impl Broker {
             let list = topic_config(name).and_then(|def| resolver.topic_config(id.topic_id, def).value);
             list.is_some_and(|list| is_listed(&list, id.partition, self.id()))
         };
+        let was_throttled = partition.is_throttled_as_follower();
         partition.set_throttled(
             is_listed_in("leader.replication.throttled.replicas"),
             is_listed_in("follower.replication.throttled.replicas"),
         );
+        if was_throttled && !partition.is_throttled_as_follower() {
+            self.replication.leaders.let_go(id);
+        }
     }
 
     /// Takes note of a log that was not opened; gives the reason if it is to be tried again. Each reason is logged once.

@@ -80,13 +80,30 @@ impl Throttle {
         self.spent.increment(bytes as u64);
         let mut bucket = self.bucket.lock();
         bucket.fill(now_ms);
-        if bucket.rate != UNLIMITED {
-            bucket.level = bucket.level.saturating_sub(i64::try_from(bytes).unwrap_or(i64::MAX));
+        bucket.spend(bytes);
+    }
+
+    /// Spends these bytes if something may be spent; says whether it was so. Of several who have waited, one is first.
+    pub(crate) fn try_spend(&self, bytes: usize, now_ms: TimestampMs) -> bool {
+        let mut bucket = self.bucket.lock();
+        bucket.fill(now_ms);
+        if bucket.level < 0 {
+            return false;
         }
+        bucket.spend(bytes);
+        drop(bucket);
+        self.spent.increment(bytes as u64);
+        true
     }
 }
 
 impl Bucket {
+    fn spend(&mut self, bytes: usize) {
+        if self.rate != UNLIMITED {
+            self.level = self.level.saturating_sub(i64::try_from(bytes).unwrap_or(i64::MAX));
+        }
+    }
+
     fn fill(&mut self, now_ms: TimestampMs) {
         if self.rate == UNLIMITED {
             self.level = 0;
@@ -106,7 +123,7 @@ impl Bucket {
 pub(crate) struct Throttles {
     /// What is sent to replicas that catch up (`leader.replication.throttled.rate`).
     pub(crate) leader: Throttle,
-    /// What comes for replicas that catch up (`follower.replication.throttled.rate`).
+    /// What is asked for by replicas that catch up (`follower.replication.throttled.rate`).
     pub(crate) follower: Throttle,
     /// What is copied from directory to directory (`replica.alter.log.dirs.io.max.bytes.per.second`).
     pub(crate) moves: Throttle,
@@ -167,6 +184,15 @@ mod tests {
         assert_eq!(throttle.pause(1_000), Duration::from_millis(500));
         assert_eq!(throttle.pause(1_400), Duration::from_millis(100));
         assert_eq!(throttle.pause(1_500), Duration::ZERO);
+    }
+
+    #[test]
+    fn of_two_who_have_waited_one_is_first() {
+        let throttle = of_rate(1_000);
+        assert!(throttle.try_spend(500, 1_000));
+        assert!(!throttle.try_spend(1, 1_000));
+        assert_eq!(throttle.pause(1_000), Duration::from_millis(500), "what was refused costs nothing");
+        assert!(throttle.try_spend(1, 1_500));
     }
 
     #[test]

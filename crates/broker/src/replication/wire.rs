@@ -73,7 +73,8 @@ pub(crate) fn attach_from(
     Ok((partition, attach))
 }
 
-pub(crate) fn ack_to(partition: TopicIdPartition, ack: &Ack, credit: u32) -> pb::ReplicaAck {
+/// `withheld` says that more credit waits for a throttle.
+pub(crate) fn ack_to(partition: TopicIdPartition, ack: &Ack, credit: u32, withheld: bool) -> pb::ReplicaAck {
     let Ack { leader_epoch, session, .. } = *ack;
     pb::ReplicaAck {
         session: Some(Attachment { partition, leader_epoch, session }.to_message()),
@@ -81,6 +82,7 @@ pub(crate) fn ack_to(partition: TopicIdPartition, ack: &Ack, credit: u32) -> pb:
         flushed_end: ack.flushed_end,
         log_start: ack.log_start,
         credit,
+        withheld,
     }
 }
 
@@ -198,7 +200,7 @@ mod tests {
             assert_eq!(attach_from(follower, &attach_to(partition(), &attach, 6)), Ok((partition(), attach)));
         }
         let ack = Ack { follower, leader_epoch, session, log_end: 11, flushed_end: 9, log_start: 2 };
-        assert_eq!(ack_from(follower, &ack_to(partition(), &ack, 0)), Ok((partition(), ack)));
+        assert_eq!(ack_from(follower, &ack_to(partition(), &ack, 0, false)), Ok((partition(), ack)));
         let outcomes = [
             AttachOutcome::Accepted { high_watermark: 5, log_start: 1 },
             AttachOutcome::Diverged { epoch: LeaderEpoch(1), end_offset: 4 },

@@ -5,5 +5,6 @@ mod disks;
 mod fetch;
 mod lifecycle;
 mod produce;
+mod throttles;
 mod two_disks;
 mod world;

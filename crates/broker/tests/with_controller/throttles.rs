@@ -40,11 +40,9 @@ async fn is_held_and_let_go(rate: &str, list: &str) {
         }
     };
     tokio::time::timeout(LIMIT, begun).await.unwrap();
-    if rate.starts_with("leader") {
-        // Others go on beside it.
-        cluster.reassign(other, &[1, 2]).await;
-        cluster.in_sync(other, &[1, 2]).await;
-    }
+    // Others go on beside it.
+    cluster.reassign(other, &[1, 2]).await;
+    cluster.in_sync(other, &[1, 2]).await;
     assert!(cluster.segment_len(2, name) < whole);
     set(&cluster, rate, ConfigChange::Delete).await;
     cluster.in_sync(listed, &[1, 2]).await;

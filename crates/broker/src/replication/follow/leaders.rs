@@ -15,6 +15,7 @@ use super::link::keep_link;
 use super::outbox::Outbox;
 use super::room::Rooms;
 use crate::Broker;
+use crate::partition::Partition;
 
 /// What is told to each leader, and the bounds on what they send.
 pub(crate) struct Leaders {
@@ -35,13 +36,14 @@ impl Leaders {
         Self { outboxes: DashMap::new(), news: Notify::new(), credit, tail, catch_up }
     }
 
-    /// Asks `leader` for what follows the log end of a replica, with this credit to begin with.
-    pub(crate) fn attach(&self, leader: BrokerId, partition: TopicIdPartition, attach: Attach, credit: u32) {
+    /// Asks `leader` for what follows the log end of a replica, with this credit to begin with, if the throttle lets it.
+    pub(crate) fn attach(&self, leader: BrokerId, partition: &Partition, attach: Attach, credit: u32) {
+        let is_throttled = || partition.is_throttled_as_follower();
         if let Some(outbox) = self.outboxes.get(&leader) {
-            outbox.attach(partition, attach, credit);
+            outbox.attach(partition.id(), attach, credit, is_throttled);
             return;
         }
-        self.outboxes.entry(leader).or_default().attach(partition, attach, credit);
+        self.outboxes.entry(leader).or_default().attach(partition.id(), attach, credit, is_throttled);
         self.news.notify_one();
     }
 
@@ -50,6 +52,16 @@ impl Leaders {
         if let Some(outbox) = self.outboxes.get(&leader) {
             outbox.ack(partition, ack, credit);
         }
+    }
+
+    /// A replica is throttled no more.
+    pub(crate) fn let_go(&self, partition: TopicIdPartition) {
+        self.outboxes.iter().for_each(|outbox| outbox.let_go(partition));
+    }
+
+    /// A replica is not here any more.
+    pub(crate) fn forget(&self, partition: TopicIdPartition) {
+        self.outboxes.iter().for_each(|outbox| outbox.forget(partition));
     }
 
     fn all(&self) -> Vec<(BrokerId, Arc<Outbox>)> {

@@ -124,6 +124,7 @@ async fn converse(
     let streams = Streams::open(broker, network, address).await?;
     tracing::debug!(%leader, %address, "following");
     let leaders = &broker.replication.leaders;
+    let throttle = &broker.replication.throttles.follower;
     let Streams { tail, catch_up, requests, .. } = streams;
     let telling = async {
         loop {
@@ -132,81 +133,80 @@ async fn converse(
                 let sent = requests.send(request).await;
                 sent.map_err(|_| Status::unavailable("the leader takes no more requests"))?;
             }
-            outbox.news().await;
+            tokio::select! {
+                () = outbox.news() => {}
+                // What is granted is what will come, so that is what is spent: and of all that wait, in other links too, one.
+                () = throttle.room(), if outbox.waits_for_throttle() => {
+                    outbox.grant_next(|bytes| throttle.try_spend(bytes, uptime_ms()));
+                }
+            }
         }
     };
+    let (on_tail, on_catch_up) = (
+        Hearing { broker, attached, outbox, lane: Lane::Tail, rooms: &leaders.tail },
+        Hearing { broker, attached, outbox, lane: Lane::CatchUp, rooms: &leaders.catch_up },
+    );
     tokio::select! {
-        ended = hear(broker, tail, attached, Lane::Tail, &leaders.tail) => ended,
-        ended = hear(broker, catch_up, attached, Lane::CatchUp, &leaders.catch_up) => ended,
+        ended = on_tail.hear(tail) => ended,
+        ended = on_catch_up.hear(catch_up) => ended,
         ended = telling => ended,
     }
 }
 
-/// Brings what comes on one stream to the replicas.
-async fn hear(
-    broker: &Arc<Broker>,
-    mut stream: Streaming<pb::ReplicateResponse>,
-    attached: &Attached,
+/// What one stream of the pair brings, and to whom.
+struct Hearing<'a> {
+    broker: &'a Arc<Broker>,
+    attached: &'a Attached,
+    outbox: &'a Outbox,
     lane: Lane,
-    rooms: &Rooms,
-) -> Result<(), Status> {
-    while let Some(message) = stream.message().await? {
-        let throttled = take_in(broker, message, attached, lane, rooms).await;
-        let throttled = throttled.map_err(|error| Status::internal(error.to_string()))?;
-        if throttled > 0 {
-            let throttle = &broker.replication.throttles.follower;
-            throttle.spend(throttled, uptime_ms());
-            // What waits meanwhile is at the leader, but for what the connection holds.
-            throttle.room().await;
-        }
-    }
-    Ok(())
+    rooms: &'a Rooms,
 }
 
-/// Gives the bytes of records that were throttled.
-async fn take_in(
-    broker: &Broker,
-    message: pb::ReplicateResponse,
-    attached: &Attached,
-    lane: Lane,
-    rooms: &Rooms,
-) -> Result<usize, Malformed> {
-    let (mut bytes, mut throttled) = (0, 0);
-    for answer in &message.answers {
-        let (id, answer) = answer_from(answer)?;
-        if let Some(partition) = broker.partitions.get(&id) {
-            partition.post(Job::Replica(Event::Answer(answer)));
+impl Hearing<'_> {
+    /// Brings what comes to the replicas.
+    async fn hear(&self, mut stream: Streaming<pb::ReplicateResponse>) -> Result<(), Status> {
+        while let Some(message) = stream.message().await? {
+            self.take_in(message).await.map_err(|error| Status::internal(error.to_string()))?;
         }
+        Ok(())
     }
-    for frame in message.frames {
-        let (id, head) = frame_from(&frame)?;
-        let Some(partition) = broker.partitions.get(&id) else { continue };
-        let Frame { leader_epoch, session, .. } = head;
-        // What a session before that has left on the way would be dropped by the replica, and not before it had had its
-        // share of the throttle: behind a slow one, every frame could come too late for its session.
-        if !attached.is_newest(&Attachment { partition: id, leader_epoch, session }) {
-            continue;
-        }
-        partition.hear_high_watermark(head.high_watermark);
-        bytes += frame.records.len();
-        if lane == Lane::CatchUp && partition.is_throttled_as_follower() {
-            throttled += frame.records.len();
-        }
-        // Without records it brings nothing that could fill the memory.
-        let mut share = None;
-        if !frame.records.is_empty() {
-            share = rooms.of(partition.directory()).take(frame.records.len()).await;
-            if share.is_none() {
-                // It asks again once its disk goes on.
-                partition.post(Job::Replica(Event::Detached { leader_epoch, session }));
-                continue;
+
+    async fn take_in(&self, message: pb::ReplicateResponse) -> Result<(), Malformed> {
+        let mut bytes = 0;
+        for answer in &message.answers {
+            let (id, answer) = answer_from(answer)?;
+            if let Some(partition) = self.broker.partitions.get(&id) {
+                partition.post(Job::Replica(Event::Answer(answer)));
             }
         }
-        partition.post(Job::Frame(Box::new(Framed { head, records: frame.records, share })));
+        for frame in message.frames {
+            let (id, head) = frame_from(&frame)?;
+            let Some(partition) = self.broker.partitions.get(&id) else { continue };
+            let Frame { leader_epoch, session, .. } = head;
+            // What a session before that has left on the way would be dropped by the replica, and not before it had taken
+            // room from others.
+            if !self.attached.is_newest(&Attachment { partition: id, leader_epoch, session }) {
+                continue;
+            }
+            partition.hear_high_watermark(head.high_watermark);
+            self.outbox.heard(id, session, self.lane, || partition.is_throttled_as_follower());
+            bytes += frame.records.len();
+            // Without records it brings nothing that could fill the memory.
+            let mut share = None;
+            if !frame.records.is_empty() {
+                share = self.rooms.of(partition.directory()).take(frame.records.len()).await;
+                if share.is_none() {
+                    // It asks again once its disk goes on.
+                    partition.post(Job::Replica(Event::Detached { leader_epoch, session }));
+                    continue;
+                }
+            }
+            partition.post(Job::Frame(Box::new(Framed { head, records: frame.records, share })));
+        }
+        for ended in &message.ended {
+            detach(self.broker, &Attachment::read(Some(ended))?);
+        }
+        self.broker.metrics.replication_bytes_in.increment(bytes as u64);
+        Ok(())
     }
-    for ended in &message.ended {
-        detach(broker, &Attachment::read(Some(ended))?);
-    }
-    broker.metrics.replication_bytes_in.increment(bytes as u64);
-    Ok(throttled)
 }

@@ -5,5 +5,6 @@ mod link;
 mod outbox;
 mod room;
 mod streams;
+mod withheld;
 
 pub(crate) use leaders::{Leaders, follow_leaders};

@@ -49,7 +49,7 @@ struct Attached {
 }
 
 impl FollowerLink {
-    pub(super) fn new(follower: BrokerId, nonce: Uuid) -> Arc<Self> {
+    pub(crate) fn new(follower: BrokerId, nonce: Uuid) -> Arc<Self> {
         Arc::new(Self {
             follower,
             nonce,

@@ -47,7 +47,10 @@ pub(super) async fn send_frames(broker: &Broker, link: &FollowerLink, lane: Lane
             }
         }
         if !held.is_empty() && throttle.pause(uptime_ms()).is_zero() {
-            held.drain(..).for_each(|sending| link.ready(lane).push(sending));
+            for sending in held.drain(..) {
+                sending.hold(false);
+                link.ready(lane).push(sending);
+            }
         }
     }
 }
@@ -65,6 +68,7 @@ async fn gather(
         let Some(sending) = link.ready(lane).pop() else { break };
         let is_throttled = lane == Lane::CatchUp && sending.partition().is_throttled_as_leader();
         if is_throttled && !sending.has_ended() && !throttle.pause(uptime_ms()).is_zero() {
+            sending.hold(true);
             held.push(sending);
             continue;
         }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use levada_log::{ReadError, Slice};
-use levada_replication::{Due, Frame, Lane, LogEnds, SendWindow, Session};
+use levada_replication::{Due, Event, Frame, Lane, LogEnds, SendWindow, Session};
 use levada_types::{BrokerId, LeaderEpoch, Offset};
 use parking_lot::Mutex;
 
@@ -28,6 +28,10 @@ pub(crate) struct Sending {
     link: Weak<FollowerLink>,
     /// It stands in its lane's list, or its lane's task will look again.
     queued: AtomicBool,
+    /// The follower grants nothing for now: its throttle has the replica wait, or its disk is full.
+    withheld: AtomicBool,
+    /// The leader's throttle has it wait.
+    held: AtomicBool,
     /// Nothing more may go out. Set before the log is changed by a follower's rules.
     ended: AtomicBool,
 }
@@ -68,6 +72,8 @@ impl Sending {
             window: Mutex::new(window),
             link: Arc::downgrade(link),
             queued: AtomicBool::new(false),
+            withheld: AtomicBool::new(credit == 0),
+            held: AtomicBool::new(false),
             ended: AtomicBool::new(false),
         })
     }
@@ -97,10 +103,24 @@ impl Sending {
         }
     }
 
-    /// The follower grants more credit.
-    pub(super) fn grant(self: &Arc<Self>, bytes: u32) {
-        self.window.lock().grant(usize::try_from(bytes).unwrap_or(usize::MAX));
-        self.wake();
+    /// The follower grants more credit, if any, and `withheld` says that its throttle lets it grant no more for now.
+    pub(crate) fn grant(self: &Arc<Self>, bytes: u32, withheld: bool) {
+        self.withheld.store(withheld, Ordering::Relaxed);
+        if bytes > 0 {
+            self.window.lock().grant(usize::try_from(bytes).unwrap_or(usize::MAX));
+            self.wake();
+        }
+    }
+
+    /// The leader's throttle has it wait, or lets it go on.
+    pub(crate) fn hold(&self, held: bool) {
+        self.held.store(held, Ordering::Relaxed);
+    }
+
+    /// What the replica is to be told of it before a tick: that it has to wait for a throttle, on whichever side, if it does.
+    pub(crate) fn excuse(&self) -> Option<Event> {
+        let is_throttled = self.held.load(Ordering::Relaxed) || self.withheld.load(Ordering::Relaxed);
+        is_throttled.then_some(Event::Throttled { follower: self.follower, session: self.session })
     }
 
     /// Sends nothing more.

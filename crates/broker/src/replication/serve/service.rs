@@ -185,10 +185,10 @@ async fn receive(
 
 fn take_ack(broker: &Broker, link: &FollowerLink, message: &pb::ReplicaAck) -> Result<(), Status> {
     let (partition, ack) = ack_from(link.follower(), message).map_err(malformed)?;
-    if message.credit > 0 {
+    if message.credit > 0 || message.withheld {
         let attachment = Attachment { partition, leader_epoch: ack.leader_epoch, session: ack.session };
         if let Some(sending) = link.sending(&attachment) {
-            sending.grant(message.credit);
+            sending.grant(message.credit, message.withheld);
         }
     }
     if let Some(partition) = broker.partitions.get(&partition) {
