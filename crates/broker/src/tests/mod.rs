@@ -5,6 +5,7 @@ mod disks;
 mod fetch;
 mod lifecycle;
 mod produce;
+mod steps;
 mod throttles;
 mod two_disks;
 mod world;
