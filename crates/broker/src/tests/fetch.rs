@@ -7,7 +7,7 @@ use levada_types::{ErrorCode, Isolation, LeaderEpoch, TopicIdPartition};
 use tokio::task::JoinHandle;
 
 use super::world::{BROKER, FOR_EVER, OTHER, World, batch, fetch, led_by, tp, values_in};
-use crate::api::{Fetch, FetchedPartition};
+use crate::api::{Fetch, FetchedPartition, ReadFrom};
 
 /// Starts a fetch and returns once it sleeps on all its partitions.
 async fn asleep(world: &World, request: Fetch) -> JoinHandle<Vec<FetchedPartition>> {
@@ -157,6 +157,44 @@ async fn a_client_whose_log_parts_from_ours_is_told_where() {
     let fetched = world.broker.fetch(&request).await.pop().unwrap();
     assert_eq!(fetched.diverging, None);
     assert_eq!(values_in(fetched.records.as_ref().unwrap()), ["c", "d"]);
+}
+
+/// A fetch of a consumer that has read up to `offset`, in leader epoch 3 up to records of `epoch`, and may read here from a
+/// follower.
+fn from_follower(id: TopicIdPartition, offset: i64, epoch: i32) -> Fetch {
+    let mut request = fetch(&[(id, offset)]);
+    request.read_from = ReadFrom::Nearest { rack: String::new() };
+    request.partitions[0].current_leader_epoch = Some(LeaderEpoch(3));
+    request.partitions[0].last_fetched_epoch = Some(LeaderEpoch(epoch));
+    request
+}
+
+#[tokio::test]
+async fn a_reader_that_is_ahead_of_a_follower_waits_for_it_and_is_not_sent_elsewhere_in_the_log() {
+    let mut world = World::new();
+    let topic = world.create("orders", 2);
+    let (id, empty) = (tp(topic, 0), tp(topic, 1));
+    world.put(id, &["a", "b"]).await;
+    world.assign(id, led_by(Some(BROKER), 1, &[BROKER, OTHER]));
+    world.put(id, &["not committed"]).await;
+    // The leader has gone on in another epoch, and nothing of that has come here yet.
+    world.assign(id, led_by(Some(OTHER), 3, &[BROKER, OTHER]));
+    world.assign(empty, led_by(Some(OTHER), 3, &[BROKER, OTHER]));
+    let read = async |id, offset, epoch| {
+        let fetched = world.broker.fetch(&from_follower(id, offset, epoch)).await.pop().unwrap();
+        (fetched.error, fetched.diverging.is_some())
+    };
+    assert_eq!(read(id, 5, 3).await, (ErrorCode::OffsetNotAvailable, false), "further than the log here");
+    assert_eq!(read(id, 3, 3).await, (ErrorCode::OffsetNotAvailable, false), "as far as it, and that will be cut");
+    assert_eq!(read(empty, 5, 2).await, (ErrorCode::OffsetNotAvailable, false), "there is nothing here yet");
+    // What is committed stays as it is.
+    assert_eq!(read(id, 2, 0).await, (ErrorCode::None, false));
+    assert_eq!(read(id, 2, 3).await, (ErrorCode::None, true));
+    // It waits for what may come, as long as it wants to.
+    for id in [id, empty] {
+        let fetching = asleep(&world, Fetch { max_wait: FOR_EVER, ..from_follower(id, 5, 3) }).await;
+        fetching.abort();
+    }
 }
 
 #[tokio::test]

@@ -200,7 +200,9 @@ impl Bounds {
             let message = format!("offset {} is outside [{start}, {end}]", asked.offset);
             return Err(PartitionError::new(ErrorCode::OffsetOutOfRange, message));
         }
-        if let Some(epoch) = asked.last_fetched_epoch {
+        // What a follower holds beyond what it knows to be committed, or does not hold yet, says nothing about a reader.
+        let is_settled = role.leads || asked.offset <= answer.high_watermark;
+        if let Some(epoch) = asked.last_fetched_epoch.filter(|_| is_settled) {
             answer.diverging = divergence(partition, epoch, asked.offset)?;
             if answer.diverging.is_some() {
                 return Ok(Found { answer, more: false });
