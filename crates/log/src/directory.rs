@@ -186,7 +186,8 @@ impl Directory {
         if untried { Failure::Transient(Arc::new(error)) } else { self.fail(path, &error) }
     }
 
-    fn fail(&self, path: &Path, error: &io::Error) -> Failure {
+    /// Takes the directory offline.
+    pub(crate) fn fail(&self, path: &Path, error: &io::Error) -> Failure {
         if self.set_state(DirectoryState::Offline) != DirectoryState::Offline {
             error!(path = %path.display(), %error, "the data directory is offline: the broker serves its other directories");
         }

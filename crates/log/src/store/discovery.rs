@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use levada_types::{Offset, TopicId, TopicPartition};
 use tracing::{info, warn};
@@ -39,6 +40,15 @@ pub(super) enum EntryState {
     Busy,
     /// It was opened.
     Opened(Arc<LogState>),
+}
+
+/// A log that is being put elsewhere: nobody else gets it meanwhile.
+#[derive(Debug)]
+pub(super) struct Occupied {
+    pub(super) directory: Arc<Directory>,
+    pub(super) path: PathBuf,
+    /// Its state, should nothing become of it.
+    pub(super) before: EntryState,
 }
 
 /// What lies in a data directory.
@@ -97,6 +107,18 @@ impl LogEntry {
             clean: false,
             state: EntryState::Found,
         }
+    }
+
+    /// Keeps everybody else away from it. What is known of it goes on standing in the checkpoints.
+    pub(super) fn occupy(&mut self) -> Occupied {
+        if let EntryState::Opened(state) = &self.state {
+            // It was open in this process: what was known last is what counts.
+            self.recovery_point = state.recovery_point();
+            self.log_start = Some(state.log_start_offset());
+            self.clean = state.closed.load(Ordering::Acquire);
+        }
+        let before = std::mem::replace(&mut self.state, EntryState::Busy);
+        Occupied { directory: Arc::clone(&self.directory), path: self.path.clone(), before }
     }
 }
 

@@ -185,6 +185,14 @@ impl LogStore {
         self.listener.set(listener);
     }
 
+    /// Gives a data directory up, since what becomes of something in it cannot be told any more: it is offline from here
+    /// on, as after an error of its disk.
+    pub fn give_up_directory(&self, id: DirectoryId, why: &'static str) {
+        if let Some(taken) = self.taken().find(|taken| taken.directory.id == id) {
+            taken.directory.fail(&taken.directory.path, &std::io::Error::other(why));
+        }
+    }
+
     /// Looks whether full directories have space again, and whether the others are still there. For a maintenance
     /// thread.
     pub fn probe(&self, now_ms: i64) {

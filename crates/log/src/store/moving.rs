@@ -15,7 +15,7 @@ use levada_types::{DirectoryId, Offset, TopicId, TopicIdPartition, TopicPartitio
 use tracing::{info, warn};
 
 use super::dir_name::{Suffix, name_with_suffix};
-use super::discovery::{EntryState, LogEntry};
+use super::discovery::{EntryState, LogEntry, Occupied};
 use super::open::{Reserved, judged};
 use super::{LogStore, OpenLog, OpenedLog};
 use crate::directory::{Directory, DirectoryState};
@@ -156,40 +156,58 @@ impl LogStore {
     }
 
     fn switch(&self, id: TopicIdPartition, now_ms: i64) -> Result<(), PromotionError> {
-        // Under the lock all the way: nobody may open a log of this name meanwhile.
-        let mut logs = self.logs.lock();
-        let mut futures = self.futures.lock();
-        let not_found = || PromotionError::NotDone(OpenError::NotFound(id.to_string()));
-        let future = futures.get_mut(&id).ok_or_else(not_found)?;
-        let partition = future.partition.clone();
-        let current = logs.get_mut(&partition).ok_or_else(not_found)?;
-        if current.is_open() {
-            return Err(PromotionError::NotDone(OpenError::AlreadyOpen(partition.to_string())));
-        }
-        let (from, to) = (Arc::clone(&current.directory), Arc::clone(&future.entry.directory));
-        if from.state() == DirectoryState::Offline || to.state() == DirectoryState::Offline {
-            return Err(PromotionError::NotDone(OpenError::DirectoryOffline));
-        }
+        let (partition, log, copy) = self.occupy_both(id).map_err(PromotionError::NotDone)?;
+        let (from, to) = (&log.directory, &copy.directory);
         let path = to.path.join(partition.to_string());
-        if let Err(error) = self.disk().rename(&future.entry.path, &path) {
-            return Err(PromotionError::NotDone(to.failure(&future.entry.path, error).into()));
+        if let Err(error) = self.disk().rename(&copy.path, &path) {
+            let failure = to.failure(&copy.path, error);
+            self.vacate_both(id, &partition, log.before, copy.before);
+            return Err(PromotionError::NotDone(failure.into()));
         }
-        let doomed = from.path.join(name_with_suffix(&partition, unique(current.topic_id, now_ms), Suffix::Delete));
+        let doomed = from.path.join(name_with_suffix(&partition, unique(Some(id.topic_id), now_ms), Suffix::Delete));
         let renamed = self.disk().sync_dir(&to.path).map_err(|error| to.sync_failure(&to.path, error)).and_then(|()| {
-            self.disk().rename(&current.path, &doomed).map_err(|error| from.failure(&current.path, error))?;
+            self.disk().rename(&log.path, &doomed).map_err(|error| from.failure(&log.path, error))?;
             self.disk().sync_dir(&from.path).map_err(|error| from.sync_failure(&from.path, error))
         });
-        if let Err(failure) = renamed {
-            (current.state, future.entry.state) = (EntryState::Busy, EntryState::Busy);
-            return Err(PromotionError::Stuck(failure.into()));
-        }
-        let Some(Future { entry, .. }) = futures.remove(&id) else { return Ok(()) };
+        // They stay occupied: neither may be written any more.
+        renamed.map_err(|failure| PromotionError::Stuck(failure.into()))?;
+        let mut logs = self.logs.lock();
+        let future = self.futures.lock().remove(&id);
+        let (Some(current), Some(Future { entry, .. })) = (logs.get_mut(&partition), future) else { return Ok(()) };
         from.logs.fetch_sub(1, Ordering::Relaxed);
-        let delay_ms = put_away(current);
-        from.graveyard.add_dir(now_ms.saturating_add(delay_ms), doomed);
-        *current = LogEntry { path, ..entry };
+        from.graveyard.add_dir(now_ms.saturating_add(put_away(&log.before)), doomed);
+        *current = LogEntry { path, state: copy.before, ..entry };
         info!(%partition, from = %from.path.display(), to = %to.path.display(), "moved a log to another data directory");
         Ok(())
+    }
+
+    /// Keeps everybody away from a log and its copy while one takes the other's place. No lock is held meanwhile: whoever
+    /// wants another log does not wait for these disks.
+    fn occupy_both(&self, id: TopicIdPartition) -> Result<(TopicPartition, Occupied, Occupied), OpenError> {
+        let mut logs = self.logs.lock();
+        let mut futures = self.futures.lock();
+        let not_found = || OpenError::NotFound(id.to_string());
+        let future = futures.get_mut(&id).ok_or_else(not_found)?;
+        let partition = future.partition.clone();
+        let current = logs.get_mut(&partition).filter(|log| log.topic_id == Some(id.topic_id)).ok_or_else(not_found)?;
+        if current.is_open() || future.entry.is_open() {
+            return Err(OpenError::AlreadyOpen(partition.to_string()));
+        }
+        let is_offline = |entry: &LogEntry| entry.directory.state() == DirectoryState::Offline;
+        if is_offline(current) || is_offline(&future.entry) {
+            return Err(OpenError::DirectoryOffline);
+        }
+        Ok((partition, current.occupy(), future.entry.occupy()))
+    }
+
+    /// Nothing has become of it.
+    fn vacate_both(&self, id: TopicIdPartition, partition: &TopicPartition, log: EntryState, copy: EntryState) {
+        if let Some(current) = self.logs.lock().get_mut(partition) {
+            current.state = log;
+        }
+        if let Some(future) = self.futures.lock().get_mut(&id) {
+            future.entry.state = copy;
+        }
     }
 
     /// Gives a future log up, be it open (its writer has to be gone) or only found; nothing if there is none.
@@ -197,25 +215,32 @@ impl LogStore {
     /// # Errors
     /// [`OpenError`]. Where it lies stays as it is then, to be found at the next start.
     pub fn discard_future(&self, id: TopicIdPartition, now_ms: i64) -> Result<(), OpenError> {
-        let mut futures = self.futures.lock();
-        let Some(future) = futures.get_mut(&id) else { return Ok(()) };
-        if future.entry.is_open() {
-            return Err(OpenError::AlreadyOpen(future.partition.to_string()));
-        }
-        let directory = Arc::clone(&future.entry.directory);
+        let (partition, Occupied { directory, path, before }) = {
+            let mut futures = self.futures.lock();
+            let Some(future) = futures.get_mut(&id) else { return Ok(()) };
+            if future.entry.is_open() {
+                return Err(OpenError::AlreadyOpen(future.partition.to_string()));
+            }
+            (future.partition.clone(), future.entry.occupy())
+        };
         if directory.state() != DirectoryState::Offline {
-            let name = name_with_suffix(&future.partition, unique(Some(id.topic_id), now_ms), Suffix::Delete);
+            let name = name_with_suffix(&partition, unique(Some(id.topic_id), now_ms), Suffix::Delete);
             let doomed = directory.path.join(name);
-            put_away(&future.entry);
-            match self.disk().rename(&future.entry.path, &doomed) {
+            put_away(&before);
+            match self.disk().rename(&path, &doomed) {
                 Ok(()) => directory.graveyard.add_dir(now_ms, doomed),
                 // One whose creation failed has no directory.
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => return Err(directory.failure(&future.entry.path, error).into()),
+                Err(error) => {
+                    if let Some(future) = self.futures.lock().get_mut(&id) {
+                        future.entry.state = before;
+                    }
+                    return Err(directory.failure(&path, error).into());
+                }
             }
         }
         directory.logs.fetch_sub(1, Ordering::Relaxed);
-        futures.remove(&id);
+        self.futures.lock().remove(&id);
         Ok(())
     }
 
@@ -279,8 +304,8 @@ impl LogStore {
 }
 
 /// Ends the use of a log that was open; gives the delay before its files may go.
-fn put_away(entry: &LogEntry) -> i64 {
-    let EntryState::Opened(state) = &entry.state else { return 0 };
+fn put_away(state: &EntryState) -> i64 {
+    let EntryState::Opened(state) = state else { return 0 };
     state.deleted.store(true, Ordering::Release);
     for segment in state.segments.load().iter() {
         segment.close();

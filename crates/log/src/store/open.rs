@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use levada_types::{DirectoryId, Offset, TopicId, TopicIdPartition, TopicPartition};
 use tracing::warn;
 
-use super::discovery::{EntryState, LogEntry};
+use super::discovery::{EntryState, LogEntry, Occupied};
 use super::{LogStore, OpenLog, OpenedLog, parallel};
 use crate::checkpoint::{PARTITION_METADATA_FILE, partition_metadata_text};
 use crate::directory::{Directory, DirectoryState};
@@ -29,6 +29,31 @@ pub(super) struct Reserved {
     pub(super) is_new: bool,
     /// Whether the directory lacks the topic's id.
     pub(super) lacks_id: bool,
+}
+
+/// Gives a log back that was set aside and not opened, whatever the reason.
+struct Reservation<'a> {
+    store: &'a LogStore,
+    partition: &'a TopicPartition,
+    reserved: &'a Reserved,
+    is_given_back: bool,
+}
+
+impl Drop for Reservation<'_> {
+    fn drop(&mut self) {
+        if !self.is_given_back {
+            return;
+        }
+        let mut logs = self.store.logs.lock();
+        if self.reserved.is_new {
+            logs.remove(self.partition);
+            self.reserved.directory.logs.fetch_sub(1, Ordering::Relaxed);
+        } else if let Some(entry) = logs.get_mut(self.partition) {
+            // What is known of it is what was known before; the next attempt recovers it.
+            entry.state = EntryState::Found;
+            entry.clean = false;
+        }
+    }
 }
 
 impl LogStore {
@@ -62,31 +87,17 @@ impl LogStore {
         let OpenLog { partition: TopicIdPartition { topic_id, partition }, topic, config, directory } = request;
         let partition = TopicPartition { topic, partition };
         let reserved = self.reserve(&partition, topic_id, directory, now_ms)?;
-        let home = Arc::clone(&reserved.directory);
+        let mut reservation =
+            Reservation { store: self, partition: &partition, reserved: &reserved, is_given_back: true };
         let opened = self.open_reserved(&partition, topic_id, &reserved, config, now_ms, progress);
-
-        let mut logs = self.logs.lock();
-        match opened {
-            Ok(writer) => {
-                if let Some(entry) = logs.get_mut(&partition) {
-                    entry.state = EntryState::Opened(Arc::clone(writer.state()));
-                    entry.topic_id = Some(topic_id);
-                }
-                let reader = writer.reader();
-                Ok(OpenedLog { writer, reader, directory: home.id, created: reserved.is_new })
-            }
-            Err(error) => {
-                if reserved.is_new {
-                    logs.remove(&partition);
-                    home.logs.fetch_sub(1, Ordering::Relaxed);
-                } else if let Some(entry) = logs.get_mut(&partition) {
-                    // What is known of it is what was known before; the next attempt recovers it.
-                    entry.state = EntryState::Found;
-                    entry.clean = false;
-                }
-                Err(judged(&home, error))
-            }
+        let writer = opened.map_err(|error| judged(&reserved.directory, error))?;
+        if let Some(entry) = self.logs.lock().get_mut(&partition) {
+            entry.state = EntryState::Opened(Arc::clone(writer.state()));
+            entry.topic_id = Some(topic_id);
         }
+        reservation.is_given_back = false;
+        let reader = writer.reader();
+        Ok(OpenedLog { writer, reader, directory: reserved.directory.id, created: reserved.is_new })
     }
 
     /// Sets the log aside for the caller.
@@ -172,7 +183,7 @@ impl LogStore {
         })
     }
 
-    /// Says which topic the log is of. Not synced: the first flush does that.
+    /// Says which topic the log is of. Not synced: the first append does that.
     fn write_topic_id(&self, dir: &Path, topic_id: TopicId) -> Result<(), OpenError> {
         let path = dir.join(PARTITION_METADATA_FILE);
         let write = || {
@@ -201,16 +212,10 @@ fn reserve_existing(
         None => warn!(%partition, %topic_id, "a log that did not say which topic it is of is taken for this one's"),
     }
     let durable = entry.clean && matches!(entry.state, EntryState::Found);
-    if let EntryState::Opened(state) = &entry.state {
-        // It was open in this process: what was known last is what counts.
-        entry.recovery_point = state.recovery_point();
-        entry.log_start = Some(state.log_start_offset());
-        entry.clean = state.closed.load(Ordering::Acquire);
-    }
-    entry.state = EntryState::Busy;
+    let Occupied { path, directory, .. } = entry.occupy();
     Ok(Reserved {
-        path: entry.path.clone(),
-        directory: Arc::clone(&entry.directory),
+        path,
+        directory,
         recovery_point: entry.recovery_point,
         log_start: entry.log_start,
         clean: entry.clean,

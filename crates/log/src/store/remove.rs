@@ -1,6 +1,5 @@
 //! Deleting logs, and setting strays aside.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use levada_types::TopicPartition;
@@ -8,7 +7,7 @@ use tracing::info;
 
 use super::LogStore;
 use super::dir_name::{Suffix, name_with_suffix};
-use super::discovery::{EntryState, LogEntry};
+use super::discovery::{EntryState, LogEntry, Occupied};
 use crate::OpenError;
 use crate::directory::DirectoryState;
 
@@ -53,33 +52,37 @@ impl LogStore {
         suffix: Suffix,
         now_ms: i64,
     ) -> Result<(LogEntry, std::path::PathBuf), OpenError> {
-        // Under the lock all the way: a log of the same name may be created as soon as this one is out of the way.
-        let mut logs = self.logs.lock();
-        let entry = logs.get(partition).ok_or_else(|| OpenError::NotFound(partition.to_string()))?;
-        if entry.is_open() {
-            return Err(OpenError::AlreadyOpen(partition.to_string()));
-        }
-        let directory = Arc::clone(&entry.directory);
-        if directory.state() == DirectoryState::Offline {
-            return Err(OpenError::DirectoryOffline);
-        }
-        if let EntryState::Opened(state) = &entry.state {
+        // Nobody opens it, or creates another of its name, before it is out of the way; and nobody waits for its disk who
+        // wants another log.
+        let (topic_id, Occupied { directory, path, before }) = {
+            let mut logs = self.logs.lock();
+            let entry = logs.get_mut(partition).ok_or_else(|| OpenError::NotFound(partition.to_string()))?;
+            if entry.is_open() {
+                return Err(OpenError::AlreadyOpen(partition.to_string()));
+            }
+            if entry.directory.state() == DirectoryState::Offline {
+                return Err(OpenError::DirectoryOffline);
+            }
+            (entry.topic_id, entry.occupy())
+        };
+        if let EntryState::Opened(state) = &before {
             state.deleted.store(true, Ordering::Release);
         }
-        let id = entry.topic_id.map_or(0, |id| id.0.as_u128());
-        let unique = id ^ u128::from(now_ms.unsigned_abs());
+        let unique = topic_id.map_or(0, |id| id.0.as_u128()) ^ u128::from(now_ms.unsigned_abs());
         let target = directory.path.join(name_with_suffix(partition, unique, suffix));
-        if let Err(error) = self.disk().rename(&entry.path, &target) {
-            let failure = directory.failure(&entry.path, error);
-            return Err(failure.into());
+        if let Err(error) = self.disk().rename(&path, &target) {
+            if let Some(entry) = self.logs.lock().get_mut(partition) {
+                entry.state = before;
+            }
+            return Err(directory.failure(&path, error).into());
         }
         directory.logs.fetch_sub(1, Ordering::Relaxed);
-        let entry = logs.remove(partition).ok_or_else(|| OpenError::NotFound(partition.to_string()))?;
-        if let EntryState::Opened(state) = &entry.state {
+        let entry = self.logs.lock().remove(partition).ok_or_else(|| OpenError::NotFound(partition.to_string()))?;
+        if let EntryState::Opened(state) = &before {
             for segment in state.segments.load().iter() {
                 segment.close();
             }
         }
-        Ok((entry, target))
+        Ok((LogEntry { state: before, ..entry }, target))
     }
 }
