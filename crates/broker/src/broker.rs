@@ -19,7 +19,7 @@ use crate::api::{
     DeleteRecords, DescribedConfig, DescribedLogDir, DescribedProducer, DescribedResource, EpochEnd, EpochEndRequest,
     Fetch, FetchedPartition, FoundOffset, ListOffset, MoveReplica, PartitionError, Produce, Produced,
 };
-use crate::directories::{Directories, Moves, Placements};
+use crate::directories::{Directories, Moves, Placements, Transits};
 use crate::mandate::Mandate;
 use crate::partition::PartitionTable;
 use crate::replication::Replication;
@@ -39,8 +39,11 @@ pub struct Broker {
     pub(crate) directories: Directories,
     pub(crate) placements: Placements,
     pub(crate) moves: Moves,
-    /// Locked while replicas are opened and closed. The image that was acted upon last, which faces see a moment later.
+    /// Locked while replicas come and go: by the reconciler while it opens and closes them, by others only for as long as
+    /// it takes to put one in the place of another. The image that was acted upon last, which faces see a moment later.
     pub(crate) hosting: Mutex<Option<Arc<Image>>>,
+    /// Logs that are opened anew just now.
+    pub(crate) transits: Transits,
     pub(crate) partitions: PartitionTable,
     pub(crate) threads: LogThreads,
     pub(crate) replication: Arc<Replication>,
@@ -74,6 +77,7 @@ impl Broker {
             placements: Placements::default(),
             moves: Moves::default(),
             hosting: Mutex::new(None),
+            transits: Transits::default(),
             store: Arc::new(store),
             partitions: PartitionTable::default(),
             threads,

@@ -4,18 +4,15 @@
 //! deletes what is no longer here, opens what is, applies leader epochs and settings. Only then does the broker show the
 //! newer image to its faces, so a client never meets a partition that its broker has heard of and not opened.
 
-mod scope;
-
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use levada_log::{LogConfig, OpenError, OpenLog, RecoveryProgress};
+use levada_log::{LogConfig, OpenError, OpenLog, OpenedLog, RecoveryProgress};
 use levada_metadata::config::{Resolver, TopicSettings, topic_config};
-use levada_metadata::{Image, Partition as Assignment, ReplicaDirectory, Topic};
+use levada_metadata::{ConfigResource, Image, Partition as Assignment, ReplicaDirectory, Topic};
 use levada_replication::PartitionView;
-use levada_types::{BrokerEpoch, DirectoryId, Offset, PartitionIndex, TopicId, TopicIdPartition, TopicPartition};
+use levada_types::{BrokerEpoch, DirectoryId, Offset, TopicId, TopicIdPartition, TopicPartition};
 
-use self::scope::Scope;
 use crate::Broker;
 use crate::clock::{now_ms, uptime_ms};
 use crate::log_config::log_config;
@@ -38,8 +35,6 @@ pub(crate) struct Outcome {
     pub(crate) unopened: Unopened,
     /// Partitions led here whose leader was elected although nobody was known to hold everything.
     possible_losses: Vec<TopicIdPartition>,
-    /// How many partitions were looked at.
-    pub(crate) looked_at: usize,
 }
 
 /// Replicas that could not be opened, and why.
@@ -51,6 +46,18 @@ struct Openings {
     logs: Vec<OpenLog>,
     parts: Vec<Part>,
 }
+
+/// A log that is open and can be hosted.
+struct Ready {
+    id: TopicIdPartition,
+    name: TopicPartition,
+    opened: OpenedLog,
+    part: Part,
+    flushes_by_time: bool,
+}
+
+/// A log that ends before what was committed: its name, its end, and how many records it lacks.
+type Cut = (TopicPartition, Offset, u64);
 
 /// What an image says of a replica.
 struct Part {
@@ -71,29 +78,44 @@ impl Broker {
     ) -> Outcome {
         let mut outcome = Outcome::default();
         self.set_throttles(new, uptime_ms());
+        let mut changed: HashSet<TopicId> = new.topics_changed_since(old).collect();
+        let mut reconfigured: HashSet<TopicId> = HashSet::new();
+        for resource in new.resources_changed_since(old) {
+            match resource {
+                ConfigResource::Topic(id) => {
+                    reconfigured.insert(id);
+                }
+                ConfigResource::Broker(id) if id != self.id() => {}
+                ConfigResource::Broker(_) | ConfigResource::DefaultBroker => {
+                    reconfigured.extend(self.partitions.all().iter().map(|partition| partition.id().topic_id));
+                }
+            }
+        }
+        changed.extend(&reconfigured);
+        changed.extend(unopened.keys().map(|id| id.topic_id));
+        // What a replica may do depends on the brokers that hold the others too.
         let registered = self.registration_in(new);
         let registered_before = std::mem::replace(&mut *self.reconciled_as.lock(), registered);
-        let hosted = || self.partitions.all().iter().map(|partition| partition.id().topic_id).collect();
-        let scope = Scope::between((old, new), unopened, self.id(), hosted, registered != registered_before);
-        let touched: Vec<_> = scope.topics().map(|id| (id, scope.partitions(id))).collect();
+        if registered != registered_before || !new.brokers().eq(old.brokers()) {
+            changed.extend(self.partitions.all().iter().map(|partition| partition.id().topic_id));
+        }
 
         // First what goes, since a topic may have been deleted and created again under its name.
         let mut gone = Vec::new();
-        for (id, partitions) in &touched {
-            self.find_gone(*id, partitions, new.topic(*id), &mut gone);
+        for id in &changed {
+            self.find_gone(*id, old.topic(*id), new.topic(*id), &mut gone);
         }
         self.remove(gone);
 
         let mut openings = Openings::default();
-        for (id, partitions) in &touched {
-            let Some(topic) = new.topic(*id).filter(|_| !partitions.is_empty()) else { continue };
-            outcome.looked_at += partitions.len();
-            self.find_losses(old.topic(*id), topic, partitions, &mut outcome.possible_losses);
-            self.apply_topic(topic, partitions, &scope, &mut openings, &mut outcome);
+        for topic in changed.iter().filter_map(|id| new.topic(*id)) {
+            let settings = new.topic_settings(topic.id(), self.id(), &self.options.statics);
+            let reconfigure = reconfigured.contains(&topic.id());
+            self.find_losses(old.topic(topic.id()), topic, &mut outcome.possible_losses);
+            self.apply_topic(topic, &settings, reconfigure, new, &mut openings, &mut outcome);
         }
         self.tell_losses(&outcome.possible_losses);
         self.open(openings, new, unopened, progress, &mut outcome);
-        tracing::debug!(offset = %new.offset(), partitions = outcome.looked_at, "acted upon the metadata");
         outcome
     }
 
@@ -112,18 +134,13 @@ impl Broker {
         }
     }
 
-    /// Those of these partitions that are hosted and no longer assigned here.
-    fn find_gone(
-        &self,
-        topic_id: TopicId,
-        partitions: &[PartitionIndex],
-        new: Option<&Topic>,
-        gone: &mut Vec<Arc<Partition>>,
-    ) {
-        for partition in partitions.iter().copied() {
+    /// The replicas of a topic that are hosted and no longer assigned here.
+    fn find_gone(&self, id: TopicId, old: Option<&Topic>, new: Option<&Topic>, gone: &mut Vec<Arc<Partition>>) {
+        let count = old.map_or(0, Topic::partition_count);
+        for partition in 0..count {
             let assigned = new.and_then(|topic| topic.partition(partition));
             if !assigned.is_some_and(|assigned| assigned.has_replica(self.id()))
-                && let Some(hosted) = self.partitions.remove(&TopicIdPartition { topic_id, partition })
+                && let Some(hosted) = self.partitions.remove(&TopicIdPartition { topic_id: id, partition })
             {
                 gone.push(hosted);
             }
@@ -131,17 +148,23 @@ impl Broker {
     }
 
     /// Closes these replicas and deletes their logs.
-    fn remove(&self, gone: Vec<Arc<Partition>>) {
-        if gone.is_empty() {
-            return;
-        }
+    fn remove(&self, mut gone: Vec<Arc<Partition>>) {
         for partition in &gone {
             partition.turn(Health::Gone);
         }
-        end_all(&gone, |_| Job::Abandon);
+        // Whoever has a log in transit deletes it.
+        gone.retain(|partition| !self.transits.contains(partition.name()));
+        self.end_and_delete(&gone);
+    }
+
+    /// Closes these replicas, which are hosted no more, and deletes their logs. Blocks.
+    pub(crate) fn end_and_delete(&self, gone: &[Arc<Partition>]) {
+        if gone.is_empty() {
+            return;
+        }
+        end_all(gone, |_| Job::Abandon);
         let now_ms = now_ms();
         for partition in gone {
-            self.replication.leaders.forget(partition.id());
             match self.store.delete(partition.name(), now_ms) {
                 Ok(()) => {}
                 // It is found as a stray when the directory is back.
@@ -153,23 +176,15 @@ impl Broker {
         }
     }
 
-    /// Those of these partitions whose leader, this broker, was elected although acknowledged records may be missing.
-    fn find_losses(
-        &self,
-        old: Option<&Topic>,
-        new: &Topic,
-        partitions: &[PartitionIndex],
-        losses: &mut Vec<TopicIdPartition>,
-    ) {
+    /// The partitions of a topic whose leader, this broker, was elected although acknowledged records may be missing.
+    fn find_losses(&self, old: Option<&Topic>, new: &Topic, losses: &mut Vec<TopicIdPartition>) {
         // What was so before this broker knew of the topic was told by whoever led then.
         let Some(old) = old else { return };
-        let is_lost = |index: &PartitionIndex| {
-            old.partition(*index).zip(new.partition(*index)).is_some_and(|(before, after)| {
-                after.leader == Some(self.id()) && before.possible_losses < after.possible_losses
-            })
-        };
-        let lost = partitions.iter().copied().filter(is_lost);
-        losses.extend(lost.map(|partition| TopicIdPartition { topic_id: new.id(), partition }));
+        let led = new.partitions().filter(|(_, partition)| partition.leader == Some(self.id()));
+        let lost = led.filter(|(index, partition)| {
+            old.partition(*index).is_some_and(|before| before.possible_losses < partition.possible_losses)
+        });
+        losses.extend(lost.map(|(partition, _)| TopicIdPartition { topic_id: new.id(), partition }));
     }
 
     fn tell_losses(&self, losses: &[TopicIdPartition]) {
@@ -189,7 +204,7 @@ impl Broker {
     }
 
     /// Tells of logs that end below the high watermark that was noted last, by how many records.
-    fn tell_cut(&self, cut: &[(TopicPartition, Offset, u64)]) {
+    fn tell_cut(&self, cut: &[Cut]) {
         if cut.is_empty() {
             return;
         }
@@ -204,30 +219,29 @@ impl Broker {
         );
     }
 
-    /// Gives these partitions of a topic the parts that the new image says.
     fn apply_topic(
         self: &Arc<Self>,
         topic: &Topic,
-        partitions: &[PartitionIndex],
-        scope: &Scope<'_>,
+        settings: &TopicSettings,
+        reconfigure: bool,
+        image: &Image,
         openings: &mut Openings,
         outcome: &mut Outcome,
     ) {
-        let image = scope.new;
-        let settings = image.topic_settings(topic.id(), self.id(), &self.options.statics);
-        let config = log_config(&settings, self.producer_id_expiration_ms(image));
-        let assigned = partitions.iter().filter_map(|index| Some((*index, topic.partition(*index)?)));
-        for (index, assignment) in assigned.filter(|(_, assignment)| assignment.has_replica(self.id())) {
+        let config = log_config(settings, self.producer_id_expiration_ms(image));
+        for (index, assignment) in topic.partitions().filter(|(_, p)| p.has_replica(self.id())) {
             let id = TopicIdPartition { topic_id: topic.id(), partition: index };
-            let part = self.part(image, id, assignment, &settings);
+            let part = self.part(image, id, assignment, settings);
             if let Some(partition) = self.partitions.get(&id) {
-                if scope.is_reconfigured(topic.id()) {
+                if reconfigure {
                     partition.set_flushes_by_time(config.flush_ms.is_some());
                     self.set_throttled(&partition, image);
                     partition.post(Job::Configure(Box::new(config.clone())));
                 }
                 assume(&partition, part);
                 self.note_placement(assignment, id, partition.directory(), outcome);
+            } else if self.transits.contains(&TopicPartition { topic: topic.name().clone(), partition: index }) {
+                outcome.unopened.insert(id, "the log of an earlier replica is still to be deleted".to_owned());
             } else {
                 let directory = assignment.directory_of(self.id()).filter(|id| *id != DirectoryId::UNASSIGNED);
                 openings.logs.push(OpenLog {
@@ -258,85 +272,114 @@ impl Broker {
         let opened = self.store.open_logs(logs, now_ms(), progress);
         let mut cut = Vec::new();
         for ((((id, opened), name), part), flushes_by_time) in opened.into_iter().zip(names).zip(parts).zip(by_time) {
-            let opened = match opened {
-                Ok(opened) => opened,
+            match opened {
+                Ok(opened) => {
+                    let ready = Ready { id, name, opened, part, flushes_by_time };
+                    let (_, lacks) = self.host(ready, image, outcome);
+                    cut.extend(lacks);
+                }
                 Err(error) => {
                     if let Some(why) = self.not_opened(&name, &error, unopened_before.get(&id)) {
                         outcome.unopened.insert(id, why);
                     }
-                    continue;
                 }
-            };
-            let Some(queue) = self.threads.queue_of(opened.directory, &id) else {
-                tracing::error!(partition = %name, directory = %opened.directory, "the directory has no log thread");
-                continue;
-            };
-            let (start, end) = (opened.reader.log_start_offset(), opened.reader.log_end_offset());
-            let hosted = self.partitions.get(&id);
-            let noted = match &hosted {
-                Some(hosted) => hosted.high_watermark(),
-                None => self.store.high_watermark(&name).unwrap_or(0),
-            };
-            if noted > end {
-                cut.push((name.clone(), end, (noted - end).unsigned_abs()));
             }
-            let Part { role, .. } = part;
-            // Under the minimum nothing is committed, alone or not; nor without a lease, where somebody else could lead by now:
-            // then the actor commits it once there is one.
-            let commits_all = role.leads
-                && role.is_alone_in_sync()
-                && role.check_in_sync().is_ok()
-                && self.mandate.check(&role).is_ok();
-            let is_fsynced = part.sight.as_ref().is_some_and(|sight| sight.view.fsync);
-            let committed = if commits_all && is_fsynced {
-                // The rest is committed once it is fsynced.
-                opened.reader.recovery_point().max(noted).clamp(start, end)
-            } else if commits_all {
-                // A sole replica in sync has committed whatever its log holds.
-                end
-            } else {
-                // What the checkpoint says was committed is; a log that lost its tail may end before it.
-                noted.clamp(start, end)
-            };
-            let follower = Role { leads: false, ..role };
-            let partition = Partition::new(id, name, opened.directory, opened.reader, follower, committed, queue);
-            let partition = Arc::new(partition);
-            partition.set_flushes_by_time(flushes_by_time);
-            self.set_throttled(&partition, image);
-            if commits_all {
-                partition.begin_to_lead(role.leader_epoch, end);
-            }
-            partition.post(Job::Open(Box::new(opened.writer)));
-            assume(&partition, part);
-            if let Some(assignment) = image.partition(id.topic_id, id.partition) {
-                self.note_placement(assignment, id, opened.directory, outcome);
-            }
-            self.partitions.insert(partition);
         }
         self.tell_cut(&cut);
     }
 
-    /// Opens the log of a replica anew, wherever it lies by now; says whether that went well, and remembers in `unopened`
-    /// why it did not. `hosting` is locked, and the replica's actor has ended.
-    pub(crate) fn host_again(self: &Arc<Self>, image: &Image, replica: &Partition, unopened: &mut Unopened) -> bool {
-        let id = replica.id();
+    /// Hosts a log that is open, in the place of the replica that it was of before, if any; and tells what the log lacks of
+    /// what was committed.
+    fn host(&self, ready: Ready, image: &Image, outcome: &mut Outcome) -> (Option<Arc<Partition>>, Option<Cut>) {
+        let Ready { id, name, opened, part, flushes_by_time } = ready;
+        let Some(queue) = self.threads.queue_of(opened.directory, &id) else {
+            tracing::error!(partition = %name, directory = %opened.directory, "the directory has no log thread");
+            return (None, None);
+        };
+        let (start, end) = (opened.reader.log_start_offset(), opened.reader.log_end_offset());
+        let hosted = self.partitions.get(&id);
+        let noted = match &hosted {
+            Some(hosted) => hosted.high_watermark(),
+            None => self.store.high_watermark(&name).unwrap_or(0),
+        };
+        let cut = (noted > end).then(|| (name.clone(), end, (noted - end).unsigned_abs()));
+        let Part { role, .. } = part;
+        // Under the minimum nothing is committed, alone or not. One that was hosted before may have lost its lease since.
+        let commits_all = role.leads
+            && role.is_alone_in_sync()
+            && role.check_in_sync().is_ok()
+            && (hosted.is_none() || self.mandate.check(&role).is_ok());
+        let is_fsynced = part.sight.as_ref().is_some_and(|sight| sight.view.fsync);
+        let committed = if commits_all && is_fsynced {
+            // The rest is committed once it is fsynced.
+            opened.reader.recovery_point().max(noted).clamp(start, end)
+        } else if commits_all {
+            // A sole replica in sync has committed whatever its log holds.
+            end
+        } else {
+            // What the checkpoint says was committed is; a log that lost its tail may end before it.
+            noted.clamp(start, end)
+        };
+        let follower = Role { leads: false, ..role };
+        let partition = Partition::new(id, name, opened.directory, opened.reader, follower, committed, queue);
+        let partition = Arc::new(partition);
+        partition.set_flushes_by_time(flushes_by_time);
+        self.set_throttled(&partition, image);
+        if commits_all {
+            partition.begin_to_lead(role.leader_epoch, end);
+        }
+        partition.post(Job::Open(Box::new(opened.writer)));
+        assume(&partition, part);
+        if let Some(assignment) = image.partition(id.topic_id, id.partition) {
+            self.note_placement(assignment, id, opened.directory, outcome);
+        }
+        self.partitions.insert(Arc::clone(&partition));
+        (Some(partition), cut)
+    }
+
+    /// Opens the log of a replica anew, wherever it lies by now, and gives it with its settings; remembers in `unopened` why
+    /// that did not go well. Whoever calls this has the log in transit. Blocks.
+    pub(crate) fn open_again(&self, replica: &Partition, unopened: &mut Unopened) -> Option<(OpenedLog, LogConfig)> {
+        let (id, name) = (replica.id(), replica.name());
+        let config = self.log_config_of(id.topic_id);
+        let log = OpenLog { partition: id, topic: name.topic.clone(), config: config.clone(), directory: None };
+        let before = unopened.remove(&id);
+        match self.store.open_log(log, now_ms()) {
+            Ok(opened) => Some((opened, config)),
+            Err(error) => {
+                unopened.extend(self.not_opened(name, &error, before.as_ref()).map(|why| (id, why)));
+                None
+            }
+        }
+    }
+
+    /// Hosts a log that was opened anew, with these settings, in the place of the replica that it was of; says whether
+    /// `image`, the one that was acted upon last, still gives it a place. `hosting` is locked.
+    pub(crate) fn host_again(
+        &self,
+        image: &Image,
+        replica: &Partition,
+        opened: OpenedLog,
+        opened_with: &LogConfig,
+    ) -> bool {
+        let (id, name) = (replica.id(), replica.name().clone());
         let Some((topic, assignment)) = image.topic(id.topic_id).zip(image.partition(id.topic_id, id.partition)) else {
             return false;
         };
         let settings = image.topic_settings(topic.id(), self.id(), &self.options.statics);
-        let log = OpenLog {
-            partition: id,
-            topic: topic.name().clone(),
-            config: log_config(&settings, self.producer_id_expiration_ms(image)),
-            directory: None,
-        };
-        let openings = Openings { logs: vec![log], parts: vec![self.part(image, id, assignment, &settings)] };
+        let config = log_config(&settings, self.producer_id_expiration_ms(image));
+        let part = self.part(image, id, assignment, &settings);
+        let ready = Ready { id, name, opened, part, flushes_by_time: config.flush_ms.is_some() };
         let mut outcome = Outcome::default();
-        self.open(openings, image, unopened, &RecoveryProgress::default(), &mut outcome);
+        let (hosted, cut) = self.host(ready, image, &mut outcome);
+        self.tell_cut(cut.as_slice());
         self.placements.note(outcome.placements);
-        unopened.remove(&id);
-        unopened.extend(outcome.unopened);
-        self.partitions.get(&id).is_some_and(|hosted| hosted.health() == Health::Good)
+        if let Some(hosted) = &hosted
+            && config != *opened_with
+        {
+            hosted.post(Job::Configure(Box::new(config)));
+        }
+        hosted.is_some()
     }
 
     /// The settings that a topic's logs have here.
@@ -353,14 +396,10 @@ impl Broker {
             let list = topic_config(name).and_then(|def| resolver.topic_config(id.topic_id, def).value);
             list.is_some_and(|list| is_listed(&list, id.partition, self.id()))
         };
-        let was_throttled = partition.is_throttled_as_follower();
         partition.set_throttled(
             is_listed_in("leader.replication.throttled.replicas"),
             is_listed_in("follower.replication.throttled.replicas"),
         );
-        if was_throttled && !partition.is_throttled_as_follower() {
-            self.replication.leaders.let_go(id);
-        }
     }
 
     /// Takes note of a log that was not opened; gives the reason if it is to be tried again. Each reason is logged once.
@@ -439,7 +478,7 @@ impl Broker {
             Health::Moving | Health::Closed | Health::Failed | Health::Gone => Job::Abandon,
         };
         // A log that changes places just now is closed where it is then.
-        let _hosting = self.hosting.lock();
+        let _hosting = self.settle_hosting();
         let partitions = self.partitions.all();
         let ended = end_all(&partitions, ending);
         ended && partitions.iter().all(|partition| partition.health() == Health::Good)

@@ -5,13 +5,13 @@
 //! it. Until that succeeds, its replica serves nobody.
 
 use std::collections::HashMap;
-use std::mem::take;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use levada_types::TopicIdPartition;
 use parking_lot::Mutex;
 
-use super::stand_still::stand_still;
+use super::transit::Transit;
 use crate::Broker;
 use crate::partition::{Health, Partition};
 use crate::reconcile::Unopened;
@@ -40,44 +40,51 @@ impl ClosedLogs {
         );
     }
 
-    /// As [`Self::add`], for a replica whose actor has ended already. The one that has taken its place, if any, goes first.
+    /// As [`Self::add`], for a replica whose actor has ended already.
     pub(super) fn add_ended(&self, partition: &Arc<Partition>) {
         partition.turn(Health::Closed);
         self.keep(Closed { partition: Arc::clone(partition), has_ended: true });
     }
 
+    /// Has another go at a replica that was added before and whose actor goes on.
+    pub(super) fn add_again(&self, partition: &Arc<Partition>) {
+        self.keep(Closed { partition: Arc::clone(partition), has_ended: false });
+    }
+
     fn keep(&self, closed: Closed) {
-        self.0.lock().entry(closed.partition.id()).or_insert(closed);
+        match self.0.lock().entry(closed.partition.id()) {
+            Entry::Occupied(mut known) => {
+                // If another has taken its place, that one goes first.
+                let known = known.get_mut();
+                known.has_ended |= closed.has_ended && Arc::ptr_eq(&known.partition, &closed.partition);
+            }
+            Entry::Vacant(vacant) => {
+                vacant.insert(closed);
+            }
+        }
     }
 }
 
 impl Broker {
     /// Opens logs anew that take nothing more; `unopened` remembers why some could not be. Blocks.
     pub(super) fn open_closed_logs(self: &Arc<Self>, unopened: &mut Unopened) {
-        let closed = take(&mut *self.replication.closed_logs.0.lock());
-        unopened.retain(|id, _| closed.contains_key(id));
-        for closed in closed.into_values() {
-            if let Some(closed) = self.open_anew(closed, unopened) {
-                self.replication.closed_logs.keep(closed);
+        let ids: Vec<_> = self.replication.closed_logs.0.lock().keys().copied().collect();
+        unopened.retain(|id, _| ids.contains(id));
+        for id in ids {
+            // One by one: a defect met with one must not make the others be forgotten.
+            let closed = self.replication.closed_logs.0.lock().remove(&id);
+            if let Some(closed) = closed {
+                self.open_anew(&closed, unopened);
             }
         }
     }
 
-    /// Gives it back if it is to be tried again.
-    fn open_anew(self: &Arc<Self>, mut closed: Closed, unopened: &mut Unopened) -> Option<Closed> {
-        let acted_upon = self.hosting.lock();
-        let partition = &closed.partition;
-        let is_hosted = self.partitions.get(&partition.id()).is_some_and(|hosted| Arc::ptr_eq(&hosted, partition));
-        // Its directory may have failed meanwhile, or it was taken away.
-        if !is_hosted || partition.health() != Health::Closed {
-            return None;
+    /// What cannot be opened is tried again the next time.
+    fn open_anew(self: &Arc<Self>, closed: &Closed, unopened: &mut Unopened) {
+        // Its directory may have failed meanwhile, or it was taken away; and a move puts it back itself.
+        let Some(mut transit) = Transit::begin(self, &closed.partition, Health::Closed) else { return };
+        if transit.rest(closed.has_ended) && transit.host_again(unopened) {
+            tracing::info!(partition = %closed.partition.name(), "the log was opened anew and takes records again");
         }
-        closed.has_ended = closed.has_ended || stand_still(partition);
-        let image = acted_upon.clone().unwrap_or_else(|| self.image());
-        if closed.has_ended && self.host_again(&image, partition, unopened) {
-            tracing::info!(partition = %partition.name(), "the log was opened anew and takes records again");
-            return None;
-        }
-        Some(closed)
     }
 }

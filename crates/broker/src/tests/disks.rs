@@ -169,7 +169,7 @@ async fn what_a_killed_process_had_not_fsynced_is_committed_once_it_is() {
 }
 
 /// Writes a record of which only the beginning finds space, and which cannot be taken back; then there is space again.
-async fn fail_half_way(world: &World, disk: &SimDisk, id: TopicIdPartition) {
+pub(super) async fn fail_half_way(world: &World, disk: &SimDisk, id: TopicIdPartition) {
     let space = disk.space(Path::new("/data")).unwrap();
     disk.set_capacity(space.total - space.available + 10);
     // Ten bytes, the rest, and the cut.

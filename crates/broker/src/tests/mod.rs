@@ -5,7 +5,6 @@ mod disks;
 mod fetch;
 mod lifecycle;
 mod produce;
-mod steps;
-mod throttles;
+mod transits;
 mod two_disks;
 mod world;

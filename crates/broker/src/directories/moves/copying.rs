@@ -12,7 +12,7 @@ use levada_types::{DirectoryId, Offset, TopicIdPartition};
 
 use crate::Broker;
 use crate::clock::now_ms;
-use crate::directories::stand_still::stand_still;
+use crate::directories::transit::Transit;
 use crate::partition::{Health, Partition};
 use crate::reconcile::Unopened;
 
@@ -30,7 +30,7 @@ pub(super) struct Copying {
 pub(super) enum Step {
     /// So many bytes were copied.
     Copied(Copying, usize),
-    /// It cannot go on just now.
+    /// It cannot go on just now. After an error the copy is begun anew, or taken up where the disk has it.
     Waits(Option<Copying>),
     /// The replica has moved, or there is nothing to move any more.
     Over,
@@ -53,7 +53,8 @@ impl Copying {
     /// Goes on by one step, or begins. Blocks.
     pub(super) fn step(broker: &Arc<Broker>, id: TopicIdPartition, to: DirectoryId, copying: Option<Self>) -> Step {
         let hosted = broker.partitions.get(&id).filter(|partition| partition.directory() != to);
-        let Some(partition) = hosted.filter(|partition| partition.health() != Health::Gone) else {
+        // What lay in a failed directory is not here any more, and a move into that one ends at the next start.
+        let Some(partition) = hosted.filter(|here| !matches!(here.health(), Health::Failed | Health::Gone)) else {
             drop(copying);
             return Self::give_up(broker, id);
         };
@@ -69,7 +70,7 @@ impl Copying {
             Ok(bytes) => Step::Copied(copying, bytes),
             Err(error) => {
                 complain(broker, &partition, &error);
-                Step::Waits(Some(copying))
+                Step::Waits(None)
             }
         }
     }
@@ -129,46 +130,44 @@ impl Copying {
         // Most of it, while the replica still serves.
         if let Err(error) = self.writer.flush(now_ms()) {
             complain(broker, partition, &error);
-            return Step::Waits(Some(self));
+            return Step::Waits(None);
         }
-        let acted_upon = broker.hosting.lock();
-        // Called off, or taken away, before the lock was had.
-        let is_hosted = broker.partitions.get(&self.id).is_some_and(|hosted| Arc::ptr_eq(&hosted, partition));
-        if !is_hosted || !broker.moves.is_wanted(self.id, self.to) || partition.health() != Health::Good {
-            return Step::Waits(Some(self));
-        }
-        if !stand_still(partition) {
+        let Some(mut transit) = Transit::begin(broker, partition, Health::Good) else { return Step::Waits(Some(self)) };
+        if !transit.rest(false) {
             return Step::Waits(Some(self));
         }
         partition.turn(Health::Moving);
+        // Its directory has failed meanwhile, or a change of its log, which is then no longer what it was; or it has gone.
+        if partition.health() != Health::Moving {
+            return Step::Waits(Some(self));
+        }
         let id = self.id;
-        let moved = self.finish(broker, partition);
+        let moved = self.finish(broker, partition, &mut transit);
         if let Err(error) = &moved {
             complain(broker, partition, error);
         }
         if let Err(Failure::Promotion(PromotionError::Stuck(_))) = &moved {
-            partition.turn(Health::Failed);
             return Step::Over;
         }
         if moved.is_err() {
             Self::give_up(broker, id);
         }
-        let image = acted_upon.clone().unwrap_or_else(|| broker.image());
-        if !broker.host_again(&image, partition, &mut Unopened::new()) {
-            // For want of descriptors or space, say: tried again until it succeeds.
-            broker.replication.closed_logs.add_ended(partition);
-        }
+        // If it cannot be opened, for want of descriptors or space, say, that is tried again until it succeeds.
+        transit.host_again(&mut Unopened::new());
         if moved.is_ok() { Step::Over } else { Step::Waits(None) }
     }
 
     /// The replica stands still: copies what is left of it, and puts the copy in its place.
-    fn finish(mut self, broker: &Broker, partition: &Partition) -> Result<(), Failure> {
+    fn finish(mut self, broker: &Broker, partition: &Partition, transit: &mut Transit) -> Result<(), Failure> {
         let from = partition.reader();
         while self.copy(from, from.log_end_offset())? > 0 {}
         self.writer.advance_log_start(from.log_start_offset()).map_err(CopyError::from)?;
         self.writer.flush(now_ms()).map_err(CopyError::from)?;
         self.writer.close(now_ms()).map_err(CopyError::from)?;
-        Ok(broker.store.promote_future(self.id, partition.high_watermark(), now_ms())?)
+        if !broker.moves.is_wanted(self.id, self.to) {
+            return Err(Failure::CalledOff);
+        }
+        Ok(transit.switch(|| broker.store.promote_future(self.id, partition.high_watermark(), now_ms()))?)
     }
 }
 
@@ -187,4 +186,6 @@ enum Failure {
     Copy(#[from] CopyError),
     #[error(transparent)]
     Promotion(#[from] PromotionError),
+    #[error("it was called off")]
+    CalledOff,
 }

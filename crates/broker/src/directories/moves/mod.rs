@@ -8,5 +8,7 @@ mod copying;
 mod mover;
 mod wanted;
 
+#[cfg(test)]
+pub(crate) use mover::Mover;
 pub(crate) use mover::move_replicas;
 pub(crate) use wanted::{Moves, Wanted};
