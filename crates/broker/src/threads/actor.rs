@@ -8,11 +8,12 @@ use levada_log::{AppendBatch, AppendError, AppendInfo, LogError, LogWriter, Orig
 use levada_replication::{Attach, Effect, Event, Replica};
 use levada_types::{BrokerEpoch, ErrorCode, LeaderEpoch, Offset};
 
+use super::complaints::Complaints;
 use super::gather::Slot;
 use super::job::{Append, Attached, DeleteRecords, FindReader, Frame, Job, Sight};
 use super::replica_steps::Baggage;
 use crate::api::{Acks, DescribedProducer, PartitionError, Produced};
-use crate::clock::now_ms;
+use crate::clock::{now_ms, uptime_ms};
 use crate::partition::{Health, Partition};
 use crate::replication::{Replication, Sending};
 use crate::telemetry::BrokerMetrics;
@@ -49,6 +50,8 @@ pub(super) struct Actor {
     pub(super) is_restless: bool,
     /// The last frame could not be appended, which was logged.
     pub(super) has_complained: bool,
+    /// Which operations fail, as was logged.
+    pub(super) complaints: Complaints,
     /// Room for what the replica wants done, and for what that leads to.
     pub(super) effects: Vec<Effect>,
     pub(super) events: VecDeque<Event>,
@@ -105,6 +108,7 @@ impl Actor {
             is_flushing: false,
             is_restless: false,
             has_complained: false,
+            complaints: Complaints::default(),
             effects: Vec::new(),
             events: VecDeque::new(),
         }
@@ -366,10 +370,11 @@ impl Actor {
         self.writer.expire_producers(now_ms);
     }
 
-    /// Logs a failed operation of maintenance; it is tried again the next time.
-    pub(super) fn note(&self, result: Result<(), LogError>, operation: &'static str) {
-        if let Err(error) = result {
-            self.mind_log(&error);
+    /// Logs a failed operation of maintenance, now and then; it is tried again the next time.
+    pub(super) fn note(&mut self, result: Result<(), LogError>, operation: &'static str) {
+        let Err(error) = result else { return self.complaints.settle(operation) };
+        self.mind_log(&error);
+        if self.complaints.is_news(operation, &error.to_string(), uptime_ms()) {
             tracing::warn!(partition = %self.partition.name(), operation, %error, "maintenance of a log failed");
         }
     }
@@ -560,6 +565,17 @@ mod tests {
         followed.partition_epoch = PartitionEpoch(followed.partition_epoch.0 + 1);
         actor.see(followed, BrokerEpoch(1));
         assert!(actor.partition.set_restless(true), "or it would never ask again");
+    }
+
+    #[test]
+    fn a_follower_in_a_failed_directory_is_told_of_time_no_more() {
+        let disk = SimDisk::new();
+        let mut actor = actor(&disk);
+        disk.set_broken(true);
+        assert_eq!(append(&mut actor, &disk, &[EPOCH]).1, [Err(ErrorCode::KafkaStorageError)]);
+        actor.see(view(Some(BrokerId(2)), LeaderEpoch(EPOCH.0 + 1)), BrokerEpoch(1));
+        assert!(actor.replica.as_ref().is_some_and(Replica::awaits_leader));
+        assert!(!actor.partition.set_restless(true), "nothing leads on from there but a new start");
     }
 
     #[test]

@@ -11,6 +11,7 @@
 //! log, in the order in which it happens.
 
 mod actor;
+mod complaints;
 mod flushers;
 mod gather;
 mod in_flight;

@@ -67,7 +67,6 @@ impl Actor {
         if event == Event::Tick {
             self.ask_again_if_starved();
             self.wants_flush |= take(&mut self.flushes_at_tick);
-            self.events.extend(self.sendings.iter().filter_map(|sending| sending.excuse()));
         }
         self.events.push_back(event);
         while let Some(event) = self.events.pop_front() {
@@ -82,7 +81,7 @@ impl Actor {
         }
         let waits = |replica: &Replica| replica.waits_for_lease() || replica.awaits_leader();
         if self.starved.is_some() || self.replica.as_ref().is_some_and(waits) {
-            self.replication.restless.add(&self.partition);
+            self.want_tick();
         }
         if self.is_restless {
             self.be_restless();
@@ -144,7 +143,7 @@ impl Actor {
                 };
                 self.starved = (credit == Some(0)).then_some(attach);
                 if let Some(credit) = credit {
-                    self.replication.leaders.attach(leader, &self.partition, attach, credit);
+                    self.replication.leaders.attach(leader, id, attach, credit);
                 }
             }
             Effect::Ack { leader, ack } => {
@@ -267,6 +266,7 @@ impl Actor {
     }
 
     fn tell_flushed(&mut self) {
+        self.complaints.settle("flush");
         let end = self.partition.reader().recovery_point();
         self.feed(Event::Flushed { end }, Baggage::default());
     }
@@ -275,7 +275,7 @@ impl Actor {
     fn flush_failed(&mut self, error: LogError) {
         if !matches!(error, LogError::DirectoryOffline) {
             self.flushes_at_tick = true;
-            self.replication.restless.add(&self.partition);
+            self.want_tick();
         }
         self.note(Err(error), "flush");
     }
@@ -312,7 +312,14 @@ impl Actor {
 
     fn be_restless(&mut self) {
         self.is_restless = true;
-        self.replication.restless.add(&self.partition);
+        self.want_tick();
+    }
+
+    /// Has a tick come soon. In a failed directory nothing changes any more before the broker starts again.
+    fn want_tick(&self) {
+        if self.partition.reader().directory_state() != DirectoryState::Offline {
+            self.replication.restless.add(&self.partition);
+        }
     }
 
     /// Where the log stands.
