@@ -233,6 +233,9 @@ impl LogWriter {
     fn write(&mut self, staged: &[Staged]) -> Result<(), AppendError> {
         self.load_progress()?;
         let start = self.active.size();
+        if self.holds_nothing() {
+            self.state.sync_topic_id().map_err(|error| self.state.sync_failure(error))?;
+        }
         let file = self.active.log_file_for_append().map_err(|error| self.state.failure(error))?;
         if start == 0 {
             self.state.names_dirty.store(true, Ordering::Release);

@@ -88,11 +88,18 @@ impl LogState {
     /// Creating a log syncs nothing, so that thousands can be created in a moment. What makes the directory the
     /// topic's own is synced before anything in it counts as durable.
     fn sync_identity(&self) -> std::io::Result<()> {
+        self.sync_topic_id()?;
+        self.dir.disk().sync_dir(&self.dir.directory.path)
+    }
+
+    /// Makes durable which topic the log is of, before there is a record in it. Otherwise a power loss could leave records
+    /// of which nobody can tell whether they are a deleted topic's or those of the one that bears its name now. Kafka does
+    /// so at the same moment.
+    pub(super) fn sync_topic_id(&self) -> std::io::Result<()> {
         let disk = self.dir.disk();
         let metadata = disk.open(&self.dir.path.join(PARTITION_METADATA_FILE), OpenMode::Write)?;
         OpenFile::new(metadata).sync()?;
-        disk.sync_dir(&self.dir.path)?;
-        disk.sync_dir(&self.dir.directory.path)
+        disk.sync_dir(&self.dir.path)
     }
 }
 

@@ -1,10 +1,12 @@
 //! Data directories: identity, placement, deletion, strays.
 
 use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use levada_log::{DirectoryState, LogConfig, LogStore, OpenError, RealDisk, StoreError};
+use levada_log::sim::SimDisk;
+use levada_log::{DirectoryState, Disk, LogConfig, LogStore, OpenError, OpenLog, RealDisk, StoreError};
 use levada_types::{BrokerId, ClusterId, DirectoryId, TopicIdPartition};
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
@@ -54,6 +56,36 @@ fn a_directory_that_kafka_has_locked_is_in_use() {
     assert!(matches!(taken, Err(StoreError::Locked(_))), "{taken:?}");
     drop(lock);
     open_store(dir.path());
+}
+
+#[test]
+fn however_the_power_goes_records_are_nobodys_but_their_topics() {
+    let (mut kept, segment) = (0, Path::new("/data/t-0/00000000000000000000.log"));
+    for seed in 0..100 {
+        let disk = SimDisk::new();
+        let store = open_store_on(Arc::new(disk.clone()), &[Path::new("/data")]);
+        disk.sync_all(Path::new("/data")).unwrap();
+        let mut log = open_log(&store, &LogConfig::default());
+        for n in 0..5 {
+            append(&mut log.writer, &batch(&[&format!("value {n}")]));
+        }
+        let expected = read_all(&log.reader);
+        drop((log, store));
+        disk.restart(seed);
+
+        // While the broker was away the topic was deleted, and another was created under its name.
+        let store = open_store_on(Arc::new(disk.clone()), &[Path::new("/data")]);
+        let own = request("t", 0, &LogConfig::default());
+        if disk.stat(segment).is_ok_and(|stat| stat.len > 0) {
+            kept += 1;
+            let partition = TopicIdPartition { topic_id: topic_id(2), partition: 0 };
+            let refused = store.open_log(OpenLog { partition, ..own.clone() }, NOW).err();
+            assert!(matches!(refused, Some(OpenError::InconsistentTopicId { .. })), "seed {seed}: {refused:?}");
+        }
+        let found = read_all(&store.open_log(own, NOW).unwrap().reader);
+        assert_eq!(found, expected[..found.len()], "seed {seed}");
+    }
+    assert!(kept > 10);
 }
 
 #[test]

@@ -73,8 +73,9 @@ fn a_failed_write_fails_the_batch_that_it_was_to_make_room_for() {
     let disk = SimDisk::new();
     let store = open_store_on(Arc::new(disk.clone()), &[Path::new(ROOT)]);
     let mut log = open_log(&store, &LogConfig { segment_bytes: 120, ..LogConfig::default() });
-    // The first operation creates the file, the second writes the first batch, as the second needs a segment of its own.
-    disk.fill_at(disk.operations() + 2);
+    // Two operations make the topic's id durable, the third creates the file, the fourth writes the first batch, as the second
+    // needs a segment of its own.
+    disk.fill_at(disk.operations() + 4);
     let batches = [sequenced(1, 0, 0, 1), sequenced(1, 0, 1, 1)];
     for result in append_all(&mut log.writer, &batches) {
         assert!(matches!(result, Err(AppendError::DiskFull)), "{result:?}");
@@ -155,8 +156,8 @@ fn a_follower_hears_of_a_flush_that_failed() {
     let store = open_store_on(Arc::new(disk.clone()), &[Path::new(ROOT)]);
     let mut log = open_log(&store, &flushed_each());
     let records = sequenced(1, 0, 0, 1);
-    // The first operation creates the file, the second writes, the third syncs.
-    disk.fail_at(disk.operations() + 3);
+    // Two operations make the topic's id durable, the third creates the file, the fourth writes, the fifth syncs.
+    disk.fail_at(disk.operations() + 5);
     let result = log.writer.append_as_follower(&records, NOW);
     assert!(matches!(result, Err(AppendError::NotFlushed(LogError::DirectoryOffline))), "{result:?}");
     assert_eq!((log.reader.log_end_offset(), log.reader.recovery_point()), (1, 0));
