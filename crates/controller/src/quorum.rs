@@ -87,7 +87,7 @@ fn refused(error: &VoterError, context: &Context) -> Status {
         VoterError::NotCaughtUp(_) => ErrorCode::RequestTimedOut,
         VoterError::OtherDirectory(_) => ErrorCode::DuplicateVoter,
         VoterError::NoVoter(..) => ErrorCode::VoterNotFound,
-        VoterError::LastVoter(_) => ErrorCode::InvalidRequest,
+        VoterError::LastVoter(_) | VoterError::NoMajority(..) => ErrorCode::InvalidRequest,
         VoterError::Raft(_) => ErrorCode::UnknownServerError,
     };
     status_of(code, error.to_string())

@@ -15,6 +15,9 @@ use super::voter_key::VoterKey;
 /// How long a new voter may take to get the metadata before the change is given up; it then goes on as an observer.
 const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// After how long a voter that was not heard of is not counted on for a majority: ten heartbeats by default.
+const SILENT_AFTER: Duration = Duration::from_secs(1);
+
 /// A member of the quorum as the leader sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct MemberStanding {
@@ -51,6 +54,13 @@ pub(crate) enum VoterError {
     /// Nobody would be left.
     #[error("controller {0} is the only voter; add another one first")]
     LastVoter(u64),
+    /// Those who would be left are too few without those that are silent: nothing could be decided any more, not even that
+    /// the vote is given back.
+    #[error(
+        "without controller {0} the voters that are heard of are no majority: controllers {1:?} are not; start those again, or \
+         remove them first"
+    )]
+    NoMajority(u64, Vec<u64>),
     /// Raft has stopped, or refused for another reason.
     #[error("the voters were not changed: {0}")]
     Raft(String),
@@ -129,8 +139,22 @@ impl RaftNode {
         if self.members().iter().filter(|member| member.votes).count() <= 1 {
             return Err(VoterError::LastVoter(id));
         }
+        self.check_majority_without(id)?;
         self.raft.change_membership(ChangeMembers::RemoveVoters([id].into()), false).await?;
         Ok(())
+    }
+
+    /// Whether a majority of the voters but `id` is heard of.
+    fn check_majority_without(&self, id: u64) -> Result<(), VoterError> {
+        let (silent, heard): (Vec<_>, Vec<_>) = self
+            .members()
+            .into_iter()
+            .filter(|member| member.votes && member.key.id != id)
+            .partition(|member| member.last_heard.is_none_or(|ago| ago > SILENT_AFTER));
+        if heard.len() > silent.len() {
+            return Ok(());
+        }
+        Err(VoterError::NoMajority(id, silent.iter().map(|member| member.key.id).collect()))
     }
 
     /// Founds the quorum with these members. That it was founded meanwhile is no error.

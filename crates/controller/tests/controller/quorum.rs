@@ -217,6 +217,53 @@ async fn a_quorum_grows_and_shrinks_while_it_serves() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_vote_is_taken_that_the_majority_of_those_who_are_left_needs() {
+    let dir = tempfile::tempdir().unwrap();
+    let network = Network::new();
+    let to_controllers = controllers(&network, 1..=3);
+    let mut nodes = three(dir.path(), &network).await;
+    live_broker(&to_controllers, 7).await;
+    let (gone, node) = nodes.remove((active(&nodes).await + 1) % 3);
+    node.stop().await;
+    let left: Vec<u64> = nodes.iter().map(|(id, _)| *id).collect();
+    let silent = async {
+        let is_silent = |quorum: &DescribeQuorumResponse| {
+            let heard = quorum.voters.iter().find(|voter| voter.id == gone).and_then(|voter| voter.last_heard_ms);
+            heard.is_none_or(|ago| ago > 1_500)
+        };
+        while !is_silent(&quorum(&network, &left).await) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, silent).await.expect("it is missed");
+
+    let leader = quorum(&network, &left).await.leader_id;
+    let other = left.iter().copied().find(|id| *id != leader).unwrap();
+    let refused = remove(&network, &left, other).await.unwrap_err();
+    assert!(refused.message().contains(&format!("[{gone}]")), "{}", refused.message());
+    create(&to_controllers, "still-decided", 1).await;
+
+    remove(&network, &left, gone).await.unwrap();
+    remove(&network, &left, other).await.unwrap();
+    create(&to_controllers, "by-one", 1).await;
+    for (_, node) in nodes {
+        node.stop().await;
+    }
+}
+
+/// Takes a vote away at whichever is active; a refusal by the active one is an answer.
+async fn remove(network: &Network, ids: &[u64], id: u64) -> Result<(), tonic::Status> {
+    at_active(network, ids, async |mut stub| {
+        match stub.remove_voter(RemoveVoterRequest { id, directory: Default::default() }).await {
+            Ok(_) => Ok(Ok(())),
+            Err(status) if levada_proto::status::error_of(&status).is_some() => Ok(Err(status)),
+            Err(status) => Err(status),
+        }
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_controller_that_has_moved_is_reached_where_it_is() {
     let dir = tempfile::tempdir().unwrap();
     let network = Network::new();
