@@ -3,7 +3,7 @@
 use levada_metadata::SubmitError;
 use levada_proto::internal::{ConversionError, NotActiveController};
 use levada_proto::status::status_of;
-use levada_types::ErrorCode;
+use levada_types::{ClusterId, ErrorCode};
 use prost::Message;
 use prost_types::Any;
 use tonic::{Code, Status};
@@ -21,7 +21,16 @@ pub(crate) fn not_active(active: &Active) -> Status {
         id: leader.as_ref().map(|(id, _)| *id),
         internal_address: leader.and_then(|(_, address)| address),
     };
-    let message = SubmitError::NotActive.to_string();
+    ask_another(SubmitError::NotActive.to_string(), &detail)
+}
+
+/// The caller belongs to another cluster; nothing was done, and another controller is to be asked.
+pub(crate) fn foreign(own: ClusterId, theirs: &str) -> Status {
+    let message = format!("this controller is of cluster {own}, and the caller of cluster {theirs}");
+    ask_another(message, &NotActiveController::default())
+}
+
+fn ask_another(message: String, detail: &NotActiveController) -> Status {
     let detail = Any { type_url: NOT_ACTIVE_URL.to_owned(), value: detail.encode_to_vec() };
     let rich = pb::Status { code: Code::FailedPrecondition as i32, message: message.clone(), details: vec![detail] };
     Status::with_details(Code::FailedPrecondition, message, rich.encode_to_vec().into())

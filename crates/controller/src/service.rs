@@ -1,8 +1,12 @@
 //! The Controller gRPC service.
 
+use std::time::Instant;
+
 use levada_metadata::{Command, Election};
+use levada_peers::CLUSTER_HEADER;
 use levada_proto::internal as pb;
 use levada_proto::internal::controller_server::Controller as ControllerService;
+use levada_service::telemetry::LineLimit;
 use levada_types::MetadataOffset;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -23,6 +27,9 @@ const WATCH_OUTBOX: usize = 16;
 
 /// Messages of a session stream that wait for a slow broker.
 const SESSION_OUTBOX: usize = 16;
+
+/// Lines about calls from nodes of other clusters, which come as often as those nodes like.
+static FOREIGN_CALLS: LineLimit = LineLimit::of_clients_faults();
 
 /// What the handlers work with. Clones share it.
 #[derive(Clone)]
@@ -48,6 +55,26 @@ impl Service {
     pub(crate) fn new(context: Context) -> Self {
         Self { context }
     }
+
+    /// Refuses who belongs to another cluster: one of the two has a wrong address, or this controller another's directory.
+    fn check_cluster<T>(&self, request: &Request<T>) -> Result<(), Status> {
+        let Some(theirs) = request.metadata().get(CLUSTER_HEADER) else { return Ok(()) };
+        let theirs = theirs.to_str().map_err(|_| Status::invalid_argument("a cluster id is text"))?;
+        match self.context.feed.image().cluster_id() {
+            Some(own) if own.to_string() != theirs => {
+                if let Some(left_out) = FOREIGN_CALLS.admit(Instant::now()) {
+                    tracing::error!(
+                        %own,
+                        theirs,
+                        left_out,
+                        "a node of another cluster asks this controller and is refused; see that each has its own directory"
+                    );
+                }
+                Err(refusal::foreign(own, theirs))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 #[tonic::async_trait]
@@ -56,6 +83,7 @@ impl ControllerService for Service {
     type SessionStream = ReceiverStream<Result<pb::SessionResponse, Status>>;
 
     async fn submit(&self, request: Request<pb::SubmitRequest>) -> Result<Response<pb::SubmitResponse>, Status> {
+        self.check_cluster(&request)?;
         let (headers, _, message) = request.into_parts();
         let command = message.command.ok_or_else(|| Status::invalid_argument("no command"))?;
         if !message.forwarded && self.context.active.state().borrow().other_leads() {
@@ -85,6 +113,7 @@ impl ControllerService for Service {
         &self,
         request: Request<pb::WatchMetadataRequest>,
     ) -> Result<Response<Self::WatchMetadataStream>, Status> {
+        self.check_cluster(&request)?;
         let from = MetadataOffset(request.into_inner().from_offset);
         let (outbox, stream) = mpsc::channel(WATCH_OUTBOX);
         tokio::spawn(watch::serve(self.context.clone(), from, outbox));
@@ -95,6 +124,7 @@ impl ControllerService for Service {
         &self,
         request: Request<Streaming<pb::SessionRequest>>,
     ) -> Result<Response<Self::SessionStream>, Status> {
+        self.check_cluster(&request)?;
         let (outbox, stream) = mpsc::channel(SESSION_OUTBOX);
         let shutdown = self.context.shutdown.clone();
         tokio::spawn(session::serve(self.context.clone(), request.into_inner(), outbox, shutdown));
@@ -103,12 +133,14 @@ impl ControllerService for Service {
 
     async fn describe_quorum(
         &self,
-        _: Request<pb::DescribeQuorumRequest>,
+        request: Request<pb::DescribeQuorumRequest>,
     ) -> Result<Response<pb::DescribeQuorumResponse>, Status> {
+        self.check_cluster(&request)?;
         quorum::describe(&self.context).map(Response::new)
     }
 
     async fn add_voter(&self, request: Request<pb::AddVoterRequest>) -> Result<Response<pb::AddVoterResponse>, Status> {
+        self.check_cluster(&request)?;
         quorum::add_voter(&self.context, request.into_inner()).await?;
         Ok(Response::new(pb::AddVoterResponse {}))
     }
@@ -117,6 +149,7 @@ impl ControllerService for Service {
         &self,
         request: Request<pb::RemoveVoterRequest>,
     ) -> Result<Response<pb::RemoveVoterResponse>, Status> {
+        self.check_cluster(&request)?;
         quorum::remove_voter(&self.context, request.into_inner()).await?;
         Ok(Response::new(pb::RemoveVoterResponse {}))
     }

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::backoff::Backoff;
 use crate::outcome::Outcome;
-use crate::{Controllers, ReplicaLogs, SubmitError};
+use crate::{Controllers, SubmitError};
 
 /// Finds the active controller and has it decide commands. Clones share what they know of the controllers.
 #[derive(Debug, Clone)]
@@ -25,12 +25,6 @@ impl ControllerClient {
     #[must_use]
     pub fn new(controllers: Controllers) -> Self {
         Self { controllers }
-    }
-
-    /// What asks brokers about their logs, on the same network.
-    #[must_use]
-    pub fn replica_logs(&self) -> ReplicaLogs {
-        ReplicaLogs::new(self.controllers.network())
     }
 
     /// Has the active controller decide `command`; gives its answer and the metadata offset at which it holds. An image

@@ -1,20 +1,41 @@
 //! The way to the controllers, and which of them is believed to be active.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use levada_metadata::Image;
 use levada_proto::internal::controller_client::ControllerClient;
 use levada_service::grpc::Profile;
 use levada_service::net::{Address, Network};
+use levada_types::ClusterId;
 use tokio::sync::watch;
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::service::Interceptor;
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
+use tonic::{Request, Status};
 
 /// The largest message that a controller sends or takes: a command that creates many topics, or a part of a snapshot.
 const MAX_MESSAGE_BYTES: usize = 64 << 20;
 
+/// The header by which a call tells which cluster its caller belongs to, once that is known.
+pub const CLUSTER_HEADER: &str = "levada-cluster-id";
+
 /// A client of one controller.
-pub(crate) type Stub = ControllerClient<Channel>;
+pub(crate) type Stub = ControllerClient<InterceptedService<Channel, Caller>>;
+
+/// Puts [`CLUSTER_HEADER`] into each call.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller(Option<MetadataValue<Ascii>>);
+
+impl Interceptor for Caller {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        if let Some(cluster) = &self.0 {
+            request.metadata_mut().insert(CLUSTER_HEADER, cluster.clone());
+        }
+        Ok(request)
+    }
+}
 
 /// Where the controllers are. Clones share what they learn.
 ///
@@ -32,6 +53,8 @@ struct Inner {
     known: Mutex<Known>,
     /// The one that was replaced last.
     replaced: watch::Sender<Option<Address>>,
+    /// The cluster that the caller belongs to.
+    cluster: OnceLock<MetadataValue<Ascii>>,
 }
 
 #[derive(Debug, Default)]
@@ -48,14 +71,17 @@ impl Controllers {
     /// The controllers at `configured`, of which at least one should be reachable.
     #[must_use]
     pub fn new(network: Network, configured: Vec<Address>) -> Self {
-        Self {
-            inner: Arc::new(Inner { network, configured, known: Mutex::default(), replaced: watch::Sender::new(None) }),
-        }
+        let (known, replaced, cluster) = (Mutex::default(), watch::Sender::new(None), OnceLock::new());
+        Self { inner: Arc::new(Inner { network, configured, known, replaced, cluster }) }
     }
 
-    /// The network that they are reached over.
-    pub(crate) fn network(&self) -> Network {
-        self.inner.network.clone()
+    /// From now on the caller belongs to `cluster`, and a controller of another one that is met among these refuses it, having
+    /// done nothing; the others are asked then. The first one stays.
+    pub fn belong_to(&self, cluster: ClusterId) {
+        // The text of an identity is letters, digits and two signs.
+        if let Ok(value) = cluster.to_string().parse() {
+            let _ = self.inner.cluster.set(value);
+        }
     }
 
     /// The one to ask next: the active one as far as it is known, or else the next configured one. `None` if none is
@@ -123,23 +149,23 @@ impl Controllers {
             .channels
             .entry(address.clone())
             .or_insert_with(|| self.inner.network.dialer(address.clone()).channel(Profile::Control));
-        limited(channel.clone())
+        self.limited(channel.clone())
     }
 
     /// A client over a channel of its own, for a stream that carries much.
     pub(crate) fn stub_apart(&self, address: &Address) -> Stub {
-        limited(self.inner.network.dialer(address.clone()).channel(Profile::Control))
+        self.limited(self.inner.network.dialer(address.clone()).channel(Profile::Control))
+    }
+
+    fn limited(&self, channel: Channel) -> Stub {
+        ControllerClient::with_interceptor(channel, Caller(self.inner.cluster.get().cloned()))
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(MAX_MESSAGE_BYTES)
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, Known> {
         self.inner.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn limited(channel: Channel) -> Stub {
-    ControllerClient::new(channel)
-        .max_decoding_message_size(MAX_MESSAGE_BYTES)
-        .max_encoding_message_size(MAX_MESSAGE_BYTES)
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ mod submit_error;
 
 pub use broker_session::BrokerSession;
 pub use controller_client::ControllerClient;
-pub use controllers::Controllers;
+pub use controllers::{CLUSTER_HEADER, Controllers};
 pub use lease::Lease;
 pub use metadata_watch::{MetadataWatch, StaleImage, WatchFailure};
 pub use outcome::never_connected;

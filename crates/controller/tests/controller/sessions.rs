@@ -50,6 +50,33 @@ async fn a_broker_leads_while_its_session_lasts() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_controller_of_another_cluster_is_passed_over() {
+    let (dir, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let network = Network::new();
+    let node = Node::active(options(1, dir.path()), &network).await;
+    // Somebody has given this one the directory of another cluster, and it is asked first.
+    let foreign = Node::active(options(2, elsewhere.path()), &network).await;
+    let before = foreign.running.image();
+    let own = node.running.image().cluster_id().unwrap();
+    assert_ne!(before.cluster_id(), Some(own));
+    let to_controllers = controllers(&network, [2, 1]);
+    to_controllers.belong_to(own);
+
+    let watcher = Watch::start(&to_controllers);
+    watcher.until(|image| image.cluster_id().is_some()).await;
+    assert_eq!(watcher.watch.image().cluster_id(), Some(own));
+    let session = BrokerSession::open(to_controllers.clone(), &broker(7), watcher.watch.clone(), watcher.watch.clone());
+    tokio::time::timeout(PATIENCE, session.registered()).await.expect("in time").unwrap();
+    session.set_ready();
+    tokio::time::timeout(PATIENCE, session.unfenced()).await.expect("unfenced in time");
+    create(&to_controllers, "orders", 1).await;
+    assert!(node.running.image().topic_by_name("orders").is_some());
+    assert_eq!(foreign.running.image().state(), before.state(), "nothing was asked of it");
+    node.stop().await;
+    foreign.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broker_that_nobody_listens_for_any_more_is_not_waited_for() {
     let dir = tempfile::tempdir().unwrap();
     let network = Network::new();
