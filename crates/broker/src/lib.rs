@@ -8,7 +8,7 @@
 //! - `replication`: the streams between brokers, and what goes out of the replicas' state machines.
 //! - `services`: what faces ask, one room each.
 //! - `directories`: data directories that fail, and what the controller knows of them.
-//! - `reassignment`: replicas that move between brokers, and what brokers tell each other of their logs.
+//! - `reassignment`: what brokers tell of their logs.
 //! - `reconcile`: makes the hosted replicas what the metadata image says.
 //! - `life`: start, upkeep, stop.
 //!
@@ -44,4 +44,3 @@ pub use face::{Face, FaceError};
 pub use life::{BrokerDeps, RunError, RunningBroker, StartError, start};
 pub use options::{BrokerOptions, DEFAULT_QUEUED_BYTES};
 pub use phase::{Phase, PhaseReporter};
-pub use reassignment::{MovingReplica, ReassignmentProgress};
