@@ -4,15 +4,18 @@
 //! deletes what is no longer here, opens what is, applies leader epochs and settings. Only then does the broker show the
 //! newer image to its faces, so a client never meets a partition that its broker has heard of and not opened.
 
-use std::collections::{HashMap, HashSet};
+mod scope;
+
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use levada_log::{LogConfig, OpenError, OpenLog, OpenedLog, RecoveryProgress};
 use levada_metadata::config::{Resolver, TopicSettings, topic_config};
-use levada_metadata::{ConfigResource, Image, Partition as Assignment, ReplicaDirectory, Topic};
+use levada_metadata::{Image, Partition as Assignment, ReplicaDirectory, Topic};
 use levada_replication::PartitionView;
-use levada_types::{BrokerEpoch, DirectoryId, Offset, TopicId, TopicIdPartition, TopicPartition};
+use levada_types::{BrokerEpoch, DirectoryId, Offset, PartitionIndex, TopicId, TopicIdPartition, TopicPartition};
 
+use self::scope::Scope;
 use crate::Broker;
 use crate::clock::{now_ms, uptime_ms};
 use crate::log_config::log_config;
@@ -35,6 +38,8 @@ pub(crate) struct Outcome {
     pub(crate) unopened: Unopened,
     /// Partitions led here whose leader was elected although nobody was known to hold everything.
     possible_losses: Vec<TopicIdPartition>,
+    /// How many partitions were looked at.
+    pub(crate) looked_at: usize,
 }
 
 /// Replicas that could not be opened, and why.
@@ -78,44 +83,29 @@ impl Broker {
     ) -> Outcome {
         let mut outcome = Outcome::default();
         self.set_throttles(new, uptime_ms());
-        let mut changed: HashSet<TopicId> = new.topics_changed_since(old).collect();
-        let mut reconfigured: HashSet<TopicId> = HashSet::new();
-        for resource in new.resources_changed_since(old) {
-            match resource {
-                ConfigResource::Topic(id) => {
-                    reconfigured.insert(id);
-                }
-                ConfigResource::Broker(id) if id != self.id() => {}
-                ConfigResource::Broker(_) | ConfigResource::DefaultBroker => {
-                    reconfigured.extend(self.partitions.all().iter().map(|partition| partition.id().topic_id));
-                }
-            }
-        }
-        changed.extend(&reconfigured);
-        changed.extend(unopened.keys().map(|id| id.topic_id));
-        // What a replica may do depends on the brokers that hold the others too.
         let registered = self.registration_in(new);
         let registered_before = std::mem::replace(&mut *self.reconciled_as.lock(), registered);
-        if registered != registered_before || !new.brokers().eq(old.brokers()) {
-            changed.extend(self.partitions.all().iter().map(|partition| partition.id().topic_id));
-        }
+        let hosted = || self.partitions.all().iter().map(|partition| partition.id().topic_id).collect();
+        let scope = Scope::between((old, new), unopened, self.id(), hosted, registered != registered_before);
+        let touched: Vec<_> = scope.topics().map(|id| (id, scope.partitions(id))).collect();
 
         // First what goes, since a topic may have been deleted and created again under its name.
         let mut gone = Vec::new();
-        for id in &changed {
-            self.find_gone(*id, old.topic(*id), new.topic(*id), &mut gone);
+        for (id, partitions) in &touched {
+            self.find_gone(*id, partitions, new.topic(*id), &mut gone);
         }
         self.remove(gone);
 
         let mut openings = Openings::default();
-        for topic in changed.iter().filter_map(|id| new.topic(*id)) {
-            let settings = new.topic_settings(topic.id(), self.id(), &self.options.statics);
-            let reconfigure = reconfigured.contains(&topic.id());
-            self.find_losses(old.topic(topic.id()), topic, &mut outcome.possible_losses);
-            self.apply_topic(topic, &settings, reconfigure, new, &mut openings, &mut outcome);
+        for (id, partitions) in &touched {
+            let Some(topic) = new.topic(*id).filter(|_| !partitions.is_empty()) else { continue };
+            outcome.looked_at += partitions.len();
+            self.find_losses(old.topic(*id), topic, partitions, &mut outcome.possible_losses);
+            self.apply_topic(topic, partitions, &scope, &mut openings, &mut outcome);
         }
         self.tell_losses(&outcome.possible_losses);
         self.open(openings, new, unopened, progress, &mut outcome);
+        tracing::debug!(offset = %new.offset(), partitions = outcome.looked_at, "acted upon the metadata");
         outcome
     }
 
@@ -134,13 +124,18 @@ impl Broker {
         }
     }
 
-    /// The replicas of a topic that are hosted and no longer assigned here.
-    fn find_gone(&self, id: TopicId, old: Option<&Topic>, new: Option<&Topic>, gone: &mut Vec<Arc<Partition>>) {
-        let count = old.map_or(0, Topic::partition_count);
-        for partition in 0..count {
+    /// Those of these partitions that are hosted and no longer assigned here.
+    fn find_gone(
+        &self,
+        topic_id: TopicId,
+        partitions: &[PartitionIndex],
+        new: Option<&Topic>,
+        gone: &mut Vec<Arc<Partition>>,
+    ) {
+        for partition in partitions.iter().copied() {
             let assigned = new.and_then(|topic| topic.partition(partition));
             if !assigned.is_some_and(|assigned| assigned.has_replica(self.id()))
-                && let Some(hosted) = self.partitions.remove(&TopicIdPartition { topic_id: id, partition })
+                && let Some(hosted) = self.partitions.remove(&TopicIdPartition { topic_id, partition })
             {
                 gone.push(hosted);
             }
@@ -165,6 +160,7 @@ impl Broker {
         end_all(gone, |_| Job::Abandon);
         let now_ms = now_ms();
         for partition in gone {
+            self.replication.leaders.forget(partition.id());
             match self.store.delete(partition.name(), now_ms) {
                 Ok(()) => {}
                 // It is found as a stray when the directory is back.
@@ -176,15 +172,23 @@ impl Broker {
         }
     }
 
-    /// The partitions of a topic whose leader, this broker, was elected although acknowledged records may be missing.
-    fn find_losses(&self, old: Option<&Topic>, new: &Topic, losses: &mut Vec<TopicIdPartition>) {
+    /// Those of these partitions whose leader, this broker, was elected although acknowledged records may be missing.
+    fn find_losses(
+        &self,
+        old: Option<&Topic>,
+        new: &Topic,
+        partitions: &[PartitionIndex],
+        losses: &mut Vec<TopicIdPartition>,
+    ) {
         // What was so before this broker knew of the topic was told by whoever led then.
         let Some(old) = old else { return };
-        let led = new.partitions().filter(|(_, partition)| partition.leader == Some(self.id()));
-        let lost = led.filter(|(index, partition)| {
-            old.partition(*index).is_some_and(|before| before.possible_losses < partition.possible_losses)
-        });
-        losses.extend(lost.map(|(partition, _)| TopicIdPartition { topic_id: new.id(), partition }));
+        let is_lost = |index: &PartitionIndex| {
+            old.partition(*index).zip(new.partition(*index)).is_some_and(|(before, after)| {
+                after.leader == Some(self.id()) && before.possible_losses < after.possible_losses
+            })
+        };
+        let lost = partitions.iter().copied().filter(is_lost);
+        losses.extend(lost.map(|partition| TopicIdPartition { topic_id: new.id(), partition }));
     }
 
     fn tell_losses(&self, losses: &[TopicIdPartition]) {
@@ -219,21 +223,24 @@ impl Broker {
         );
     }
 
+    /// Gives these partitions of a topic the parts that the new image says.
     fn apply_topic(
         self: &Arc<Self>,
         topic: &Topic,
-        settings: &TopicSettings,
-        reconfigure: bool,
-        image: &Image,
+        partitions: &[PartitionIndex],
+        scope: &Scope<'_>,
         openings: &mut Openings,
         outcome: &mut Outcome,
     ) {
-        let config = log_config(settings, self.producer_id_expiration_ms(image));
-        for (index, assignment) in topic.partitions().filter(|(_, p)| p.has_replica(self.id())) {
+        let image = scope.new;
+        let settings = image.topic_settings(topic.id(), self.id(), &self.options.statics);
+        let config = log_config(&settings, self.producer_id_expiration_ms(image));
+        let assigned = partitions.iter().filter_map(|index| Some((*index, topic.partition(*index)?)));
+        for (index, assignment) in assigned.filter(|(_, assignment)| assignment.has_replica(self.id())) {
             let id = TopicIdPartition { topic_id: topic.id(), partition: index };
-            let part = self.part(image, id, assignment, settings);
+            let part = self.part(image, id, assignment, &settings);
             if let Some(partition) = self.partitions.get(&id) {
-                if reconfigure {
+                if scope.is_reconfigured(topic.id()) {
                     partition.set_flushes_by_time(config.flush_ms.is_some());
                     self.set_throttled(&partition, image);
                     partition.post(Job::Configure(Box::new(config.clone())));
@@ -304,11 +311,10 @@ impl Broker {
         };
         let cut = (noted > end).then(|| (name.clone(), end, (noted - end).unsigned_abs()));
         let Part { role, .. } = part;
-        // Under the minimum nothing is committed, alone or not. One that was hosted before may have lost its lease since.
-        let commits_all = role.leads
-            && role.is_alone_in_sync()
-            && role.check_in_sync().is_ok()
-            && (hosted.is_none() || self.mandate.check(&role).is_ok());
+        // Under the minimum nothing is committed, alone or not; nor without a lease, where somebody else could lead by now: then
+        // the actor commits it once there is one.
+        let commits_all =
+            role.leads && role.is_alone_in_sync() && role.check_in_sync().is_ok() && self.mandate.check(&role).is_ok();
         let is_fsynced = part.sight.as_ref().is_some_and(|sight| sight.view.fsync);
         let committed = if commits_all && is_fsynced {
             // The rest is committed once it is fsynced.
@@ -396,10 +402,14 @@ impl Broker {
             let list = topic_config(name).and_then(|def| resolver.topic_config(id.topic_id, def).value);
             list.is_some_and(|list| is_listed(&list, id.partition, self.id()))
         };
+        let was_throttled = partition.is_throttled_as_follower();
         partition.set_throttled(
             is_listed_in("leader.replication.throttled.replicas"),
             is_listed_in("follower.replication.throttled.replicas"),
         );
+        if was_throttled && !partition.is_throttled_as_follower() {
+            self.replication.leaders.let_go(id);
+        }
     }
 
     /// Takes note of a log that was not opened; gives the reason if it is to be tried again. Each reason is logged once.

@@ -5,6 +5,8 @@ mod disks;
 mod fetch;
 mod lifecycle;
 mod produce;
+mod steps;
+mod throttles;
 mod transits;
 mod two_disks;
 mod world;

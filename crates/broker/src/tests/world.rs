@@ -39,6 +39,8 @@ pub(super) struct World {
     deltas: Vec<Delta>,
     offset: u64,
     unopened: Unopened,
+    /// Partitions that the last step has looked at.
+    looked_at: usize,
     disk: Arc<dyn Disk>,
     options: BrokerOptions,
     dir: Option<tempfile::TempDir>,
@@ -57,7 +59,7 @@ impl World {
         let options = BrokerOptions { node_id: BROKER.0, log_dirs, io_threads: 2, ..BrokerOptions::default() };
         let broker = assemble(&options, &disk);
         let deltas = vec![registered(BROKER, EPOCH.0)];
-        Self { broker, deltas, offset: 0, unopened: Unopened::new(), disk, options, dir: None }
+        Self { broker, deltas, offset: 0, unopened: Unopened::new(), looked_at: 0, disk, options, dir: None }
     }
 
     /// Stops the broker as a clean shutdown would, and starts it again with the same metadata.
@@ -101,7 +103,7 @@ impl World {
         drop(broker);
         meanwhile();
         let broker = assemble(&options, &disk);
-        Self { broker, deltas, offset, unopened: Unopened::new(), disk, options, dir }
+        Self { broker, deltas, offset, unopened: Unopened::new(), looked_at: 0, disk, options, dir }
     }
 
     /// An image of these deltas, followed by those of the world if `complete`.
@@ -130,13 +132,18 @@ impl World {
         let mut acted_upon = self.broker.hosting.lock();
         let outcome = self.broker.reconcile(&old, &image, &self.unopened, &RecoveryProgress::default());
         *acted_upon = Some(Arc::new(image.clone()));
-        self.unopened = outcome.unopened;
+        (self.unopened, self.looked_at) = (outcome.unopened, outcome.looked_at);
         self.broker.metadata.publish(&image);
     }
 
     /// Partitions that could not be opened.
     pub(super) fn unopened(&self) -> usize {
         self.unopened.len()
+    }
+
+    /// How many partitions the last step has looked at.
+    pub(super) fn looked_at(&self) -> usize {
+        self.looked_at
     }
 
     /// Creates a topic whose partitions this broker alone holds and leads.

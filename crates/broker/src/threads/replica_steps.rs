@@ -67,6 +67,7 @@ impl Actor {
         if event == Event::Tick {
             self.ask_again_if_starved();
             self.wants_flush |= take(&mut self.flushes_at_tick);
+            self.events.extend(self.sendings.iter().filter_map(|sending| sending.excuse()));
         }
         self.events.push_back(event);
         while let Some(event) = self.events.pop_front() {
@@ -143,7 +144,7 @@ impl Actor {
                 };
                 self.starved = (credit == Some(0)).then_some(attach);
                 if let Some(credit) = credit {
-                    self.replication.leaders.attach(leader, id, attach, credit);
+                    self.replication.leaders.attach(leader, &self.partition, attach, credit);
                 }
             }
             Effect::Ack { leader, ack } => {
