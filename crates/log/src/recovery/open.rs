@@ -253,6 +253,10 @@ fn recover(
         }
         segments.push(recovered.segment);
         if ends_here {
+            if index + 1 < bases.len() {
+                // Nobody goes on in another segment before this one is whole.
+                progress.found_loss();
+            }
             for &lost in bases[index + 1..].iter().rev() {
                 warn!(partition = %dir.partition, base_offset = lost, "removed a segment behind a torn one");
                 let segment = Segment::empty(Arc::clone(dir), lost);

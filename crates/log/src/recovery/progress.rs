@@ -1,6 +1,6 @@
 //! How far recovery is, for whoever waits for it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// How far the opening of logs is. Counts up; read it from any thread.
 #[derive(Debug, Default)]
@@ -9,6 +9,7 @@ pub struct RecoveryProgress {
     logs_done: AtomicU64,
     bytes_total: AtomicU64,
     bytes_done: AtomicU64,
+    loss: AtomicBool,
 }
 
 impl RecoveryProgress {
@@ -34,6 +35,18 @@ impl RecoveryProgress {
     #[must_use]
     pub fn bytes_done(&self) -> u64 {
         self.bytes_done.load(Ordering::Relaxed)
+    }
+
+    /// Whether a log holds less than its last user knew it to hold, or what nobody has written. The torn end of a last write
+    /// is neither.
+    #[must_use]
+    pub fn has_found_loss(&self) -> bool {
+        self.loss.load(Ordering::Relaxed)
+    }
+
+    /// A log has lost what its last user knew it to hold.
+    pub fn found_loss(&self) {
+        self.loss.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn add_logs(&self, logs: u64) {

@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
+use levada_records::BatchError;
 use levada_types::{LeaderEpoch, Offset};
 use tracing::warn;
 
@@ -65,6 +66,9 @@ pub(super) fn recover_segment(
             Ok(None) => break,
             Err(ScanError::Io(error)) => return Err(error),
             Err(ScanError::Corrupt { reason, .. }) => {
+                if !matches!(reason, BatchError::Truncated { .. }) {
+                    progress.found_loss();
+                }
                 damage = Some(reason.to_string());
                 break;
             }
@@ -72,6 +76,7 @@ pub(super) fn recover_segment(
         let relative_offset = segment.relative(header.last_offset());
         if header.base_offset < next_offset || header.last_offset() - base_offset > i64::from(i32::MAX) {
             damage = Some(format!("offset {} follows {next_offset}", header.base_offset));
+            progress.found_loss();
             // The batch was read, but it does not belong here.
             scan.rewind(position);
             break;

@@ -221,6 +221,34 @@ fn recovery_starts_at_the_recovery_point() {
 }
 
 #[test]
+fn bytes_that_nobody_wrote_are_a_loss_and_the_torn_end_of_a_write_is_none() {
+    let cases: [(fn(&mut Vec<u8>), bool, i64); 4] = [
+        (|_| (), false, 3),
+        (|bytes| bytes.truncate(bytes.len() - 3), false, 2),
+        (|bytes| *bytes.last_mut().unwrap() ^= 1, true, 2),
+        // The length of a header that is all there, and makes no sense.
+        (|bytes| bytes[8..12].fill(0), true, 0),
+    ];
+    for (damage, is_loss, end) in cases {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open_store(dir.path());
+        let mut log = open_log(&store, &LogConfig::default());
+        for value in ["a", "b", "c"] {
+            append(&mut log.writer, &batch(&[value]));
+        }
+        drop((log, store));
+        let mut bytes = fs::read(log_file(dir.path(), 0)).unwrap();
+        damage(&mut bytes);
+        fs::write(log_file(dir.path(), 0), bytes).unwrap();
+
+        let store = open_store(dir.path());
+        let progress = RecoveryProgress::default();
+        let (_, opened) = store.open_logs(vec![request("t", 0, &LogConfig::default())], NOW, &progress).remove(0);
+        assert_eq!((progress.has_found_loss(), opened.unwrap().reader.log_end_offset()), (is_loss, end));
+    }
+}
+
+#[test]
 fn lost_or_damaged_indexes_cost_nothing_but_time() {
     let damage: [fn(&std::path::Path); 3] = [
         |path| fs::remove_file(path).unwrap(),
