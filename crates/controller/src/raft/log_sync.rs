@@ -9,6 +9,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
 use super::reserve::Reserve;
+use super::witness::Witness;
 
 /// Runs when what was written before it was handed over is durable, or cannot become so.
 type Waiter = Box<dyn FnOnce(io::Result<()>) + Send>;
@@ -20,11 +21,11 @@ pub(super) struct LogSync {
 }
 
 impl LogSync {
-    pub(super) fn start(db: sled::Db, reserve: Arc<Reserve>) -> io::Result<Self> {
+    pub(super) fn start(db: sled::Db, reserve: Arc<Reserve>, witness: Arc<Witness>) -> io::Result<Self> {
         let (waiters, received) = channel();
         let thread = std::thread::Builder::new()
             .name("metadata-log".to_owned())
-            .spawn(move || serve(&received, || flush(&db, &reserve)))?;
+            .spawn(move || serve(&received, || flush(&db, &reserve, &witness)))?;
         Ok(Self { waiters: Some(waiters), thread: Some(thread) })
     }
 
@@ -51,9 +52,12 @@ impl Drop for LogSync {
     }
 }
 
-fn flush(db: &sled::Db, reserve: &Reserve) -> io::Result<()> {
+fn flush(db: &sled::Db, reserve: &Reserve, witness: &Witness) -> io::Result<()> {
+    let testimony = witness.before_sync();
     db.flush().map_err(io::Error::from)?;
     reserve.file().sync_data()?;
+    // Before anybody hears that it is durable: a process that is killed has told nobody more than the witness knows.
+    witness.synced(testimony);
     reserve.fill();
     Ok(())
 }

@@ -1,7 +1,8 @@
 //! The Raft log, vote and markers as trees of one sled database.
 //!
-//! An entry is stored in parts, because sled moves values beyond an eighth of a segment into files of their own. Part n of
-//! entry i has the key (i, n), both big-endian, so that keys sort as entries do; part 0 begins with the number of parts.
+//! An entry is stored in parts, because sled moves pages beyond an eighth of a segment into files of their own, which it never
+//! syncs. Part n of entry i has the key (i, n), both big-endian, so that keys sort as entries do; part 0 begins with the number
+//! of parts.
 
 use std::fs::{self, File};
 use std::io;
@@ -14,10 +15,12 @@ use prost::Message;
 use sled::{Batch, Db, IVec, Tree};
 use uuid::Uuid;
 
+use super::examination::examine;
 use super::reserve::{DB_FILE, Reserve};
 use super::seal;
 use super::types::{RaftEntry, RaftLogId, RaftVote, StorageError, is_full, is_locked};
 use super::wire::{entry_from, entry_to, log_id_from, log_id_to, malformed, vote_from, vote_to};
+use super::witness::{self, Holdings};
 
 /// Where sled keeps the settings that a database was made with.
 const CONFIG_FILE: &str = "conf";
@@ -25,8 +28,9 @@ const CONFIG_FILE: &str = "conf";
 /// Memory that sled may keep pages in. The log is read once at the start and otherwise only by followers that lag.
 const CACHE_BYTES: u64 = 1 << 20;
 
-/// Bytes of one part of an entry.
-const PART_BYTES: usize = 16 * 1024;
+/// Bytes of one part of an entry. A page holds 16 values before it is split, 4 more at most when two are merged, and stays a
+/// page up to 64 KiB, an eighth of a segment.
+const PART_BYTES: usize = 2 * 1024;
 
 /// How often a database that is still locked by its former owner in this process is tried again; sled unlocks late.
 const OPEN_TRIES: u32 = 50;
@@ -54,25 +58,29 @@ impl LogTree {
     /// Opens or creates the database in `path` for the controller `node`. Blocks.
     pub(super) fn open(path: &Path, node: u64) -> Result<Self, StorageError> {
         let failed = |source| StorageError::of_open(path, source);
-        seal::break_open(path)?;
+        let broken = |source| StorageError::File { path: path.to_owned(), source };
+        let was_sealed = seal::break_open(path)?;
+        let known = witness::testimony(path).map_err(broken)?.unwrap_or_default();
+        if !was_sealed && known != Holdings::default() {
+            examine(path, &known)?;
+        }
         let db = open_patiently(path).map_err(failed)?;
-        sync_once(path).map_err(|source| StorageError::File { path: path.to_owned(), source })?;
-        let log = db.open_tree("log").map_err(failed)?;
-        let markers = db.open_tree("markers").map_err(failed)?;
+        sync_once(path).map_err(broken)?;
+        let mut tree = Self::over(path, db).map_err(failed)?;
+        tree.compare(&known)?;
         let damaged = |what: &str| StorageError::Damaged { path: path.to_owned(), what: what.to_owned() };
-        let directory = match markers.get(DIRECTORY).map_err(failed)? {
+        let directory = match tree.markers.get(DIRECTORY).map_err(failed)? {
             Some(bytes) => Uuid::from_slice(&bytes).map_err(|_| damaged("the directory id is not 16 bytes long"))?,
             None => {
                 let drawn = Uuid::new_v4();
-                markers.insert(DIRECTORY, drawn.as_bytes()).map_err(failed)?;
+                tree.markers.insert(DIRECTORY, drawn.as_bytes()).map_err(failed)?;
                 // Told to others before anything is appended, so it must not change any more; and sled does not sync.
-                db.flush().map_err(failed)?;
-                let synced = File::open(path.join(DB_FILE)).and_then(|file| file.sync_all());
-                synced.map_err(|source| StorageError::File { path: path.to_owned(), source })?;
+                tree.db.flush().map_err(failed)?;
+                File::open(path.join(DB_FILE)).and_then(|file| file.sync_all()).map_err(broken)?;
                 drawn
             }
         };
-        let tree = Self { path: path.to_owned(), db, log, markers, directory: DirectoryId(directory) };
+        tree.directory = DirectoryId(directory);
         match tree.markers.get(NODE).map_err(failed)? {
             None => {
                 tree.markers.insert(NODE, &node.to_be_bytes()).map_err(failed)?;
@@ -87,6 +95,50 @@ impl LogTree {
             }
         }
         Ok(tree)
+    }
+
+    /// Opens a `copy` of the database in `original`, to be looked at and thrown away. Blocks.
+    pub(super) fn of_copy(copy: &Path, original: &Path) -> Result<Self, StorageError> {
+        let failed = |source| StorageError::of_open(original, source);
+        let db = config(copy).temporary(true).open().map_err(failed)?;
+        Self::over(original, db).map_err(failed)
+    }
+
+    fn over(path: &Path, db: Db) -> sled::Result<Self> {
+        let (log, markers) = (db.open_tree("log")?, db.open_tree("markers")?);
+        Ok(Self { path: path.to_owned(), db, log, markers, directory: DirectoryId::UNASSIGNED })
+    }
+
+    /// Compares what it holds with what its witness says that it holds.
+    pub(super) fn compare(&self, known: &Holdings) -> Result<(), StorageError> {
+        // What cannot be read is missing too.
+        match self.missing(known).unwrap_or_else(|error| Some(error.to_string())) {
+            None => Ok(()),
+            Some(what) => Err(StorageError::Damaged { path: self.path.clone(), what }),
+        }
+    }
+
+    fn missing(&self, known: &Holdings) -> io::Result<Option<String>> {
+        if let Some(vote) = known.vote
+            && self.vote()?.is_none_or(|held| held < vote)
+        {
+            return Ok(Some(format!("its vote {vote} was written and is not there any more")));
+        }
+        if let Some(last) = known.last
+            && self.purged()?.is_none_or(|purged| purged.index < last.index)
+            && self.read(last.index..=last.index)?.pop().map(|entry| entry.log_id) != Some(last)
+        {
+            return Ok(Some(format!("its entry {last} was written and is not there any more")));
+        }
+        Ok(None)
+    }
+
+    /// What it holds, as a witness is to know it.
+    pub(super) fn holdings(&self) -> io::Result<Holdings> {
+        let (last, purged) = (self.last()?, self.purged()?);
+        // A purge that was not finished may have left entries before its end.
+        let newest = last.filter(|last| purged.is_none_or(|purged| purged.index <= last.index)).or(purged);
+        Ok(Holdings { vote: self.vote()?, last: newest })
     }
 
     /// The identity of the directory, drawn when it was made: a log that was lost comes back under another.
@@ -172,10 +224,11 @@ impl LogTree {
         Ok(entries)
     }
 
-    /// Adds entries, all of them or none.
-    pub(super) fn append(&self, entries: impl IntoIterator<Item = RaftEntry>) -> io::Result<()> {
-        let mut batch = Batch::default();
+    /// Adds entries, all of them or none; gives the position of the last one.
+    pub(super) fn append(&self, entries: impl IntoIterator<Item = RaftEntry>) -> io::Result<Option<RaftLogId>> {
+        let (mut batch, mut last) = (Batch::default(), None);
         for entry in entries {
+            last = Some(entry.log_id);
             let bytes = entry_to(&entry).encode_to_vec();
             let count = u32::try_from(bytes.len().div_ceil(PART_BYTES).max(1)).map_err(io::Error::other)?;
             for (number, part) in (0..count).zip(bytes.chunks(PART_BYTES)) {
@@ -186,7 +239,8 @@ impl LogTree {
                 batch.insert(&key(entry.log_id.index, number), value);
             }
         }
-        self.log.apply_batch(batch).map_err(io::Error::from)
+        self.log.apply_batch(batch)?;
+        Ok(last)
     }
 
     /// Drops every entry after `last`, or all of them, from the newest backwards.
@@ -225,12 +279,7 @@ impl LogTree {
 
 /// Opens the database. Waits for a former owner in this process to unlock it, and gives back the reserve if the disk is full.
 fn open_patiently(path: &Path) -> sled::Result<Db> {
-    let config = sled::Config::new()
-        .path(path)
-        .cache_capacity(CACHE_BYTES)
-        .mode(sled::Mode::LowSpace)
-        // LogSync flushes; a second flusher would only add noise.
-        .flush_every_ms(None);
+    let config = config(path);
     let mut release = false;
     let mut tries = 1;
     loop {
@@ -246,6 +295,15 @@ fn open_patiently(path: &Path) -> sled::Result<Db> {
             opened => return opened,
         }
     }
+}
+
+fn config(path: &Path) -> sled::Config {
+    sled::Config::new()
+        .path(path)
+        .cache_capacity(CACHE_BYTES)
+        .mode(sled::Mode::LowSpace)
+        // LogSync flushes; a second flusher would only add noise.
+        .flush_every_ms(None)
 }
 
 /// sled never syncs what it writes once, when it makes a database: its settings and the names of its files. After a loss of
@@ -329,6 +387,18 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_kept_in_files_that_sled_does_not_sync() {
+        let dir = tempfile::tempdir().unwrap();
+        let tree = LogTree::open(dir.path(), 1).unwrap();
+        for first in (0..200).step_by(20) {
+            tree.append((first..first + 20).map(|index| entry(index, 1_000 * (index as usize % 50)))).unwrap();
+            tree.purge(&log_id(first / 2)).unwrap();
+            tree.db().flush().unwrap();
+        }
+        assert_eq!(fs::read_dir(dir.path().join("blobs")).unwrap().count(), 0);
+    }
+
+    #[test]
     fn truncating_and_purging_leave_what_lies_between() {
         let dir = tempfile::tempdir().unwrap();
         let tree = LogTree::open(dir.path(), 1).unwrap();
@@ -339,6 +409,15 @@ mod tests {
         assert_eq!(tree.purged().unwrap(), Some(log_id(2)));
         tree.truncate_after(None).unwrap();
         assert_eq!(tree.last().unwrap(), None);
+    }
+
+    #[test]
+    fn what_a_purge_has_left_of_the_entries_before_it_does_not_count() {
+        let dir = tempfile::tempdir().unwrap();
+        let tree = LogTree::open(dir.path(), 1).unwrap();
+        tree.append((1..=3).map(|index| entry(index, 10))).unwrap();
+        tree.set_marker(PURGED, &log_id_to(&log_id(50))).unwrap();
+        assert_eq!(tree.holdings().unwrap().last, Some(log_id(50)));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The metadata log on Raft. Nothing outside this folder knows openraft or sled, so that a change of either stays here.
 
+mod examination;
 mod founding;
 mod log_store;
 mod log_sync;
@@ -16,6 +17,7 @@ mod voter_key;
 mod voters;
 mod whereabouts;
 mod wire;
+mod witness;
 
 pub(crate) use founding::Founding;
 pub(crate) use network::MAX_MESSAGE_BYTES;

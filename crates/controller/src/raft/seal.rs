@@ -2,7 +2,8 @@
 //!
 //! sled takes damage for the torn end of its last write: it drops what lies behind it, and writes there. For a Raft log that
 //! would be votes and entries forgotten in silence. So a log that was sealed is compared with its seal before sled may open
-//! it, and one that has changed is refused and left as it is. While it is open, and after a crash, there is no seal.
+//! it, and one that has changed is refused and left as it is. While it is open, and after a crash, there is no seal; what
+//! must be there then is told by the [witness](super::witness).
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -29,12 +30,12 @@ const TRIES: u32 = 100;
 /// The pause between tries.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Compares the database in `dir` with its seal, if it has one, and breaks the seal. Blocks.
-pub(super) fn break_open(dir: &Path) -> Result<(), StorageError> {
+/// Compares the database in `dir` with its seal and breaks the seal; says whether it had one. Blocks.
+pub(super) fn break_open(dir: &Path) -> Result<bool, StorageError> {
     let failed = |source| StorageError::File { path: dir.to_owned(), source };
     let sealed = match fs::read_to_string(dir.join(SEAL_FILE)) {
         Ok(sealed) => sealed,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         Err(error) => return Err(failed(error)),
     };
     let found = File::open(dir.join(DB_FILE)).and_then(|mut file| imprint(&mut file)).map_err(failed)?;
@@ -42,12 +43,25 @@ pub(super) fn break_open(dir: &Path) -> Result<(), StorageError> {
         let what = "its file is not as it was when this controller stopped".to_owned();
         return Err(StorageError::Damaged { path: dir.to_owned(), what });
     }
-    fs::remove_file(dir.join(SEAL_FILE)).and_then(|()| File::open(dir)?.sync_all()).map_err(failed)
+    fs::remove_file(dir.join(SEAL_FILE)).and_then(|()| File::open(dir)?.sync_all()).map_err(failed)?;
+    Ok(true)
 }
 
 /// Seals the database in `dir`, whose users have stopped. Blocks.
 pub(super) fn seal(dir: &Path) -> io::Result<()> {
-    let mut file = File::options().read(true).write(true).open(dir.join(DB_FILE))?;
+    let mut file = lock(dir)?;
+    // What is sealed must not be newer than what a loss of power leaves, or a good log would be refused.
+    file.sync_all()?;
+    let partial = dir.join(PARTIAL_FILE);
+    fs::write(&partial, imprint(&mut file)?)?;
+    File::open(&partial)?.sync_all()?;
+    fs::rename(&partial, dir.join(SEAL_FILE))?;
+    File::open(dir)?.sync_all()
+}
+
+/// Locks the database in `dir`, whose users are stopping or have stopped. Blocks.
+pub(super) fn lock(dir: &Path) -> io::Result<File> {
+    let file = File::options().read(true).write(true).open(dir.join(DB_FILE))?;
     let mut tries = 1;
     while let Err(error) = file.try_lock().map_err(io::Error::from) {
         if !is_locked(&error) || tries == TRIES {
@@ -56,13 +70,7 @@ pub(super) fn seal(dir: &Path) -> io::Result<()> {
         tries += 1;
         std::thread::sleep(PAUSE);
     }
-    // What is sealed must not be newer than what a loss of power leaves, or a good log would be refused.
-    file.sync_all()?;
-    let partial = dir.join(PARTIAL_FILE);
-    fs::write(&partial, imprint(&mut file)?)?;
-    File::open(&partial)?.sync_all()?;
-    fs::rename(&partial, dir.join(SEAL_FILE))?;
-    File::open(dir)?.sync_all()
+    Ok(file)
 }
 
 /// Length and checksum of a file, as they stand in a seal.

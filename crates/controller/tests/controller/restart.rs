@@ -180,3 +180,52 @@ async fn a_damaged_log_is_refused_and_left_as_it_is() {
     assert!(refused.contains(dir.path().to_str().unwrap()), "{refused}");
     assert_eq!(std::fs::read(&path).unwrap(), bytes, "nothing is written over it");
 }
+
+/// What a controller leaves that is killed now: its files as they are at one moment.
+fn left_by_a_kill(dir: &Path) -> tempfile::TempDir {
+    let mut files = contents(dir);
+    loop {
+        let again = contents(dir);
+        if again == files {
+            break;
+        }
+        files = again;
+    }
+    let killed = tempfile::tempdir().unwrap();
+    for (path, bytes) in files {
+        let copy = killed.path().join(path.strip_prefix(dir).unwrap());
+        std::fs::create_dir_all(copy.parent().unwrap()).unwrap();
+        std::fs::write(copy, bytes).unwrap();
+    }
+    killed
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_was_damaged_after_a_kill_is_refused_and_left_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let network = Network::new();
+    let to_controller = controllers(&network, [1]);
+    let node = Node::active(options(1, dir.path()), &network).await;
+    live_broker(&to_controller, 7).await;
+    for n in 0..50 {
+        create(&to_controller, &format!("topic-{n}"), 20).await;
+    }
+    let (sound, damaged) = (left_by_a_kill(dir.path()), left_by_a_kill(dir.path()));
+    let before = node.running.image();
+    node.stop().await;
+
+    let node = Node::active(options(1, sound.path()), &Network::new()).await;
+    assert_eq!(node.running.image().state(), before.state());
+    node.stop().await;
+
+    let path = damaged.path().join("log").join("db");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle..middle + 64].iter_mut().for_each(|byte| *byte ^= 0x5a);
+    std::fs::write(&path, &bytes).unwrap();
+    for _ in 0..2 {
+        let refused = refusal(damaged.path()).await.to_string();
+        assert!(refused.contains("damaged") && refused.contains(damaged.path().to_str().unwrap()), "{refused}");
+        assert_eq!(std::fs::read(&path).unwrap(), bytes, "nothing is written over it");
+    }
+}
