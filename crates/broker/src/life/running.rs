@@ -8,8 +8,8 @@ use levada_metadata::config::Resolver;
 use levada_peers::{BrokerSession, MetadataWatch, RegistrationError, SessionState, WatchFailure};
 use levada_service::http::ReadyFlag;
 use levada_service::shutdown::CancellationToken;
-use tokio::sync::watch;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::sync::{oneshot, watch};
+use tokio::task::{JoinError, JoinHandle, JoinSet};
 
 use super::maintenance::Maintenance;
 use crate::face::{Face, FaceError};
@@ -38,7 +38,7 @@ pub enum RunError {
     Registration(#[from] RegistrationError),
     /// A defect.
     #[error("a defect stopped the broker: {0}")]
-    Defect(#[from] tokio::task::JoinError),
+    Defect(#[from] JoinError),
 }
 
 /// A broker that serves and has not been told what ends it.
@@ -49,6 +49,8 @@ pub(super) struct Serving {
     /// Ends the faces.
     pub(super) faces_end: CancellationToken,
     pub(super) source: MetadataWatch,
+    /// Resolves if the broker cannot act upon the metadata any more.
+    pub(super) reconciler_failed: oneshot::Receiver<JoinError>,
     pub(super) tasks: Vec<JoinHandle<()>>,
     pub(super) maintenance: Maintenance,
     /// Ends `tasks`.
@@ -96,6 +98,7 @@ impl Serving {
             failure = self.source.failed() => Err(failure.into()),
             refused = refusal(self.session.state(), &self.broker) => Err(refused.into()),
             () = self.broker.directories.all_offline() => Err(RunError::AllDirectoriesOffline),
+            Ok(defect) = &mut self.reconciler_failed => Err(defect.into()),
             Some(face) = self.faces.join_next() => match face {
                 Ok(Ok(())) => Ok(()),
                 Ok(Err(error)) => Err(error.into()),

@@ -11,7 +11,8 @@ use levada_service::http::ReadyFlag;
 use levada_service::net::{Address, Listener, Network};
 use levada_service::shutdown::CancellationToken;
 use levada_types::{BrokerEpoch, DirectoryId};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::sync::oneshot;
+use tokio::task::{JoinError, JoinHandle, JoinSet};
 use uuid::Uuid;
 
 use super::maintenance::Maintenance;
@@ -109,12 +110,10 @@ async fn bring_up(
     let image = first_image(&source).await;
     if let Some(cluster_id) = image.cluster_id() {
         broker.store.set_cluster_id(cluster_id)?;
-        // Whatever another one says of topics and brokers is not about these directories.
-        controllers.belong_to(cluster_id);
     }
     let progress = Arc::new(RecoveryProgress::default());
     let mut reconciler = Reconciler::new(Arc::clone(&broker), source.clone(), Arc::clone(&progress));
-    recover(&mut reconciler, image, &progress, &phase).await;
+    recover(&mut reconciler, image, &progress, &phase).await?;
 
     // Others dial as soon as this broker is registered.
     let replicating = tokio::spawn(serve_internally(Arc::clone(&broker), internal, upkeep.clone()));
@@ -130,10 +129,18 @@ async fn bring_up(
     let following = tokio::spawn(follow_leaders(follower, network, upkeep.clone()));
     let proposing = tokio::spawn(propose_in_sync_sets(proposer, upkeep.clone()));
     let ticking = tokio::spawn(tick_replicas(ticker, upkeep.clone()));
-    let reconciling = tokio::spawn(reconciler.run(upkeep.clone()));
+    let (failing, mut reconciler_failed) = oneshot::channel();
+    let until = upkeep.clone();
+    let reconciling = tokio::spawn(async move {
+        if let Err(defect) = reconciler.run(until).await {
+            // Nobody hears it if the broker stops anyway.
+            drop(failing.send(defect));
+        }
+    });
     tokio::select! {
         () = leading(&broker, epoch) => {}
         refused = refusal(session.state(), &broker) => return Err(refused.into()),
+        Ok(defect) = &mut reconciler_failed => return Err(defect.into()),
     }
 
     let tasks = vec![
@@ -155,6 +162,7 @@ async fn bring_up(
         faces: JoinSet::new(),
         faces_end: CancellationToken::new(),
         source,
+        reconciler_failed,
         tasks,
         maintenance,
         upkeep,
@@ -203,7 +211,12 @@ async fn leading(broker: &Broker, epoch: BrokerEpoch) {
 }
 
 /// Opens the logs that `image` assigns to this broker, and tells how far it is.
-async fn recover(reconciler: &mut Reconciler, image: Arc<Image>, progress: &RecoveryProgress, phase: &PhaseReporter) {
+async fn recover(
+    reconciler: &mut Reconciler,
+    image: Arc<Image>,
+    progress: &RecoveryProgress,
+    phase: &PhaseReporter,
+) -> Result<(), JoinError> {
     let tell = || {
         let count = |logs| usize::try_from(logs).unwrap_or(usize::MAX);
         phase.reach(Phase::Recovering { done: count(progress.logs_done()), total: count(progress.logs_total()) });
@@ -211,8 +224,8 @@ async fn recover(reconciler: &mut Reconciler, image: Arc<Image>, progress: &Reco
     let mut opening = std::pin::pin!(reconciler.advance_to(image));
     loop {
         tell();
-        if tokio::time::timeout(PROGRESS_INTERVAL, opening.as_mut()).await.is_ok() {
-            return;
+        if let Ok(opened) = tokio::time::timeout(PROGRESS_INTERVAL, opening.as_mut()).await {
+            return opened;
         }
     }
 }
@@ -256,7 +269,7 @@ pub(crate) async fn catch_up(
     let mut image = broker.image();
     while !holds_registration(&image) {
         image = source.changed(image.offset()).await;
-        reconciler.advance_to(Arc::clone(&image)).await;
+        reconciler.advance_to(Arc::clone(&image)).await?;
     }
     let marking = Arc::clone(broker);
     tokio::task::spawn_blocking(move || marking.mark_strays(&image)).await?;

@@ -111,6 +111,19 @@ async fn nothing_is_a_stray_before_the_metadata_holds_this_brokers_registration(
 }
 
 #[tokio::test]
+async fn an_image_that_a_defect_kept_the_broker_from_acting_upon_is_not_shown() {
+    let mut world = World::new();
+    world.create("orders", 1);
+    let (broker, source) = (Arc::clone(&world.broker), MetadataWatch::holding(Image::new()));
+    let before = broker.image().offset();
+    let mut reconciler = Reconciler::new(Arc::clone(&broker), source, Arc::new(RecoveryProgress::default()));
+    let next = world.image_with(&[registered(BROKER, 1)], before.0 + 1, true);
+    let met = reconciler.advance_by(Arc::new(next), |_, _, _, _| panic!("a defect")).await;
+    assert!(met.unwrap_err().is_panic());
+    assert_eq!(broker.image().offset(), before);
+}
+
+#[tokio::test]
 async fn many_partitions_are_created_in_one_step() {
     let mut world = World::new();
     let topic = world.create("wide", 500);
