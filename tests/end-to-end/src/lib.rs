@@ -2,7 +2,7 @@
 //!
 //! The library is what the tests and the programs of the lanes (`chaos`, `compare`, `conformance`) share: a librdkafka
 //! client that notes what was acknowledged, one that reads partitions by assignment, one that follows a topic through
-//! faults, and checks over what they saw.
+//! faults, checks over what they saw, and what brokers tell of the cluster and of themselves.
 
 mod admin;
 mod check;
@@ -10,6 +10,7 @@ mod followed;
 mod follower;
 mod history;
 mod kafka_server;
+mod metadata;
 mod metric;
 mod outcome;
 mod reader;
@@ -22,6 +23,7 @@ pub use follower::Follower;
 pub use history::{Acknowledged, History, RECORD_NUMBER_HEADER};
 pub use kafka_server::KafkaServer;
 pub use levada_harness::Seeded;
+pub use metadata::{Metadata, Standing};
 pub use metric::{find_metric, metric_at};
 pub use outcome::{Outcome, fail};
 pub use reader::{PartitionRange, Reader, Seen};

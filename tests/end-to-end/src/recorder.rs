@@ -162,6 +162,15 @@ impl Recorder {
         Ok(number)
     }
 
+    /// Has `send` send records, one after the other, until so many more are acknowledged than are now.
+    pub fn send_until_acknowledged(&mut self, more: usize, mut send: impl FnMut(&mut Self) -> Outcome) -> Outcome {
+        let enough = self.acknowledged() + more;
+        while self.acknowledged() < enough {
+            send(self)?;
+        }
+        Ok(())
+    }
+
     /// How many records were sent.
     pub fn sent(&self) -> u64 {
         self.sent

@@ -54,6 +54,11 @@ impl Corpus {
         self.files.get(usize::try_from(number).ok()?.checked_rem(self.files.len())?)
     }
 
+    /// That file as a record: its key and its value.
+    pub fn record(&self, number: u64) -> Option<(&str, &[u8])> {
+        self.in_turn(number).map(|file| (file.key.as_str(), file.text.as_slice()))
+    }
+
     /// The file called `key`.
     pub fn get(&self, key: &str) -> Option<&CorpusFile> {
         self.files.binary_search_by(|file| file.key.as_str().cmp(key)).ok().and_then(|index| self.files.get(index))

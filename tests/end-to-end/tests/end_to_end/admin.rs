@@ -1,7 +1,9 @@
 //! Topics and settings through a foreign admin client.
 
-use levada_end_to_end::{Admin, Outcome, Reader, Recorder, RecorderOptions};
+use levada_end_to_end::{Admin, Outcome, Reader};
 use levada_harness::Node;
+
+use crate::records::produce;
 
 #[test]
 fn topics_and_settings_live_through_a_crash() -> Outcome {
@@ -40,7 +42,7 @@ fn deleted_records_and_deleted_topics_are_gone() -> Outcome {
     let node = Node::start()?;
     let admin = Admin::connect(node.kafka()?)?;
     admin.create_topic("short", 1, &[])?;
-    produce(&node, "short", 100)?;
+    produce(node.kafka()?, "short", "all", vec!["value"; 100])?;
     admin.delete_records("short", 0, 40)?;
 
     let reader = Reader::connect(node.kafka()?, "short")?;
@@ -54,19 +56,9 @@ fn deleted_records_and_deleted_topics_are_gone() -> Outcome {
     // A topic deleted and created again under its name is another topic.
     admin.delete_topic("short")?;
     admin.create_topic("short", 1, &[])?;
-    produce(&node, "short", 3)?;
+    produce(node.kafka()?, "short", "all", ["value"; 3])?;
     let reader = Reader::connect(node.kafka()?, "short")?;
     let ranges = reader.ranges()?;
     assert_eq!(ranges.get(&0).map(|range| (range.start, range.end)), Some((0, 3)));
-    Ok(())
-}
-
-fn produce(node: &Node, topic: &str, count: u64) -> Outcome {
-    let mut recorder = Recorder::connect(node.kafka()?, &RecorderOptions::default())?;
-    for number in 0..count {
-        recorder.send(topic, None, &number.to_string(), b"value")?;
-    }
-    let history = recorder.finish()?;
-    assert_eq!(history.acknowledged.len() as u64, count, "{:?}", history.failed);
     Ok(())
 }

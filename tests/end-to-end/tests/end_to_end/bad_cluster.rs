@@ -3,82 +3,35 @@
 //! nothing is overwritten.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     fs,
     io::Read as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::mpsc,
     thread,
-    time::{Duration, Instant},
 };
 
-use levada_end_to_end::{Admin, Outcome, Reader, Recorder, RecorderOptions, client_config, fail};
+use levada_end_to_end::{Admin, Outcome, client_config, fail};
 use levada_harness::{Sandbox, SandboxOptions, levada_binary, without_options};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 
+use crate::{
+    patience::{LIMIT, until},
+    records,
+    replicas::{first_segment, wait_until_in_sync},
+};
+
 const TOPIC: &str = "kept";
 
-/// How long anything may take; a failure to come is what is tested, not the time.
-const LIMIT: Duration = Duration::from_secs(60);
-
-/// Leader and in-sync set of partition 0 as broker `asked` tells.
-fn told_by(sandbox: &mut Sandbox, asked: u32) -> Outcome<(i32, BTreeSet<i32>)> {
-    let client: BaseConsumer = client_config(sandbox.broker(asked)?.kafka()?).set("group.id", "none").create()?;
-    let metadata = client.fetch_metadata(Some(TOPIC), LIMIT)?;
-    let partition = metadata.topics().first().and_then(|topic| topic.partitions().first());
-    Ok(partition.map(|found| (found.leader(), found.isr().iter().copied().collect())).unwrap_or_default())
-}
-
-/// Asks until these brokers are in sync and one of them leads; gives the leader.
-pub(crate) fn wait_until_in_sync(sandbox: &mut Sandbox, asked: u32, brokers: &[i32]) -> Outcome<u32> {
-    let wanted: BTreeSet<i32> = brokers.iter().copied().collect();
-    let begun = Instant::now();
-    loop {
-        let (leader, in_sync) = told_by(sandbox, asked)?;
-        if in_sync == wanted && wanted.contains(&leader) {
-            return Ok(u32::try_from(leader)?);
-        }
-        if begun.elapsed() > LIMIT {
-            return fail(format!("{leader} leads with {in_sync:?} in sync, not {wanted:?}\n{}", sandbox.log()));
-        }
-    }
-}
-
-/// Waits until a process has written `text` to its log.
-fn wait_until_logged(log: impl Fn() -> Outcome<String>, text: &str) -> Outcome<String> {
-    let begun = Instant::now();
-    loop {
-        let written = log()?;
-        if written.contains(text) {
-            return Ok(written);
-        }
-        if begun.elapsed() > LIMIT {
-            return fail(format!("nothing says {text:?} in\n{written}"));
-        }
-        thread::yield_now();
-    }
-}
-
-/// Sends records with these values and waits for their acknowledgements.
-pub(crate) fn produce(sandbox: &mut Sandbox, through: u32, acks: &'static str, values: &[&str]) -> Outcome {
-    let options = RecorderOptions { acks, ..RecorderOptions::default() };
-    let mut recorder = Recorder::connect(sandbox.broker(through)?.kafka()?, &options)?;
-    for value in values {
-        recorder.send(TOPIC, Some(0), "key", value.as_bytes())?;
-    }
-    let history = recorder.finish()?;
-    if history.failed.is_empty() { Ok(()) } else { fail(format!("{:?}", history.failed)) }
+/// Sends records with these values through a broker, and waits until each is acknowledged.
+fn produce(sandbox: &mut Sandbox, through: u32, values: &[&str]) -> Outcome {
+    records::produce(sandbox.broker(through)?.kafka()?, TOPIC, "all", values)
 }
 
 /// The values of the topic's records.
 fn values(sandbox: &mut Sandbox, through: u32) -> Outcome<Vec<String>> {
-    let mut values = Vec::new();
-    Reader::connect(sandbox.broker(through)?.kafka()?, TOPIC)?.read_all(|seen| {
-        values.push(String::from_utf8(seen.value)?);
-        Ok(())
-    })?;
-    Ok(values)
+    records::values(sandbox.broker(through)?.kafka()?, TOPIC)
 }
 
 /// Every file below a directory with what is in it.
@@ -131,8 +84,8 @@ fn a_broker_of_another_cluster_is_refused_and_keeps_what_it_has() -> Outcome {
     let mut there = Sandbox::start(&SandboxOptions::new(1, 2))?;
     let admin = Admin::connect(there.broker(1)?.kafka()?)?;
     admin.create_replicated_topic(TOPIC, (1, 2), &[])?;
-    wait_until_in_sync(&mut there, 1, &[1, 2])?;
-    produce(&mut there, 1, "all", &["one", "two"])?;
+    wait_until_in_sync(&mut there, 1, TOPIC, &[1, 2])?;
+    produce(&mut there, 1, &["one", "two"])?;
 
     there.broker(2)?.terminate()?;
     let directory = there.broker(2)?.directory().to_owned();
@@ -145,7 +98,7 @@ fn a_broker_of_another_cluster_is_refused_and_keeps_what_it_has() -> Outcome {
     assert_eq!(contents(&directory.join("logs"))?, before, "nothing was changed");
 
     there.broker(2)?.start_again()?;
-    wait_until_in_sync(&mut there, 1, &[1, 2])?;
+    wait_until_in_sync(&mut there, 1, TOPIC, &[1, 2])?;
     assert_eq!(values(&mut there, 2)?, ["one", "two"]);
     Ok(())
 }
@@ -155,35 +108,29 @@ fn a_broker_that_slept_while_its_topic_was_replaced_serves_the_new_one_alone() -
     let mut sandbox = Sandbox::start(&SandboxOptions::new(1, 3))?;
     let admin = Admin::connect(sandbox.broker(1)?.kafka()?)?;
     admin.create_replicated_topic(TOPIC, (1, 3), &[])?;
-    let sleeper = wait_until_in_sync(&mut sandbox, 1, &[1, 2, 3])?;
-    produce(&mut sandbox, 1, "all", &["old one", "old two", "old three"])?;
-    let others: Vec<i32> = [1, 2, 3].into_iter().filter(|id| u32::try_from(*id) != Ok(sleeper)).collect();
-    let awake = u32::try_from(others[0])?;
+    let sleeper = wait_until_in_sync(&mut sandbox, 1, TOPIC, &[1, 2, 3])?[0];
+    produce(&mut sandbox, 1, &["old one", "old two", "old three"])?;
+    let others: Vec<u32> = [1, 2, 3].into_iter().filter(|id| *id != sleeper).collect();
+    let awake = others[0];
 
     // It led the old topic, and learns of its end only when it is awake again.
     sandbox.broker(sleeper)?.freeze()?;
     let admin = Admin::connect(sandbox.broker(awake)?.kafka()?)?;
-    wait_until_in_sync(&mut sandbox, awake, &others)?;
+    wait_until_in_sync(&mut sandbox, awake, TOPIC, &others)?;
     admin.delete_topic(TOPIC)?;
     admin.create_replicated_topic(TOPIC, (1, 2), &[])?;
-    wait_until_in_sync(&mut sandbox, awake, &others)?;
-    produce(&mut sandbox, awake, "all", &["new one"])?;
+    wait_until_in_sync(&mut sandbox, awake, TOPIC, &others)?;
+    produce(&mut sandbox, awake, &["new one"])?;
     sandbox.broker(sleeper)?.thaw()?;
 
     // Through the one that slept: what it knows when it is back, and nothing of its old log.
-    let begun = Instant::now();
-    loop {
-        match values(&mut sandbox, sleeper) {
-            Ok(found) if found == ["new one"] => break,
-            Ok(found) if begun.elapsed() > LIMIT => return fail(format!("{found:?}\n{}", sandbox.log())),
-            Err(error) if begun.elapsed() > LIMIT => return fail(format!("{error}\n{}", sandbox.log())),
-            _ => {}
-        }
-    }
+    let found = || Ok(values(&mut sandbox, sleeper).map_err(|error| error.to_string()));
+    let found = until(found, |found| found.as_ref().is_ok_and(|found| found == &["new one"]));
+    found.map_err(|error| format!("{error}\n{}", sandbox.log()))??;
     // It is killed and comes back with the remains of the old topic on its disk, if any are left.
     sandbox.broker(sleeper)?.kill()?;
     sandbox.broker(sleeper)?.start_again()?;
-    produce(&mut sandbox, sleeper, "all", &["new two"])?;
+    produce(&mut sandbox, sleeper, &["new two"])?;
     assert_eq!(values(&mut sandbox, sleeper)?, ["new one", "new two"]);
     assert_eq!(values(&mut sandbox, awake)?, ["new one", "new two"]);
     Ok(())
@@ -194,13 +141,13 @@ fn a_broker_that_was_down_while_its_topic_was_replaced_begins_the_new_one_afresh
     let mut sandbox = Sandbox::start(&SandboxOptions::new(1, 2))?;
     let admin = Admin::connect(sandbox.broker(1)?.kafka()?)?;
     admin.create_replicated_topic(TOPIC, (1, 2), &[])?;
-    wait_until_in_sync(&mut sandbox, 1, &[1, 2])?;
-    produce(&mut sandbox, 1, "all", &["old one", "old two", "old three"])?;
+    wait_until_in_sync(&mut sandbox, 1, TOPIC, &[1, 2])?;
+    produce(&mut sandbox, 1, &["old one", "old two", "old three"])?;
     sandbox.broker(2)?.kill()?;
     admin.delete_topic(TOPIC)?;
     admin.create_replicated_topic(TOPIC, (1, 1), &[])?;
-    produce(&mut sandbox, 1, "all", &["new one"])?;
-    let old = fs::read(sandbox.broker(2)?.directory().join(format!("logs/{TOPIC}-0/00000000000000000000.log")))?;
+    produce(&mut sandbox, 1, &["new one"])?;
+    let old = fs::read(first_segment(&mut sandbox, 2, TOPIC, 0)?)?;
     assert!(!old.is_empty(), "the old replica is still on the disk");
 
     sandbox.broker(2)?.start_again()?;
@@ -237,7 +184,7 @@ fn a_controller_with_other_voters_neither_votes_nor_founds_anything() -> Outcome
         .stdout(Stdio::null())
         .stderr(fs::File::create(&log)?)
         .spawn()?;
-    let said = wait_until_logged(|| Ok(fs::read_to_string(&log)?), "does not know this controller");
+    let said = until(|| Ok(fs::read_to_string(&log)?), |said| said.contains("does not know this controller"));
     stranger.kill()?;
     stranger.wait()?;
     let said = said?;
@@ -245,15 +192,13 @@ fn a_controller_with_other_voters_neither_votes_nor_founds_anything() -> Outcome
 
     // The cluster goes on, is the same, and takes its third controller back.
     Admin::connect(sandbox.broker(1)?.kafka()?)?.create_replicated_topic(TOPIC, (1, 1), &[])?;
-    produce(&mut sandbox, 1, "all", &["one"])?;
+    produce(&mut sandbox, 1, &["one"])?;
     sandbox.controller(1003)?.start_again()?;
     sandbox.controller(1001)?.kill()?;
-    let begun = Instant::now();
-    while let Err(error) = Admin::connect(sandbox.broker(1)?.kafka()?)?.create_partitions(TOPIC, 2) {
-        if begun.elapsed() > LIMIT {
-            return fail(format!("without the first controller: {error}\n{}", sandbox.log()));
-        }
-    }
+    let admin = Admin::connect(sandbox.broker(1)?.kafka()?)?;
+    let grown = || Ok(admin.create_partitions(TOPIC, 2).map_err(|error| error.to_string()));
+    until(grown, Result::is_ok)
+        .map_err(|error| format!("without the first controller: {error}\n{}", sandbox.log()))??;
     let client: BaseConsumer = client_config(sandbox.broker(1)?.kafka()?).set("group.id", "none").create()?;
     assert_eq!(client.client().fetch_cluster_id(LIMIT).as_deref(), Some(before.as_str()));
     Ok(())
@@ -304,36 +249,26 @@ fn a_replica_with_a_damaged_log_gives_up_what_is_damaged_and_gets_it_again() -> 
     let mut sandbox = Sandbox::start(&SandboxOptions::new(1, 2))?;
     let admin = Admin::connect(sandbox.broker(1)?.kafka()?)?;
     admin.create_replicated_topic(TOPIC, (1, 2), &[])?;
-    let leader = wait_until_in_sync(&mut sandbox, 1, &[1, 2])?;
+    let leader = wait_until_in_sync(&mut sandbox, 1, TOPIC, &[1, 2])?[0];
     let follower = if leader == 1 { 2 } else { 1 };
     let sent: Vec<String> = (0..200).map(|number| format!("value {number} {}", "x".repeat(200))).collect();
     let values_sent: Vec<&str> = sent.iter().map(String::as_str).collect();
     for chunk in values_sent.chunks(20) {
-        produce(&mut sandbox, leader, "all", chunk)?;
+        produce(&mut sandbox, leader, chunk)?;
     }
     sandbox.broker(follower)?.kill()?;
-    let segment = |broker: u32, sandbox: &mut Sandbox| -> Outcome<PathBuf> {
-        Ok(sandbox.broker(broker)?.directory().join(format!("logs/{TOPIC}-0/00000000000000000000.log")))
-    };
-    let damaged = segment(follower, &mut sandbox)?;
+    let damaged = first_segment(&mut sandbox, follower, TOPIC, 0)?;
     damage(&damaged)?;
     sandbox.broker(follower)?.start_again()?;
-    wait_until_in_sync(&mut sandbox, leader, &[1, 2])?;
-    let whole = segment(leader, &mut sandbox)?;
+    wait_until_in_sync(&mut sandbox, leader, TOPIC, &[1, 2])?;
+    let whole = first_segment(&mut sandbox, leader, TOPIC, 0)?;
     assert!(fs::read(whole)? == fs::read(damaged)?, "the replicas are equal again");
 
     // And the damaged one leads with everything.
     sandbox.broker(leader)?.kill()?;
-    wait_until_in_sync(&mut sandbox, follower, &[i32::try_from(follower)?])?;
-    let begun = Instant::now();
+    wait_until_in_sync(&mut sandbox, follower, TOPIC, &[follower])?;
     // A client may first meet the one that is gone.
-    let found = loop {
-        match values(&mut sandbox, follower) {
-            Ok(found) => break found,
-            Err(error) if begun.elapsed() > LIMIT => return Err(error),
-            Err(_) => {}
-        }
-    };
-    assert!(found == sent, "nothing is missing");
+    let found = until(|| Ok(values(&mut sandbox, follower).map_err(|error| error.to_string())), Result::is_ok)?;
+    assert!(found? == sent, "nothing is missing");
     Ok(())
 }

@@ -1,23 +1,15 @@
 //! The operator's commands against three controllers and three brokers, each a process of its own.
 
-use std::{
-    fs,
-    net::TcpStream,
-    process::{Command, Output},
-    time::{Duration, Instant},
-};
+use std::{fs, net::TcpStream, process::Output};
 
 use levada_end_to_end::{Outcome, fail};
-use levada_harness::{Sandbox, SandboxOptions, levada_binary};
+use levada_harness::{Sandbox, SandboxOptions};
 use serde_json::{Value, json};
 
-/// How long something may take that is waited for; a failure to come is what is tested, not the time.
-const LIMIT: Duration = Duration::from_secs(60);
-
-/// Runs `levada` against these brokers and returns what it did.
-fn levada(servers: &str, arguments: &[&str]) -> Outcome<Output> {
-    Ok(Command::new(levada_binary()?).args(arguments).args(["--server", servers]).output()?)
-}
+use crate::{
+    operator::{levada, written},
+    patience::{until, wait_until},
+};
 
 /// What becomes of a command if the controllers of a busy machine miss each other and elect anew: the same command is good
 /// again a moment later.
@@ -25,23 +17,16 @@ const PASSING: [&str; 3] = ["REQUEST_TIMED_OUT", "NOT_CONTROLLER", "BROKER_NOT_A
 
 /// Runs `levada` until it meets no trouble that passes. So the command must be harmless to repeat.
 fn settled(servers: &str, arguments: &[&str]) -> Outcome<Output> {
-    let begun = Instant::now();
-    loop {
-        let output = levada(servers, arguments)?;
+    let passes = |output: &Output| {
         let said = String::from_utf8_lossy(&output.stderr);
-        if begun.elapsed() > LIMIT || output.status.success() || !PASSING.iter().any(|name| said.contains(name)) {
-            return Ok(output);
-        }
-    }
+        !output.status.success() && PASSING.iter().any(|name| said.contains(name))
+    };
+    until(|| levada(servers, arguments), |output| !passes(output))
 }
 
 /// Runs `levada`, which must succeed, and returns what it wrote to stdout.
 fn succeed(servers: &str, arguments: &[&str]) -> Outcome<String> {
-    let output = settled(servers, arguments)?;
-    if output.status.success() {
-        return Ok(String::from_utf8(output.stdout)?);
-    }
-    fail(format!("{arguments:?}: {} {}", output.status, String::from_utf8_lossy(&output.stderr)))
+    Ok(String::from_utf8(written(arguments, settled(servers, arguments)?)?)?)
 }
 
 /// Runs `levada`, which must fail with exit code 1, and returns what it wrote.
@@ -59,16 +44,6 @@ fn listing(servers: &str, arguments: &[&str]) -> Outcome<Value> {
 /// The first partition of a topic.
 fn partition(servers: &str, topic: &str) -> Outcome<Value> {
     Ok(listing(servers, &["topic", "describe", topic])?[0]["partitions"][0].clone())
-}
-
-fn wait_until(what: &str, mut is_so: impl FnMut() -> Outcome<bool>) -> Outcome {
-    let begun = Instant::now();
-    while !is_so()? {
-        if begun.elapsed() > LIMIT {
-            return fail(format!("after {LIMIT:?} it is not so: {what}"));
-        }
-    }
-    Ok(())
 }
 
 #[test]

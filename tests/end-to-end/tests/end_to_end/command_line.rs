@@ -1,27 +1,15 @@
 //! The command line of the README: a file in, the same file out, topics as tables and as JSON, and exit codes.
 
-use std::{
-    fs,
-    path::Path,
-    process::{Command, Output},
-};
+use std::{fs, path::Path};
 
-use levada_end_to_end::{Outcome, fail};
-use levada_harness::{Node, levada_binary};
+use levada_end_to_end::Outcome;
+use levada_harness::Node;
 
-/// Runs `levada` against the node and returns what it did.
-fn levada(node: &Node, arguments: &[&str]) -> Outcome<Output> {
-    Ok(Command::new(levada_binary()?).args(arguments).arg("--server").arg(node.grpc()?.to_string()).output()?)
-}
+use crate::operator::{levada, written};
 
-/// Runs `levada`, which must succeed, and returns what it wrote to stdout.
+/// Runs `levada` against the node, which must succeed, and returns what it wrote to stdout.
 fn succeed(node: &Node, arguments: &[&str]) -> Outcome<Vec<u8>> {
-    let output = levada(node, arguments)?;
-    if output.status.success() {
-        Ok(output.stdout)
-    } else {
-        fail(format!("{arguments:?}: {} {}", output.status, String::from_utf8_lossy(&output.stderr)))
-    }
+    written(arguments, levada(&node.grpc()?.to_string(), arguments)?)
 }
 
 #[test]
@@ -47,7 +35,8 @@ fn topics_are_told_as_json_and_failures_by_exit_code() -> Outcome {
         listing.as_array().into_iter().flatten().filter_map(|topic| topic.get("name")?.as_str()).collect();
     assert_eq!(names, ["orders"]);
 
-    assert_eq!(levada(&node, &["topic", "create", "orders"])?.status.code(), Some(1), "it exists already");
-    assert_eq!(levada(&node, &["topic", "create"])?.status.code(), Some(2), "a topic without a name");
+    let server = node.grpc()?.to_string();
+    assert_eq!(levada(&server, &["topic", "create", "orders"])?.status.code(), Some(1), "it exists already");
+    assert_eq!(levada(&server, &["topic", "create"])?.status.code(), Some(2), "a topic without a name");
     Ok(())
 }

@@ -1,15 +1,14 @@
 //! Three controllers, each a process of its own: the cluster goes on while there is a majority of them, and what was
 //! decided is never lost.
 
-use std::time::{Duration, Instant};
-
-use levada_end_to_end::{Admin, Outcome, Reader, Recorder, RecorderOptions, fail};
+use levada_end_to_end::{Admin, Outcome, Reader, fail};
 use levada_harness::{Role, Sandbox, SandboxOptions};
 
-use crate::metrics::metric_at;
-
-/// How long a new leader may be looked for; a failure to come is what is tested, not the time.
-const LIMIT: Duration = Duration::from_secs(60);
+use crate::{
+    metrics::metric_at,
+    patience::{until, wait_until},
+    records,
+};
 
 /// The numbers of the controllers.
 fn controllers(sandbox: &Sandbox) -> Vec<u32> {
@@ -18,56 +17,45 @@ fn controllers(sandbox: &Sandbox) -> Vec<u32> {
 
 /// The controller that says of itself that it is the active one, among those that answer.
 fn active(sandbox: &mut Sandbox, except: &[u32]) -> Outcome<u32> {
-    let begun = Instant::now();
-    loop {
-        for id in controllers(sandbox).into_iter().filter(|id| !except.contains(id)) {
-            let http = sandbox.controller(id)?.http;
+    let asked: Vec<u32> = controllers(sandbox).into_iter().filter(|id| !except.contains(id)).collect();
+    let find = || -> Outcome<Option<u32>> {
+        for id in &asked {
+            let http = sandbox.controller(*id)?.http;
             if metric_at(http, "levada_controller_active").is_ok_and(|active| active == 1) {
-                return Ok(id);
+                return Ok(Some(*id));
             }
         }
-        if begun.elapsed() > LIMIT {
-            return fail(format!("no controller is active\n{}", sandbox.log()));
-        }
-    }
+        Ok(None)
+    };
+    let found =
+        until(find, Option::is_some).map_err(|error| format!("no controller is active: {error}\n{}", sandbox.log()))?;
+    found.ok_or_else(|| "no controller is active".into())
 }
 
 /// Waits until the controller has applied as much as `offset`.
 fn caught_up(sandbox: &mut Sandbox, id: u32, offset: u64) -> Outcome {
-    let begun = Instant::now();
     let http = sandbox.controller(id)?.http;
-    while metric_at(http, "levada_controller_metadata_offset")? < offset {
-        if begun.elapsed() > LIMIT {
-            return fail(format!("controller {id} stays behind\n{}", sandbox.log()));
-        }
-    }
-    Ok(())
+    let has_come = || Ok(metric_at(http, "levada_controller_metadata_offset")? >= offset);
+    wait_until(&format!("controller {id} has caught up"), has_come)
+        .map_err(|error| format!("{error}\n{}", sandbox.log()).into())
 }
 
 /// Creates a topic. What was under way when the controller was killed has an unknown outcome, which clients are told as a
 /// timeout; they look, or ask again.
 fn create(sandbox: &mut Sandbox, topic: &str) -> Outcome {
-    let begun = Instant::now();
     let admin = Admin::connect(sandbox.broker(1)?.kafka()?)?;
-    loop {
-        let Err(error) = admin.create_topic(topic, 1, &[]) else { return Ok(()) };
-        let said = error.to_string();
-        if said.contains("already exists") {
-            return Ok(());
-        }
-        if !said.contains("timed out") || begun.elapsed() > LIMIT {
-            return fail(format!("{said}\n{}", sandbox.log()));
-        }
-    }
+    let is_there = || match admin.create_topic(topic, 1, &[]) {
+        Ok(()) => Ok(true),
+        Err(error) if error.to_string().contains("already exists") => Ok(true),
+        Err(error) if error.to_string().contains("timed out") => Ok(false),
+        Err(error) => Err(error),
+    };
+    wait_until(&format!("{topic} is created"), is_there).map_err(|error| format!("{error}\n{}", sandbox.log()).into())
 }
 
-fn produce(sandbox: &mut Sandbox, topic: &str, count: u64) -> Outcome {
-    let mut recorder = Recorder::connect(sandbox.broker(1)?.kafka()?, &RecorderOptions::default())?;
-    for number in 0..count {
-        recorder.send(topic, None, &number.to_string(), b"value")?;
-    }
-    let history = recorder.finish()?;
-    if history.failed.is_empty() { Ok(()) } else { fail(format!("{:?}", history.failed)) }
+/// Sends so many records, and waits until each is acknowledged.
+fn produce(sandbox: &mut Sandbox, topic: &str, count: usize) -> Outcome {
+    records::produce(sandbox.broker(1)?.kafka()?, topic, "all", vec!["value"; count])
 }
 
 fn topics(sandbox: &mut Sandbox, names: &[&str]) -> Outcome {
@@ -133,14 +121,11 @@ fn brokers_change_to_the_new_active_controller_while_the_old_one_hangs_and_none_
     sandbox.controller(frozen)?.freeze()?;
     let now = active(&mut sandbox, &[frozen])?;
     let (address, http) = (sandbox.controller(now)?.internal.to_string(), sandbox.controller(now)?.http);
-    let begun = Instant::now();
+    let is_there = |line: &str| line.contains("registered") && line.contains(&address);
     for broker in 1..=3 {
-        let is_there = |line: &str| line.contains("registered") && line.contains(&address);
-        while !sandbox.broker(broker)?.log().lines().any(is_there) {
-            if begun.elapsed() > LIMIT {
-                return fail(format!("broker {broker} does not come to {address}\n{}", sandbox.log()));
-            }
-        }
+        let has_come = || Ok(sandbox.broker(broker)?.log().lines().any(is_there));
+        wait_until(&format!("broker {broker} comes to {address}"), has_come)
+            .map_err(|error| format!("{error}\n{}", sandbox.log()))?;
     }
     assert_eq!(metric_at(http, "levada_controller_sessions_expired_total")?, 0);
     create(&mut sandbox, "while-it-hangs")?;

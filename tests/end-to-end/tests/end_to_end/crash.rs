@@ -36,16 +36,13 @@ fn an_idempotent_producer_has_each_record_once_and_in_order() -> Outcome {
 
 fn killed_in_the_middle(options: &RecorderOptions) -> Outcome {
     let corpus = Corpus::load(CORPUS_BYTES)?;
-    let file = |number: u64| corpus.in_turn(number).map(|file| (file.key.as_str(), file.text.as_slice()));
+    let file = |number| corpus.record(number);
     let mut node = Node::start()?;
     Admin::connect(node.kafka()?)?.create_topic(TOPIC, 3, &[])?;
 
     let mut recorder = Recorder::connect(node.kafka()?, options)?;
     for _ in 0..KILLS {
-        let enough = recorder.acknowledged() + ACKNOWLEDGED_BEFORE_A_KILL;
-        while recorder.acknowledged() < enough {
-            send(&mut recorder, &file)?;
-        }
+        recorder.send_until_acknowledged(ACKNOWLEDGED_BEFORE_A_KILL, |recorder| send(recorder, &file))?;
         for _ in 0..IN_FLIGHT {
             send(&mut recorder, &file)?;
         }

@@ -5,16 +5,15 @@ use std::{
     io::{self, Write},
     path::Path,
     sync::Arc,
-    time::{Duration, Instant},
 };
 
-use levada_end_to_end::{Admin, Outcome, Reader, fail};
+use levada_end_to_end::{Admin, Metadata, Outcome, Reader};
 use levada_harness::{Node, NodeOptions, SmallVolume};
 
-use crate::wire::{Answer, Batch, Bytes, Connection, api, code, record, request};
-
-/// How long the node may take to notice something before a test gives up.
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::{
+    patience::{LIMIT, until},
+    wire::{Answer, Batch, Bytes, Connection, code, record, request},
+};
 
 /// Kafka's error codes for a partition without a leader and for a failed disk.
 const LEADER_NOT_AVAILABLE: i16 = 5;
@@ -23,45 +22,12 @@ const STORAGE_ERROR: i16 = 56;
 /// Bytes of the small file system: enough for the metadata log with its reserve and for some segments.
 const VOLUME_BYTES: u64 = 64 << 20;
 
-/// How a partition stands in the answer to a Metadata request.
-#[derive(Debug, PartialEq, Eq)]
-struct Standing {
-    error: i16,
-    leader: i32,
-    offline: Vec<i32>,
-}
-
-/// Asks for partition 0 of `topic` with Metadata v5.
-fn standing(connection: &mut Connection, topic: &str) -> Outcome<Standing> {
-    let body = Bytes::default().i32(1).string(topic).i8(0);
-    let mut answer = Answer::new(connection.ask(&request(api::METADATA, 5, &body))?);
-    answer.skip(4)?; // throttle time
-    for _ in 0..answer.i32()? {
-        answer.skip(4)?; // node id
-        let host = answer.i16()?;
-        answer.skip(usize::try_from(host)? + 4)?; // host and port
-        let rack = answer.i16()?;
-        answer.skip(usize::try_from(rack).unwrap_or(0))?;
-    }
-    let cluster = answer.i16()?;
-    answer.skip(usize::try_from(cluster).unwrap_or(0) + 4)?; // cluster id and controller
-    if answer.i32()? != 1 || answer.i16()? != code::NONE {
-        return fail(format!("{topic} is not there"));
-    }
-    answer.skip(2 + topic.len() + 1)?; // name, internal
-    if answer.i32()? != 1 {
-        return fail(format!("{topic} does not have one partition"));
-    }
-    let error = answer.i16()?;
-    answer.skip(4)?; // its index
-    let leader = answer.i32()?;
-    for _ in 0..2 {
-        let count = answer.i32()?; // replicas, in sync
-        answer.skip(usize::try_from(count)? * 4)?;
-    }
-    let count = answer.i32()?;
-    let offline = (0..count).map(|_| answer.i32()).collect::<Outcome<_>>()?;
-    Ok(Standing { error, leader, offline })
+/// How partition 0 of `topic` stands: its error, its leader, and whether its replica is offline.
+fn standing(node: &Node, topic: &str) -> Outcome<(i16, i32, bool)> {
+    let told = Metadata::told_by(node.kafka()?, LIMIT)?;
+    let found = told.partitions.iter().find(|partition| partition.topic == topic && partition.partition == 0);
+    let found = found.ok_or_else(|| format!("{topic} is not there"))?;
+    Ok((found.error, found.leader, found.offline.contains(&1)))
 }
 
 /// The error of each data directory, with DescribeLogDirs v1, in the order of `log.dirs`.
@@ -85,20 +51,6 @@ fn directory_errors(connection: &mut Connection) -> Outcome<Vec<i16>> {
     Ok(errors)
 }
 
-/// Asks again and again until `holds`; fails with the last answer.
-fn until<T: std::fmt::Debug>(mut ask: impl FnMut() -> Outcome<T>, holds: impl Fn(&T) -> bool) -> Outcome<T> {
-    let begun = Instant::now();
-    loop {
-        let now = ask()?;
-        if holds(&now) {
-            return Ok(now);
-        }
-        if begun.elapsed() > PATIENCE {
-            return fail(format!("it stayed at {now:?}"));
-        }
-    }
-}
-
 #[test]
 fn a_data_directory_that_fails_takes_only_its_own_partitions_with_it_and_may_be_replaced() -> Outcome {
     let home = tempfile::tempdir()?;
@@ -116,11 +68,11 @@ fn a_data_directory_that_fails_takes_only_its_own_partitions_with_it_and_may_be_
 
     fs::rename(&a, &aside)?;
     fs::write(&a, "this is no directory")?;
-    let now = until(|| standing(&mut connection, lost), |now| now.leader == -1)?;
-    assert_eq!(now, Standing { error: LEADER_NOT_AVAILABLE, leader: -1, offline: vec![1] });
+    let now = until(|| standing(&node, lost), |(_, leader, _)| *leader == -1)?;
+    assert_eq!(now, (LEADER_NOT_AVAILABLE, -1, true));
     assert_eq!(connection.produce(lost, &batch)?.0, STORAGE_ERROR);
     assert_eq!(directory_errors(&mut connection)?, [STORAGE_ERROR, code::NONE]);
-    assert_eq!(standing(&mut connection, kept)?, Standing { error: code::NONE, leader: 1, offline: vec![] });
+    assert_eq!(standing(&node, kept)?, (code::NONE, 1, false));
     assert_eq!(connection.produce(kept, &batch)?, (code::NONE, 1));
     assert_eq!(connection.create_topic("new", &[])?, code::NONE);
     assert_eq!(connection.produce("new", &batch)?, (code::NONE, 0));
@@ -131,7 +83,7 @@ fn a_data_directory_that_fails_takes_only_its_own_partitions_with_it_and_may_be_
     node.kill()?;
     node.start_again()?;
     let mut connection = Connection::open(node.kafka()?)?;
-    assert_eq!(standing(&mut connection, lost)?.leader, -1);
+    assert_eq!(standing(&node, lost)?.1, -1);
     assert_eq!(connection.end_offset(kept)?, 2);
 
     // Repaired, it is back with what it held.
@@ -148,7 +100,7 @@ fn a_data_directory_that_fails_takes_only_its_own_partitions_with_it_and_may_be_
     fs::remove_dir_all(&a)?;
     node.start_again()?;
     let mut connection = Connection::open(node.kafka()?)?;
-    until(|| standing(&mut connection, lost), |now| now.leader == 1)?;
+    until(|| standing(&node, lost), |(_, leader, _)| *leader == 1)?;
     assert_eq!(until(|| connection.produce(lost, &batch), |(error, _)| *error == code::NONE)?.1, 0);
     assert_eq!(connection.end_offset(kept)?, 2);
     assert!(node.log().contains("records that were acknowledged may be missing"), "{}", node.log());

@@ -1,12 +1,11 @@
 //! What a node says of itself: its metrics and its log.
 
-use std::{net::SocketAddr, time::Duration};
+use std::net::SocketAddr;
 
 use levada_end_to_end::{Outcome, find_metric};
 use levada_harness::Node;
 
-/// How long a process may take to answer; a failure to answer is what is tested, not the time.
-const LIMIT: Duration = Duration::from_secs(60);
+use crate::patience::LIMIT;
 
 /// The value of a metric, which stands behind its name and labels as Prometheus writes them; 0 if there is none yet.
 pub(crate) fn metric(node: &Node, name: &str) -> Outcome<u64> {

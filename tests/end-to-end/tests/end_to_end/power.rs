@@ -21,18 +21,18 @@ fn what_was_acknowledged_as_synced_survives_a_loss_of_power() -> Outcome {
         }
     };
     let corpus = Corpus::load(1 << 20)?;
-    let file = |number: u64| corpus.in_turn(number).map(|file| (file.key.as_str(), file.text.as_slice()));
+    let file = |number| corpus.record(number);
     let data_dir = Some(volume.path().join("data"));
     let mut node = Node::start_with(NodeOptions { data_dir, ..NodeOptions::default() })?;
     Admin::connect(node.kafka()?)?.create_topic(TOPIC, 3, &[("flush.messages", "1")])?;
     let mut recorder =
         Recorder::connect(node.kafka()?, &RecorderOptions { idempotent: true, ..RecorderOptions::default() })?;
     for loss in 0..LOSSES {
-        let enough = recorder.acknowledged() + ACKNOWLEDGED_BEFORE_A_LOSS;
-        while recorder.acknowledged() < enough {
+        recorder.send_until_acknowledged(ACKNOWLEDGED_BEFORE_A_LOSS, |recorder| {
             let (key, value) = file(recorder.sent()).ok_or("the corpus is empty")?;
             recorder.send(TOPIC, None, key, value)?;
-        }
+            Ok(())
+        })?;
         node.kill()?;
         // Nothing of what was appended survives, then a third, then two thirds: torn in the middle of a batch.
         volume.lose_unsynced(|appended| appended * loss / LOSSES)?;

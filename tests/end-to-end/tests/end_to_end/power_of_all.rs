@@ -49,7 +49,7 @@ fn when_all_brokers_lose_power_what_was_acknowledged_as_fsynced_stays_and_other_
         seed: 1,
     })?;
     let corpus = Corpus::load(1 << 20)?;
-    let file = |number: u64| corpus.in_turn(number).map(|file| (file.key.as_str(), file.text.as_slice()));
+    let file = |number| corpus.record(number);
     let bootstrap = *cluster.bootstrap().first().ok_or("a cluster without brokers")?;
     let admin = Admin::connect(bootstrap)?;
     let settings = [("min.insync.replicas", "2"), ("acks.fsync", "true")];

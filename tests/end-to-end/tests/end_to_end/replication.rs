@@ -1,17 +1,15 @@
 //! Partitions with three replicas while their brokers are killed: what acks=all acknowledged stays, what the others lack
 //! goes, and the replicas become equal again.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    time::{Duration, Instant},
-};
+use std::fs;
 
-use levada_end_to_end::{Admin, Outcome, Reader, Recorder, RecorderOptions, check_acknowledged, client_config, fail};
+use levada_end_to_end::{Admin, Outcome, Reader, Recorder, RecorderOptions, check_acknowledged};
 use levada_harness::{Corpus, Sandbox, SandboxOptions};
-use rdkafka::consumer::{BaseConsumer, Consumer};
 
-use crate::wire::{Batch, Connection, code};
+use crate::{
+    replicas::{first_segment, told_by, wait_until_in_sync},
+    wire::{Batch, Connection, code},
+};
 
 const TOPIC: &str = "replicated";
 const PARTITIONS: i32 = 3;
@@ -27,40 +25,9 @@ const IN_FLIGHT: usize = 100;
 /// How many records more than a follower is sent without acknowledging any, in bytes: its credit is 1 MiB.
 const BEYOND_ANY_CREDIT: usize = 4 << 20;
 
-/// How long the cluster may take to become what is waited for; a failure to come is what is tested, not the time.
-const LIMIT: Duration = Duration::from_secs(60);
-
-/// Leader and in-sync set of each partition, as one broker tells.
-fn told_by(broker: u32, sandbox: &mut Sandbox) -> Outcome<Vec<(i32, BTreeSet<i32>)>> {
-    let client: BaseConsumer = client_config(sandbox.broker(broker)?.kafka()?).set("group.id", "none").create()?;
-    let metadata = client.fetch_metadata(Some(TOPIC), LIMIT)?;
-    let topic = metadata.topics().first().ok_or("an answer without the topic")?;
-    Ok(topic
-        .partitions()
-        .iter()
-        .map(|partition| (partition.leader(), partition.isr().iter().copied().collect()))
-        .collect())
-}
-
-/// Asks until the in-sync set of every partition is this; gives the leaders.
-fn wait_until_in_sync(brokers: &[i32], asked: u32, sandbox: &mut Sandbox) -> Outcome<Vec<i32>> {
-    let wanted: BTreeSet<i32> = brokers.iter().copied().collect();
-    let begun = Instant::now();
-    loop {
-        let told = told_by(asked, sandbox)?;
-        if !told.is_empty() && told.iter().all(|(leader, isr)| *isr == wanted && wanted.contains(leader)) {
-            return Ok(told.iter().map(|(leader, _)| *leader).collect());
-        }
-        if begun.elapsed() > LIMIT {
-            return fail(format!("after {LIMIT:?} broker {asked} tells of {told:?}, not of {wanted:?} in sync"));
-        }
-    }
-}
-
-/// The first segment of a partition's replica, as it is on the broker's disk.
+/// What is in the first segment of a partition's replica.
 fn segment(broker: u32, partition: i32, sandbox: &mut Sandbox) -> Outcome<Vec<u8>> {
-    let logs = sandbox.broker(broker)?.directory().join("logs");
-    Ok(fs::read(logs.join(format!("{TOPIC}-{partition}/00000000000000000000.log")))?)
+    Ok(fs::read(first_segment(sandbox, broker, TOPIC, partition)?)?)
 }
 
 fn check_equal_replicas(partitions: i32, sandbox: &mut Sandbox) -> Outcome {
@@ -81,10 +48,10 @@ fn check_equal_replicas(partitions: i32, sandbox: &mut Sandbox) -> Outcome {
 fn what_acks_all_acknowledged_survives_the_kill_of_each_broker() -> Outcome {
     let mut sandbox = Sandbox::start(&SandboxOptions::new(1, 3))?;
     let corpus = Corpus::load(CORPUS_BYTES)?;
-    let file = |number: u64| corpus.in_turn(number).map(|file| (file.key.as_str(), file.text.as_slice()));
+    let file = |number| corpus.record(number);
     let admin = Admin::connect(sandbox.broker(1)?.kafka()?)?;
     admin.create_replicated_topic(TOPIC, (PARTITIONS, 3), &[("min.insync.replicas", "2")])?;
-    wait_until_in_sync(&[1, 2, 3], 1, &mut sandbox)?;
+    wait_until_in_sync(&mut sandbox, 1, TOPIC, &BROKERS)?;
 
     let options = RecorderOptions { idempotent: true, ..RecorderOptions::default() };
     let mut recorder = Recorder::connect(sandbox.broker(2)?.kafka()?, &options)?;
@@ -95,20 +62,14 @@ fn what_acks_all_acknowledged_survives_the_kill_of_each_broker() -> Outcome {
         Ok(())
     };
     for killed in BROKERS {
-        let enough = recorder.acknowledged() + ACKNOWLEDGED_BEFORE_A_KILL;
-        while recorder.acknowledged() < enough {
-            send(&mut recorder)?;
-        }
+        recorder.send_until_acknowledged(ACKNOWLEDGED_BEFORE_A_KILL, send)?;
         for _ in 0..IN_FLIGHT {
             send(&mut recorder)?;
         }
         sandbox.broker(killed)?.kill()?;
-        let enough = recorder.acknowledged() + ACKNOWLEDGED_BEFORE_A_KILL;
-        while recorder.acknowledged() < enough {
-            send(&mut recorder)?;
-        }
+        recorder.send_until_acknowledged(ACKNOWLEDGED_BEFORE_A_KILL, send)?;
         sandbox.broker(killed)?.start_again()?;
-        wait_until_in_sync(&[1, 2, 3], killed % 3 + 1, &mut sandbox)?;
+        wait_until_in_sync(&mut sandbox, killed % 3 + 1, TOPIC, &BROKERS)?;
     }
     let history = recorder.finish()?;
     check_acknowledged(&Reader::connect(sandbox.broker(1)?.kafka()?, TOPIC)?, &history, true, file)?;
@@ -120,30 +81,29 @@ fn a_rolling_restart_under_load_fails_no_record_and_hands_over_before_each_stop(
     let mut sandbox = Sandbox::start(&SandboxOptions::new(1, 3))?;
     let admin = Admin::connect(sandbox.broker(1)?.kafka()?)?;
     admin.create_replicated_topic(TOPIC, (PARTITIONS, 3), &[("min.insync.replicas", "2")])?;
-    wait_until_in_sync(&[1, 2, 3], 1, &mut sandbox)?;
+    wait_until_in_sync(&mut sandbox, 1, TOPIC, &BROKERS)?;
     let options = RecorderOptions { idempotent: true, ..RecorderOptions::default() };
     let mut recorder = Recorder::connect(sandbox.broker(2)?.kafka()?, &options)?;
-    let send_until = |recorder: &mut Recorder, acknowledged: usize| -> Outcome {
-        while recorder.acknowledged() < acknowledged {
-            let number = recorder.sent();
-            recorder.send(TOPIC, Some(i32::try_from(number)? % PARTITIONS), &number.to_string(), b"a record")?;
-        }
+    let send = |recorder: &mut Recorder| -> Outcome {
+        let number = recorder.sent();
+        recorder.send(TOPIC, Some(i32::try_from(number)? % PARTITIONS), &number.to_string(), b"a record")?;
         Ok(())
     };
     for stopped in BROKERS {
-        let enough = recorder.acknowledged() + ACKNOWLEDGED_BEFORE_A_KILL;
-        send_until(&mut recorder, enough)?;
+        recorder.send_until_acknowledged(ACKNOWLEDGED_BEFORE_A_KILL, send)?;
         sandbox.broker(stopped)?.terminate()?;
         // At once, without waiting for anything: nobody has to find out.
         let other = stopped % 3 + 1;
-        for (leader, in_sync) in told_by(other, &mut sandbox)? {
-            assert!(leader > 0 && leader != i32::try_from(stopped)?, "{leader} leads");
-            assert!(!in_sync.contains(&i32::try_from(stopped)?) && in_sync.len() == 2, "{in_sync:?}");
+        let told = told_by(&mut sandbox, other, TOPIC)?;
+        assert!(!told.is_empty(), "broker {other} knows of no {TOPIC}");
+        let gone = i32::try_from(stopped)?;
+        for partition in told {
+            assert!(partition.leader > 0 && partition.leader != gone, "{partition:?}");
+            assert!(!partition.in_sync.contains(&gone) && partition.in_sync.len() == 2, "{partition:?}");
         }
-        let enough = recorder.acknowledged() + ACKNOWLEDGED_BEFORE_A_KILL;
-        send_until(&mut recorder, enough)?;
+        recorder.send_until_acknowledged(ACKNOWLEDGED_BEFORE_A_KILL, send)?;
         sandbox.broker(stopped)?.start_again()?;
-        wait_until_in_sync(&[1, 2, 3], other, &mut sandbox)?;
+        wait_until_in_sync(&mut sandbox, other, TOPIC, &BROKERS)?;
     }
     let history = recorder.finish()?;
     assert!(history.failed.is_empty(), "{:?}", history.failed);
@@ -155,8 +115,7 @@ fn a_leader_that_comes_back_gives_up_what_nobody_else_has() -> Outcome {
     let mut sandbox = Sandbox::start(&SandboxOptions::new(1, 3))?;
     let admin = Admin::connect(sandbox.broker(1)?.kafka()?)?;
     admin.create_replicated_topic(TOPIC, (1, 3), &[("min.insync.replicas", "2")])?;
-    let leaders = wait_until_in_sync(&[1, 2, 3], 1, &mut sandbox)?;
-    let old = u32::try_from(*leaders.first().ok_or("no partition")?)?;
+    let old = wait_until_in_sync(&mut sandbox, 1, TOPIC, &BROKERS)?[0];
     let others: Vec<u32> = BROKERS.into_iter().filter(|broker| *broker != old).collect();
 
     let mut recorder = Recorder::connect(sandbox.broker(old)?.kafka()?, &RecorderOptions::default())?;
@@ -183,15 +142,14 @@ fn a_leader_that_comes_back_gives_up_what_nobody_else_has() -> Outcome {
     }
 
     // Another one leads and takes records where the old one had others.
-    let others_ids: Vec<i32> = others.iter().map(|broker| i32::try_from(*broker)).collect::<Result<_, _>>()?;
-    wait_until_in_sync(&others_ids, others[0], &mut sandbox)?;
+    wait_until_in_sync(&mut sandbox, others[0], TOPIC, &others)?;
     let mut recorder = Recorder::connect(sandbox.broker(others[0])?.kafka()?, &RecorderOptions::default())?;
     recorder.send(TOPIC, Some(0), "after", b"the new leader has this")?;
     let after = recorder.finish()?;
     assert_eq!(after.acknowledged.len(), 1, "{:?}", after.failed);
 
     sandbox.broker(old)?.start_again()?;
-    wait_until_in_sync(&[1, 2, 3], others[0], &mut sandbox)?;
+    wait_until_in_sync(&mut sandbox, others[0], TOPIC, &BROKERS)?;
     check_equal_replicas(1, &mut sandbox)?;
     assert!(segment(old, 0, &mut sandbox)?.len() < longest, "what nobody else had is gone");
     let reader = Reader::connect(sandbox.broker(old)?.kafka()?, TOPIC)?;
@@ -209,15 +167,14 @@ fn a_leader_that_is_alone_in_sync_refuses_acks_all_and_serves_what_there_is() ->
     let mut sandbox = Sandbox::start(&SandboxOptions::new(1, 3))?;
     let admin = Admin::connect(sandbox.broker(1)?.kafka()?)?;
     admin.create_replicated_topic(TOPIC, (1, 3), &[("min.insync.replicas", "2")])?;
-    let leaders = wait_until_in_sync(&[1, 2, 3], 1, &mut sandbox)?;
-    let leader = u32::try_from(*leaders.first().ok_or("no partition")?)?;
+    let leader = wait_until_in_sync(&mut sandbox, 1, TOPIC, &BROKERS)?[0];
     let mut connection = Connection::open(sandbox.broker(leader)?.kafka()?)?;
     assert_eq!(connection.produce(TOPIC, &Batch::sound().encode())?, (code::NONE, 0));
 
     for other in BROKERS.into_iter().filter(|broker| *broker != leader) {
         sandbox.broker(other)?.kill()?;
     }
-    wait_until_in_sync(&[i32::try_from(leader)?], leader, &mut sandbox)?;
+    wait_until_in_sync(&mut sandbox, leader, TOPIC, &[leader])?;
     assert_eq!(connection.produce(TOPIC, &Batch::sound().encode())?.0, NOT_ENOUGH_REPLICAS);
     let seen = Reader::connect(sandbox.broker(leader)?.kafka()?, TOPIC)?.read_at(0, 0)?;
     assert_eq!((seen.key.as_str(), seen.value.as_slice()), ("key", &b"value"[..]));
@@ -225,7 +182,7 @@ fn a_leader_that_is_alone_in_sync_refuses_acks_all_and_serves_what_there_is() ->
     for other in BROKERS.into_iter().filter(|broker| *broker != leader) {
         sandbox.broker(other)?.start_again()?;
     }
-    wait_until_in_sync(&[1, 2, 3], leader, &mut sandbox)?;
+    wait_until_in_sync(&mut sandbox, leader, TOPIC, &BROKERS)?;
     let mut connection = Connection::open(sandbox.broker(leader)?.kafka()?)?;
     assert_eq!(connection.produce(TOPIC, &Batch::sound().encode())?, (code::NONE, 1));
     Ok(())

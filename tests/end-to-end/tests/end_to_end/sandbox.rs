@@ -1,47 +1,31 @@
 //! A cluster of processes: clients reach every partition through any broker, and one that is killed is fenced and comes
 //! back.
 
-use std::{
-    collections::BTreeSet,
-    time::{Duration, Instant},
-};
+use std::collections::BTreeSet;
 
-use levada_end_to_end::{Admin, Outcome, Reader, Recorder, RecorderOptions, check_acknowledged, client_config, fail};
+use levada_end_to_end::{Admin, Metadata, Outcome, Reader, Recorder, RecorderOptions, check_acknowledged};
 use levada_harness::{Corpus, Sandbox, SandboxOptions};
-use rdkafka::consumer::{BaseConsumer, Consumer};
+
+use crate::patience::{LIMIT, until};
 
 const TOPIC: &str = "spread";
 const PARTITIONS: i32 = 6;
 const CORPUS_BYTES: u64 = 1 << 20;
 
-/// How long metadata may take to tell what has happened; a failure to come is what is tested, not the time.
-const LIMIT: Duration = Duration::from_secs(60);
-
-/// What one broker says of the cluster: which brokers there are, and the leaders of the topic's partitions.
-fn told_by(broker: u32, sandbox: &mut Sandbox) -> Outcome<(BTreeSet<i32>, Vec<i32>)> {
-    let client: BaseConsumer = client_config(sandbox.broker(broker)?.kafka()?).set("group.id", "none").create()?;
-    let metadata = client.fetch_metadata(Some(TOPIC), LIMIT)?;
-    let brokers = metadata.brokers().iter().map(|broker| broker.id()).collect();
-    let topic = metadata.topics().first().ok_or("an answer without the topic")?;
-    Ok((brokers, topic.partitions().iter().map(|partition| partition.leader()).collect()))
-}
-
-/// Asks until the broker says what is wanted.
+/// Asks a broker until what it says of the brokers and of the leaders of the topic's partitions is what is wanted; gives
+/// the leaders.
 fn wait_until_told(
     broker: u32,
     sandbox: &mut Sandbox,
     wanted: impl Fn(&BTreeSet<i32>, &[i32]) -> bool,
 ) -> Outcome<Vec<i32>> {
-    let begun = Instant::now();
-    loop {
-        let (brokers, leaders) = told_by(broker, sandbox)?;
-        if wanted(&brokers, &leaders) {
-            return Ok(leaders);
-        }
-        if begun.elapsed() > LIMIT {
-            return fail(format!("after {LIMIT:?} broker {broker} tells of {brokers:?} and leaders {leaders:?}"));
-        }
-    }
+    let address = sandbox.broker(broker)?.kafka()?;
+    let ask = || -> Outcome<(BTreeSet<i32>, Vec<i32>)> {
+        let told = Metadata::told_by(address, LIMIT)?;
+        let partitions = told.partitions.iter().filter(|partition| partition.topic == TOPIC);
+        Ok((told.brokers, partitions.map(|partition| partition.leader).collect()))
+    };
+    Ok(until(ask, |(brokers, leaders)| wanted(brokers, leaders))?.1)
 }
 
 #[test]

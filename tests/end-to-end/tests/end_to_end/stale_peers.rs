@@ -16,7 +16,7 @@ use tokio::{
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status, Streaming, transport::Channel};
 
-use crate::bad_cluster::{produce, wait_until_in_sync};
+use crate::{records, replicas::wait_until_in_sync};
 
 const TOPIC: &str = "kept";
 
@@ -60,13 +60,13 @@ fn submit(address: SocketAddr, kind: Kind) -> Outcome<response::Kind> {
 fn the_commands_of_an_older_registration_are_refused() -> Outcome {
     let mut sandbox = Sandbox::start(&SandboxOptions::new(1, 2))?;
     Admin::connect(sandbox.broker(1)?.kafka()?)?.create_replicated_topic(TOPIC, (1, 2), &[])?;
-    let leader = wait_until_in_sync(&mut sandbox, 1, &[1, 2])?;
+    let leader = wait_until_in_sync(&mut sandbox, 1, TOPIC, &[1, 2])?[0];
     let follower = if leader == 1 { 2 } else { 1 };
     let old = epoch_of(&mut sandbox, leader)?;
     // A second registration, so that the first one is over.
     sandbox.broker(leader)?.kill()?;
     sandbox.broker(leader)?.start_again()?;
-    let new_leader = wait_until_in_sync(&mut sandbox, follower, &[1, 2])?;
+    let new_leaders = wait_until_in_sync(&mut sandbox, follower, TOPIC, &[1, 2])?;
     assert!(epoch_of(&mut sandbox, leader)? > old);
 
     let controller = sandbox.controller(1001)?.internal;
@@ -93,8 +93,8 @@ fn the_commands_of_an_older_registration_are_refused() -> Outcome {
         other => return fail(format!("{other:?}")),
     }
     // Nothing of it was done.
-    assert_eq!(wait_until_in_sync(&mut sandbox, follower, &[1, 2])?, new_leader);
-    produce(&mut sandbox, 1, "all", &["one"])
+    assert_eq!(wait_until_in_sync(&mut sandbox, follower, TOPIC, &[1, 2])?, new_leaders);
+    records::produce(sandbox.broker(1)?.kafka()?, TOPIC, "all", ["one"])
 }
 
 /// A stream to a leader, as a follower opens it.
@@ -115,13 +115,13 @@ async fn open(channel: &Channel, hello: pb::ReplicationHello) -> Result<Stream, 
 fn a_follower_of_an_older_leader_epoch_of_another_cluster_or_of_an_older_registration_is_refused() -> Outcome {
     let mut sandbox = Sandbox::start(&SandboxOptions::new(1, 3))?;
     Admin::connect(sandbox.broker(1)?.kafka()?)?.create_replicated_topic(TOPIC, (1, 3), &[])?;
-    let old_leader = wait_until_in_sync(&mut sandbox, 1, &[1, 2, 3])?;
-    produce(&mut sandbox, 1, "all", &["one"])?;
+    let old_leader = wait_until_in_sync(&mut sandbox, 1, TOPIC, &[1, 2, 3])?[0];
+    records::produce(sandbox.broker(1)?.kafka()?, TOPIC, "all", ["one"])?;
     let epoch = epoch_of(&mut sandbox, old_leader)?;
     // Its place is taken by what is sent here.
     sandbox.broker(old_leader)?.kill()?;
-    let left: Vec<i32> = [1, 2, 3].into_iter().filter(|id| u32::try_from(*id) != Ok(old_leader)).collect();
-    let leader = wait_until_in_sync(&mut sandbox, u32::try_from(left[0])?, &left)?;
+    let left: Vec<u32> = [1, 2, 3].into_iter().filter(|id| *id != old_leader).collect();
+    let leader = wait_until_in_sync(&mut sandbox, left[0], TOPIC, &left)?[0];
 
     let hello = pb::ReplicationHello {
         follower: i32::try_from(old_leader)?,
@@ -171,6 +171,6 @@ fn a_follower_of_an_older_leader_epoch_of_another_cluster_or_of_an_older_registr
 
     // Whoever was imitated comes back and is in sync with what there is.
     sandbox.broker(old_leader)?.start_again()?;
-    wait_until_in_sync(&mut sandbox, leader, &[1, 2, 3])?;
-    produce(&mut sandbox, leader, "all", &["two"])
+    wait_until_in_sync(&mut sandbox, leader, TOPIC, &[1, 2, 3])?;
+    records::produce(sandbox.broker(leader)?.kafka()?, TOPIC, "all", ["two"])
 }

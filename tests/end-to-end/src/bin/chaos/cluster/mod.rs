@@ -15,7 +15,6 @@ mod fault;
 mod inside;
 mod line;
 mod load;
-mod metadata;
 mod power;
 mod replicas;
 mod report;

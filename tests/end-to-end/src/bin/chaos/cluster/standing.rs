@@ -5,10 +5,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use levada_end_to_end::{Outcome, fail, metric_at};
+use levada_end_to_end::{Metadata, Outcome, Standing, fail, metric_at};
 use levada_harness::{Cluster, Role};
 
-use super::metadata::{Standing, ask};
+/// How long a broker may take to tell.
+const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
 /// How long replicas may take to get in sync once everything runs.
 const SYNC_LIMIT: Duration = Duration::from_secs(90);
@@ -24,8 +25,9 @@ impl Partitions {
     pub(super) fn told(cluster: &Cluster) -> Outcome<Self> {
         let mut last = "there is no broker".to_owned();
         for address in cluster.bootstrap() {
-            match ask(address) {
-                Ok(standing) => return Ok(Self(standing)),
+            match Metadata::told_by(address, ANSWER_LIMIT) {
+                Ok(told) if told.partitions.is_empty() => last = format!("{address} knows of no topic"),
+                Ok(told) => return Ok(Self(told.partitions)),
                 Err(error) => last = error.to_string(),
             }
         }
