@@ -110,6 +110,8 @@ async fn bring_up(
     let image = first_image(&source).await;
     if let Some(cluster_id) = image.cluster_id() {
         broker.store.set_cluster_id(cluster_id)?;
+        // Whatever another one says of topics and brokers is not about these directories.
+        controllers.belong_to(cluster_id);
     }
     let progress = Arc::new(RecoveryProgress::default());
     let mut reconciler = Reconciler::new(Arc::clone(&broker), source.clone(), Arc::clone(&progress));
