@@ -35,6 +35,19 @@ impl FromStr for ByteSize {
     }
 }
 
+impl ByteSize {
+    /// A limit in bytes per second, for arguments.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn rate(text: &str) -> Result<Self, String> {
+        match text.parse()? {
+            Self(0) => Err("with 0 bytes per second nothing would ever arrive".to_owned()),
+            rate => Ok(rate),
+        }
+    }
+}
+
 impl TryFrom<ByteSize> for usize {
     type Error = CliError;
 
@@ -82,5 +95,7 @@ mod tests {
         for text in ["", "x", "-1", "1.5MB", "20000000TiB"] {
             assert!(text.parse::<ByteSize>().is_err(), "{text}");
         }
+        assert!(ByteSize::rate("0MB").is_err());
+        assert_eq!(ByteSize::rate("1MB"), Ok(ByteSize(1_000_000)));
     }
 }

@@ -21,7 +21,7 @@ pub struct RebalanceArgs {
     #[arg(long, conflicts_with_all = ["throttle", "wait"])]
     cancel: bool,
     /// Bytes per second that each broker may send, and may receive, of the replicas that move, such as 50MB.
-    #[arg(long, value_name = "BYTES")]
+    #[arg(long, value_name = "BYTES", value_parser = ByteSize::rate)]
     throttle: Option<ByteSize>,
     /// Wait until it is done.
     #[arg(long)]

@@ -47,7 +47,7 @@ pub struct ReassignArgs {
     wait: bool,
     /// Bytes per second that each broker may send, and may receive, of the replicas that move, such as 50MB. With --wait
     /// the limit is taken away in the end, otherwise by --clear-throttle.
-    #[arg(long, value_name = "BYTES", conflicts_with_all = ["cancel", "list"])]
+    #[arg(long, value_name = "BYTES", value_parser = ByteSize::rate, conflicts_with_all = ["cancel", "list"])]
     throttle: Option<ByteSize>,
     /// Take away the limits that --throttle has set.
     #[arg(long, group = "what", conflicts_with_all = ["throttle", "list", "cancel", "wait", "file", "topic"])]
