@@ -283,6 +283,9 @@ impl Broker {
                 Ok(opened) => {
                     let ready = Ready { id, name, opened, part, flushes_by_time };
                     let (_, lacks) = self.host(ready, image, outcome);
+                    if lacks.is_some() {
+                        progress.found_loss();
+                    }
                     cut.extend(lacks);
                 }
                 Err(error) => {

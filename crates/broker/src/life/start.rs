@@ -120,12 +120,19 @@ async fn bring_up(
     // Others dial as soon as this broker is registered.
     let replicating = tokio::spawn(serve_internally(Arc::clone(&broker), internal, upkeep.clone()));
     phase.reach(Phase::Registering);
-    let registration = registration(&broker, &faces, &internal_address);
-    let session = BrokerSession::open(controllers, &registration, broker.metadata.clone(), source.clone());
+    let (session, epoch) = loop {
+        let has_lost_bytes = progress.has_found_loss();
+        let registration = registration(&broker, &faces, &internal_address, has_lost_bytes);
+        let session = BrokerSession::open(controllers.clone(), &registration, broker.metadata.clone(), source.clone());
+        let epoch = session.registered().await?;
+        broker.epoch.send_replace(Some(epoch));
+        catch_up(&mut reconciler, &broker, &source, epoch).await?;
+        // A log that only the newer image named may be the one that has lost bytes; nothing is led before that is told.
+        if progress.has_found_loss() == has_lost_bytes {
+            break (session, epoch);
+        }
+    };
     broker.mandate.hold(session.lease());
-    let epoch = session.registered().await?;
-    broker.epoch.send_replace(Some(epoch));
-    catch_up(&mut reconciler, &broker, &source, epoch).await?;
     session.set_ready();
     let (follower, proposer, ticker) = (Arc::clone(&broker), Arc::clone(&broker), Arc::clone(&broker));
     let following = tokio::spawn(follow_leaders(follower, network, upkeep.clone()));
@@ -232,7 +239,14 @@ async fn recover(
     }
 }
 
-fn registration(broker: &Broker, faces: &[Box<dyn Face>], internal_address: &Address) -> NewBroker {
+/// What the broker says of itself. If its logs have lost bytes, it does not say that its machine or its last stop has kept
+/// them: what it was complete in, it has to catch up with.
+fn registration(
+    broker: &Broker,
+    faces: &[Box<dyn Face>],
+    internal_address: &Address,
+    has_lost_bytes: bool,
+) -> NewBroker {
     let online = |directory: &DirectoryInfo| directory.state != DirectoryState::Offline;
     let options = &broker.options;
     let directories = broker.store.directories();
@@ -241,8 +255,8 @@ fn registration(broker: &Broker, faces: &[Box<dyn Face>], internal_address: &Add
         incarnation: Uuid::new_v4(),
         // The session puts in what it knows each time that it registers.
         replaces: None,
-        boot_id: options.boot_id.clone().or_else(kernel_boot_id),
-        clean_shutdown_epoch: broker.store.clean_shutdown_epoch().map(BrokerEpoch),
+        boot_id: options.boot_id.clone().or_else(kernel_boot_id).filter(|_| !has_lost_bytes),
+        clean_shutdown_epoch: broker.store.clean_shutdown_epoch().map(BrokerEpoch).filter(|_| !has_lost_bytes),
         directories: directories.iter().filter(|d| online(d)).filter_map(|d| d.id).collect(),
         cluster_id: broker.store.cluster_id(),
         has_offline_directory: !directories.iter().all(online),
