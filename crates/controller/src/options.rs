@@ -184,11 +184,15 @@ impl ControllerOptions {
     }
 
     /// How long a partition that may have an unclean leader waits for one that is complete, in milliseconds
-    /// (`unclean.leader.election.wait.ms`).
+    /// (`unclean.leader.election.wait.ms`), but at least as long as a session lasts.
+    ///
+    /// A broker is fenced much sooner where its stream breaks, and need not know of it. If it was alone in sync, it goes on
+    /// committing by its lease ([`levada_peers::Lease`]), which began with a heartbeat before that: nobody leads in its place
+    /// before that has lapsed.
     pub(crate) fn unclean_wait_ms(&self) -> u64 {
         let state = State::new();
         let wait = Resolver::new(&state, None, &self.statics).broker_long("unclean.leader.election.wait.ms");
-        wait.unwrap_or(DEFAULT_UNCLEAN_WAIT_MS).unsigned_abs()
+        wait.unwrap_or(DEFAULT_UNCLEAN_WAIT_MS).unsigned_abs().max(self.broker_session_timeout_ms)
     }
 
     /// The identity for a new cluster, if one is given.
@@ -224,4 +228,25 @@ pub enum StartError {
     /// The gRPC server failed.
     #[error(transparent)]
     Server(#[from] levada_service::grpc::GrpcServerError),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_elected_uncleanly_while_the_leader_before_may_hold_a_lease() {
+        let wait_ms = |setting: Option<&str>, session_ms| {
+            let given = setting.map(|value| ("unclean.leader.election.wait.ms".to_owned(), value.to_owned()));
+            let statics = StaticConfigs::new(given).unwrap();
+            let options =
+                ControllerOptions { statics, broker_session_timeout_ms: session_ms, ..ControllerOptions::default() };
+            options.unclean_wait_ms()
+        };
+        // A lease lasts for a session's time from when a heartbeat was sent, and the wait begins with the fence, after that.
+        assert_eq!(wait_ms(None, 9_000), 9_000);
+        assert_eq!(wait_ms(Some("0"), 9_000), 9_000);
+        assert_eq!(wait_ms(None, 2_000), 5_000);
+        assert_eq!(wait_ms(Some("60000"), 9_000), 60_000);
+    }
 }

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 /// timer: a process that was stopped knows at once when it goes on that its time has passed.
 ///
 /// A broken stream, and a controller that takes over, fence sooner. Then nobody can lead in place of a broker that is alone
-/// in sync, but by an unclean election, which may lose records anyway.
+/// in sync, but by an unclean election: where the topic allows it, the controller waits with it for a session's time from the
+/// fence on, and so for the end of the lease. One that is held by hand waits for nothing.
 #[derive(Debug)]
 pub struct Lease {
     begun: Instant,
