@@ -9,6 +9,7 @@ mod command_line;
 mod controllers;
 mod crash;
 mod disks;
+mod gone_broker;
 mod metrics;
 mod operator;
 mod overload;

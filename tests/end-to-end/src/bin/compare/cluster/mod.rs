@@ -2,6 +2,7 @@
 //! many partitions cost.
 
 mod acks;
+mod controllers;
 mod gap_watch;
 mod idle;
 mod kills;
@@ -29,7 +30,7 @@ pub(crate) struct Options {
     /// Kills of one of its followers.
     #[arg(long, default_value_t = 20)]
     followers: u32,
-    /// Kills of its leader together with the active controller.
+    /// Kills of its leader together with the active controller, and of the active controller alone.
     #[arg(long, default_value_t = 10)]
     controllers: u32,
     /// Rolling restarts of all brokers.
@@ -54,6 +55,8 @@ pub(crate) struct Options {
 enum Part {
     /// SIGKILL of a partition's leader, of a follower, and of the leader with the active controller.
     Kills,
+    /// SIGKILL of the active controller alone.
+    Controllers,
     /// SIGTERM and start of every broker in turn.
     Stops,
     /// Throughput with acks=all beside acks=1, latency, and requests in flight.
@@ -67,7 +70,7 @@ enum Part {
 }
 
 /// What runs when nothing is asked for.
-const USUAL: [Part; 5] = [Part::Idle, Part::Kills, Part::Stops, Part::Acks, Part::Partitions];
+const USUAL: [Part; 6] = [Part::Idle, Part::Kills, Part::Controllers, Part::Stops, Part::Acks, Part::Partitions];
 
 /// Measures what was asked for and prints a table of each part.
 pub(crate) fn run(options: &Options) -> Outcome {
@@ -75,6 +78,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
     table::head();
     parts.iter().try_for_each(|part| match part {
         Part::Kills => kills::run(options.leaders, options.followers, options.controllers),
+        Part::Controllers => controllers::run(options.controllers),
         Part::Stops => stops::run(options.rounds),
         Part::Acks => acks::run(options.seconds),
         Part::Partitions => partitions::run(options.partitions, options.kills),

@@ -93,12 +93,26 @@ impl Subject {
 
     /// How many entries the metadata log has: it grows with every fencing and every change of an in-sync set.
     pub(crate) fn metadata_offset(&self) -> Outcome<u64> {
-        let mut greatest = 0;
+        Ok(self.metadata_offsets()?.last().copied().unwrap_or(0))
+    }
+
+    /// Waits until every controller has all of the metadata log.
+    pub(crate) fn wait_until_controllers_agree(&self) -> Outcome {
+        self.wait_for("controllers that agree", |subject| {
+            let offsets = subject.metadata_offsets()?;
+            Ok((offsets.first() == offsets.last()).then_some(()))
+        })
+    }
+
+    /// The end of each controller's metadata log, the least first.
+    fn metadata_offsets(&self) -> Outcome<Vec<u64>> {
+        let mut offsets = Vec::new();
         for process in self.sandbox.processes().iter().filter(|process| process.role == Role::Controller) {
             let offset = metric(process.http, "levada_controller_metadata_offset")?;
-            greatest = greatest.max(offset.ok_or("no levada_controller_metadata_offset")?);
+            offsets.push(offset.ok_or("no levada_controller_metadata_offset")?);
         }
-        Ok(greatest)
+        offsets.sort_unstable();
+        Ok(offsets)
     }
 
     /// Waits until every partition has a leader and all its replicas in sync.
