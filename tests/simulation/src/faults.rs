@@ -3,6 +3,7 @@
 use levada_log::Disk;
 use levada_replication::Replica;
 
+use crate::ambush::Ambush;
 use crate::brokers::{Pace, Work};
 use crate::happening::Happening;
 use crate::message::{Message, Party, Word};
@@ -39,7 +40,7 @@ impl Universe {
             21 => self.fail_disk(index),
             22 => self.lose_disk(index),
             _ if self.one_in(2) => self.lose_power_everywhere(),
-            _ => {}
+            _ => self.lie_in_wait(),
         }
         self.look(None)
     }
@@ -49,17 +50,22 @@ impl Universe {
             self.start(index);
             return;
         }
-        let power = (!self.one_in(3) && self.may_lose(index)).then(|| self.seed());
-        self.note(|| format!("broker {index} stops, power lost: {}", power.is_some()));
-        self.brokers[index].crash(power);
+        self.stop_suddenly(index);
         if self.one_in(2) {
             self.start(index);
         }
     }
 
+    /// A process ends in the middle of whatever it does, or its machine, where that is allowed.
+    pub(crate) fn stop_suddenly(&mut self, index: usize) {
+        let power = (!self.one_in(3) && self.may_lose(index)).then(|| self.seed());
+        self.note(|| format!("broker {index} stops, power lost: {}", power.is_some()));
+        self.brokers[index].crash(power);
+    }
+
     /// Bytes may be lost by all at once if acknowledged means flushed; otherwise by one less than the minimum, each
     /// counting until it is in sync again, and only where the minimum holds what was committed.
-    fn may_lose(&self, index: usize) -> bool {
+    pub(crate) fn may_lose(&self, index: usize) -> bool {
         let Some((at, partition)) = self.committed_partition() else { return true };
         let minimum = self.raft.image.min_isr(at.topic_id, partition);
         let others = self.brokers.iter().enumerate().filter(|(other, _)| *other != index);
@@ -186,6 +192,7 @@ impl Universe {
     pub(crate) fn heal(&mut self) {
         self.note(|| "all faults heal".to_owned());
         self.healed = true;
+        self.ambush = Ambush::default();
         self.cut.clear();
         for index in 0..self.brokers.len() {
             let broker = &mut self.brokers[index];

@@ -15,8 +15,9 @@
 //! - `run`: one run from the first fault to the last look. `universe`: clock, queue, chance. `settings`: what differs between
 //!   worlds.
 //! - `controllers/`, `brokers/`, `clients/`: who lives in it. `network`: what lies between them.
-//! - `faults`, `operator`: what happens to them. `topic`, `history`, `look`, `replay`: what is held against them.
+//! - `faults`, `ambush`, `operator`: what happens to them. `topic`, `history`, `look`, `replay`: what is held against them.
 
+mod ambush;
 mod brokers;
 mod clients;
 mod controllers;

@@ -48,6 +48,17 @@ pub enum Failure {
         /// Who was not back.
         absent: BrokerId,
     },
+    /// A reassignment took out somebody who held the partition before those who came, or enough of those who stay, were
+    /// complete.
+    #[error("broker {broker} was taken out when {complete} of those who are left were complete, and not {needed}")]
+    TakenOutTooEarly {
+        /// Who was taken out.
+        broker: BrokerId,
+        /// How many were complete then.
+        complete: usize,
+        /// How many should have been.
+        needed: usize,
+    },
     /// What a client was told is not so.
     #[error("a client was told what is not so: {0}")]
     Untrue(String),

@@ -14,6 +14,8 @@ pub(crate) struct Topic {
     pub(crate) at: TopicIdPartition,
     pub(crate) checker: Checker,
     pub(crate) history: History,
+    /// The partition after the last change of the metadata.
+    partition: Partition,
     /// Who was in sync or eligible when there was a leader last.
     complete: Vec<BrokerId>,
     /// Elections after which committed records may be missing.
@@ -21,8 +23,27 @@ pub(crate) struct Topic {
 }
 
 impl Topic {
-    fn new(at: TopicIdPartition) -> Self {
-        Self { at, checker: Checker::new(), history: History::default(), complete: Vec::new(), losses: 0 }
+    fn new(at: TopicIdPartition, partition: Partition) -> Self {
+        let (checker, history) = (Checker::new(), History::default());
+        Self { at, checker, history, partition, complete: Vec::new(), losses: 0 }
+    }
+
+    /// Whoever held the partition may leave it when all who came for that are complete and, of those who are left, the
+    /// `minimum` is: so that a move leaves no fewer copies than the minimum promises, however it is interrupted. Whom an
+    /// unfinished move has brought in may go at any time.
+    fn follow_moves(&mut self, now: Partition, minimum: usize) -> Result<(), Failure> {
+        let before = std::mem::replace(&mut self.partition, now);
+        let now = &self.partition;
+        let held = |id: &BrokerId| before.has_replica(*id) && !before.adding.contains(id);
+        let mut all = before.replicas.iter().map(|replica| replica.broker);
+        let Some(broker) = all.find(|id| held(id) && !now.has_replica(*id)) else { return Ok(()) };
+        let (complete, others): (Vec<BrokerId>, Vec<BrokerId>) =
+            now.replicas.iter().map(|replica| replica.broker).partition(|id| now.is_complete(*id));
+        let needed = minimum.max(complete.len() + others.iter().filter(|id| !held(id)).count());
+        if complete.len() >= needed {
+            return Ok(());
+        }
+        Err(Failure::TakenOutTooEarly { broker, complete: complete.len(), needed })
     }
 }
 
@@ -40,11 +61,13 @@ impl Universe {
             self.topic = None;
             return Ok(());
         };
+        let partition = partition.clone();
+        let minimum = self.raft.image.min_isr(at.topic_id, &partition);
         let (leader, losses, epoch) = (partition.leader, partition.possible_losses, partition.leader_epoch);
         let complete: Vec<BrokerId> =
             partition.isr.iter().map(|member| member.broker).chain(partition.elr.iter().copied()).collect();
         if self.topic.as_ref().is_none_or(|topic| topic.at != at) {
-            self.topic = Some(Topic::new(at));
+            self.topic = Some(Topic::new(at, partition.clone()));
             for broker in &mut self.brokers {
                 let known = self.raft.image.broker(broker.id);
                 broker.meet_new_topic(known.and_then(|known| known.boot_id.as_deref()));
@@ -53,7 +76,8 @@ impl Universe {
             self.producers.iter_mut().for_each(crate::clients::Producer::begin_anew);
             self.note(|| format!("the topic is {at:?} now"));
         }
-        let Some(topic) = &self.topic else { return Ok(()) };
+        let Some(topic) = &mut self.topic else { return Ok(()) };
+        topic.follow_moves(partition, minimum)?;
         if losses > topic.losses {
             self.justify_loss(leader)?;
             self.note(|| format!("losses are possible since leader epoch {epoch}"));

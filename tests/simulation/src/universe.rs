@@ -7,6 +7,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use uuid::Uuid;
 
+use crate::ambush::Ambush;
 use crate::brokers::Broker;
 use crate::clients::{Consumer, Producer};
 use crate::controllers::{Controller, Raft};
@@ -47,6 +48,8 @@ pub(crate) struct Universe {
     pub(crate) consumers: Vec<Consumer>,
     /// Ways on which nothing gets through.
     pub(crate) cut: BTreeSet<(Party, Party)>,
+    /// Faults that have not struck yet.
+    pub(crate) ambush: Ambush,
     /// Nothing goes wrong any more.
     pub(crate) healed: bool,
     /// Producers make nothing new.
@@ -78,6 +81,7 @@ impl Universe {
             producers: PRODUCERS.iter().map(|(acks, idempotent)| Producer::new(*acks, *idempotent)).collect(),
             consumers: vec![Consumer::default(); CONSUMERS],
             cut: BTreeSet::new(),
+            ambush: Ambush::default(),
             healed: false,
             quiet: false,
             topic: None,

@@ -98,7 +98,7 @@ impl Universe {
             }
             Effect::Ack { leader, ack } => {
                 let granted = std::mem::take(&mut self.brokers[index].hosted.as_mut()?.appended);
-                self.send_word(me, self.party(leader), Word::Ack(ack, granted));
+                self.send_ack_past_ambush(index, self.party(leader), Word::Ack(ack, granted));
             }
             Effect::FailAwaited { code } => self.fail_parked(index, code),
             Effect::Lead { .. }
@@ -126,9 +126,12 @@ impl Universe {
         }];
         let command = Command::AlterPartition { broker: broker.id, epoch: broker.last_epoch, partitions };
         let (at, id) = (Hosting { broker: index, number: hosted.number }, proposal.id);
+        let shown = hosted.shown.as_ref();
+        let entrant = proposal.isr.iter().find(|m| shown.is_some_and(|view| view.member(m.broker).is_none()));
+        let entrant = entrant.map(|member| member.broker);
         hosted.asked.insert(number, id);
         hosted.proposals.push(proposal);
-        self.send(Party::Broker(index), Party::Controller(self.raft.leader), Message::Submit { number, command });
+        self.send_proposal_past_ambush(index, entrant, Message::Submit { number, command });
         self.after(PROPOSAL_MS, Happening::ProposalTimeout { at, proposal: id });
     }
 

@@ -1,9 +1,9 @@
 //! Every rule that is broken on purpose is noticed, within a stated number of seeds.
 //!
 //! Left out are those that this world puts to the test too rarely. Those of replication are noticed by the smaller world
-//! beside the core (`crates/replication/src/chaos`). Of the metadata `ProposalOnOldState` was noticed once in
-//! 300 seeds, `EntryWithoutBrokerEpoch`, `IncompleteStaysEligible` and `ReassignedTooEarly` were not; the tests of
-//! `crates/metadata` hold those rules one by one.
+//! beside the core (`crates/replication/src/chaos`). Of the metadata `ProposalOnOldState` was noticed once in 300 seeds, and
+//! `IncompleteStaysEligible` never: nothing is lost here of which the controllers do not hear at the next registration. The
+//! tests of `crates/metadata` hold those two.
 
 use levada_metadata::Defect as MetadataDefect;
 use levada_replication::Defect;
@@ -31,7 +31,7 @@ const REPLICATION: [(Defect, u64); 17] = [
 ];
 
 /// Rules of the metadata, and within how many seeds each is noticed.
-const METADATA: [(MetadataDefect, u64); 8] = [
+const METADATA: [(MetadataDefect, u64); 10] = [
     (MetadataDefect::DecidedOnRefused, 20),
     (MetadataDefect::RestartKeepsEpoch, 60),
     (MetadataDefect::LossUnnoticed, 30),
@@ -40,10 +40,13 @@ const METADATA: [(MetadataDefect, u64); 8] = [
     (MetadataDefect::LastCompleteForgotten, 60),
     (MetadataDefect::EligibleOverNewMinimum, 200),
     (MetadataDefect::EligibleOverFullSet, 20),
+    (MetadataDefect::EntryWithoutBrokerEpoch, 60),
+    (MetadataDefect::ReassignedTooEarly, 20),
 ];
 
+/// A seed that fails although no rule is broken shows nothing about a broken one.
 fn is_noticed(rules: Rules, within: u64) -> bool {
-    (0..within).any(|seed| run(seed, rules).outcome.is_err())
+    (0..within).any(|seed| run(seed, rules).outcome.is_err() && run(seed, Rules::default()).outcome.is_ok())
 }
 
 #[test]
