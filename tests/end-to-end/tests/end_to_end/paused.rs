@@ -1,11 +1,17 @@
 //! A leader that is stopped for longer than its session, with acks=all requests under way, acknowledges nothing when it goes
 //! on that the others do not have.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use levada_end_to_end::{Admin, Outcome, Reader, Recorder, RecorderOptions, check_acknowledged, client_config, fail};
+use levada_end_to_end::{Admin, Outcome, Reader, Recorder, RecorderOptions, check_acknowledged, fail};
 use levada_harness::{Corpus, Sandbox, SandboxOptions};
-use rdkafka::consumer::{BaseConsumer, Consumer};
+
+use crate::{
+    patience::until,
+    records,
+    replicas::{told_by, wait_until_in_sync},
+    wire::{Answer, Batch, Connection, code, framed, produce, record},
+};
 
 const TOPIC: &str = "paused";
 
@@ -15,26 +21,14 @@ const RECORDS: u64 = 200;
 /// How long an acknowledgement is waited for at a time.
 const POLL: Duration = Duration::from_millis(10);
 
-/// How long another leader may take to come; a failure to come is what is tested, not the time.
-const LIMIT: Duration = Duration::from_secs(60);
-
-fn leader_told_by(broker: u32, sandbox: &mut Sandbox) -> Outcome<Option<u32>> {
-    let client: BaseConsumer = client_config(sandbox.broker(broker)?.kafka()?).set("group.id", "none").create()?;
-    let metadata = client.fetch_metadata(Some(TOPIC), LIMIT)?;
-    let partition = metadata.topics().first().and_then(|topic| topic.partitions().first());
-    Ok(partition.and_then(|partition| u32::try_from(partition.leader()).ok()))
-}
-
-/// Asks until some other broker than `not` leads.
+/// Asks until some broker leads, another than `not`.
 fn wait_for_leader(not: Option<u32>, asked: u32, sandbox: &mut Sandbox) -> Outcome<u32> {
-    let begun = Instant::now();
-    loop {
-        match leader_told_by(asked, sandbox)? {
-            Some(leader) if leader > 0 && Some(leader) != not => return Ok(leader),
-            told if begun.elapsed() > LIMIT => return fail(format!("after {LIMIT:?} {told:?} leads")),
-            _ => {}
-        }
-    }
+    let leader = || -> Outcome<Option<u32>> {
+        let told = told_by(sandbox, asked, TOPIC)?;
+        Ok(told.first().and_then(|partition| u32::try_from(partition.leader).ok()))
+    };
+    let told = until(leader, |leader| leader.is_some() && *leader != not)?;
+    told.ok_or_else(|| "nobody leads".into())
 }
 
 #[test]
@@ -42,7 +36,7 @@ fn a_leader_that_slept_past_its_session_acknowledges_nothing_that_is_lost() -> O
     let options = SandboxOptions::new(1, 3).set_controllers("broker.session.timeout.ms", "2000");
     let mut sandbox = Sandbox::start(&options)?;
     let corpus = Corpus::load(1 << 20)?;
-    let file = |number: u64| corpus.in_turn(number).map(|file| (file.key.as_str(), file.text.as_slice()));
+    let file = |number| corpus.record(number);
     let admin = Admin::connect(sandbox.broker(1)?.kafka()?)?;
     admin.create_replicated_topic(TOPIC, (1, 3), &[("min.insync.replicas", "2")])?;
     let old = wait_for_leader(None, 1, &mut sandbox)?;
@@ -78,5 +72,38 @@ fn a_leader_that_slept_past_its_session_acknowledges_nothing_that_is_lost() -> O
         check_acknowledged(&reader, history, false, file)
             .map_err(|error| format!("{error}; they wrote:\n{}", sandbox.log()))?;
     }
+    Ok(())
+}
+
+#[test]
+fn what_waits_in_the_sockets_of_a_leader_that_slept_past_its_session_is_refused() -> Outcome {
+    const WAITING: usize = 20;
+    let options = SandboxOptions::new(1, 3).set_controllers("broker.session.timeout.ms", "2000");
+    let mut sandbox = Sandbox::start(&options)?;
+    let admin = Admin::connect(sandbox.broker(1)?.kafka()?)?;
+    admin.create_replicated_topic(TOPIC, (1, 3), &[("min.insync.replicas", "2")])?;
+    let old = wait_until_in_sync(&mut sandbox, 1, TOPIC, &[1, 2, 3])?[0];
+    let other = old % 3 + 1;
+    let batch = |value: &[u8]| Batch { records: record(b"key", value), ..Batch::sound() }.encode();
+    let mut connection = Connection::open(sandbox.broker(old)?.kafka()?)?;
+    assert_eq!(connection.produce(TOPIC, &batch(b"before"))?, (code::NONE, 0));
+    sandbox.broker(old)?.freeze()?;
+    for _ in 0..WAITING {
+        connection.send(&framed(&produce(TOPIC, &batch(b"waiting"))))?;
+    }
+    let new = wait_for_leader(Some(old), other, &mut sandbox)?;
+    let taken = Connection::open(sandbox.broker(new)?.kafka()?)?.produce(TOPIC, &batch(b"after"))?;
+    assert_eq!(taken, (code::NONE, 1));
+    sandbox.broker(old)?.thaw()?;
+    for number in 0..WAITING {
+        // It may also close the connection in place of answers.
+        let Some(answer) = connection.receive()? else { break };
+        let mut answer = Answer::new(answer);
+        answer.skip(4 + 4 + 2 + TOPIC.len() + 4 + 4)?; // correlation id, one topic, its name, one partition, its index
+        let told = answer.i16()?;
+        assert_eq!(told, code::NOT_LEADER_OR_FOLLOWER, "request {number}; they wrote:\n{}", sandbox.log());
+    }
+    wait_until_in_sync(&mut sandbox, other, TOPIC, &[1, 2, 3])?;
+    assert_eq!(records::values(sandbox.broker(other)?.kafka()?, TOPIC)?, ["before", "after"]);
     Ok(())
 }

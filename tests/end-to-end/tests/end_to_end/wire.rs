@@ -26,6 +26,7 @@ pub(crate) mod api {
 pub(crate) mod code {
     pub(crate) const NONE: i16 = 0;
     pub(crate) const CORRUPT_MESSAGE: i16 = 2;
+    pub(crate) const NOT_LEADER_OR_FOLLOWER: i16 = 6;
     pub(crate) const MESSAGE_TOO_LARGE: i16 = 10;
     pub(crate) const INVALID_TOPIC: i16 = 17;
     pub(crate) const UNSUPPORTED_VERSION: i16 = 35;
