@@ -47,7 +47,8 @@ impl CheckpointFile {
         self.replace(disk, &mut content, offsets)
     }
 
-    /// Makes sure that it does not say more than `offset` of a log.
+    /// Makes sure that it does not say more than `offset` of a log. Of one that it does not tell of it goes on saying
+    /// nothing: that a log ends at `offset` does not make it durable up to there.
     pub(crate) fn lower(&self, disk: &dyn Disk, partition: &TopicPartition, offset: Offset) -> io::Result<()> {
         let mut content = self.content.lock();
         let said = content.offsets.get(partition).copied();
@@ -55,7 +56,9 @@ impl CheckpointFile {
             return Ok(());
         }
         let mut lowered = content.offsets.clone();
-        lowered.insert(partition.clone(), said.map_or(offset, |said| said.min(offset)));
+        if let Some(said) = lowered.get_mut(partition) {
+            *said = offset.min(*said);
+        }
         self.replace(disk, &mut content, lowered)
     }
 
@@ -103,6 +106,20 @@ mod tests {
             assert!(file.write(&disk, || [(partition(), 9)].into()).is_err(), "operation {failing} did not fail");
             file.lower(&disk, &partition(), 5).unwrap();
             assert!(on_disk(&disk).unwrap() <= 5, "operation {failing} failed");
+        }
+    }
+
+    #[test]
+    fn a_log_that_it_does_not_tell_of_is_not_told_of_for_being_lowered() {
+        for failing in 1..=6 {
+            let disk = SimDisk::new();
+            disk.create_dir_all(Path::new("/d")).unwrap();
+            let file = CheckpointFile::new("/d/c".into(), OffsetCheckpoint::new());
+            disk.fill_at(disk.operations() + failing);
+            assert!(file.write(&disk, || [(partition(), 3)].into()).is_err(), "operation {failing} did not fail");
+            // The log ends there, and nothing of it was ever known to be durable.
+            file.lower(&disk, &partition(), 9).unwrap();
+            assert_eq!((on_disk(&disk), file.get(&partition())), (None, None), "operation {failing} failed");
         }
     }
 

@@ -20,9 +20,10 @@ use world::{Stop, World};
 const FIXED: [u64; 1] = [4];
 
 /// Seeds that have found a defect when they were stopped in this way at this operation.
-const MOMENTS: [(u64, Stop, u64); 14] = [
+const MOMENTS: [(u64, Stop, u64); 15] = [
     (1_795_318_569_695_839_704, Stop::IoError, 76),
     (3_458_657_801_019_280_835, Stop::Full, 95),
+    (6_150_025_622_953_828_955, Stop::Full, 262),
     (6_785_344_813_935_967_422, Stop::PowerLoss, 98),
     (7_813_346_942_414_211_977, Stop::Kill, 232),
     (9_476_687_055_593_129_077, Stop::Full, 83),
