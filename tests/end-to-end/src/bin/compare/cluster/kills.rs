@@ -57,7 +57,7 @@ pub(crate) fn run(leaders: u32, followers: u32, controllers: u32) -> Outcome {
 
 fn strike(subject: &mut Subject, victim: Victim, own: &mut GapWatch) -> Outcome<(f64, f64)> {
     // A new one each time: librdkafka remembers for ten seconds how often a connection has failed, and waits accordingly.
-    let other = RdkafkaWatch::start(subject.bootstrap()?, TOPIC)?;
+    let other = RdkafkaWatch::start(subject.bootstrap(), TOPIC)?;
     other.wait_until_acknowledged()?;
     thread::sleep(SETTLE);
     own.gaps()?;

@@ -2,13 +2,13 @@
 
 use std::{
     collections::BTreeSet,
+    net::SocketAddr,
     thread,
     time::{Duration, Instant},
 };
 
-use levada_end_to_end::{Admin, Outcome, client_config, fail};
+use levada_end_to_end::{Admin, Metadata, Outcome, Standing, fail};
 use levada_harness::{Role, Sandbox, SandboxOptions};
-use rdkafka::consumer::{BaseConsumer, Consumer};
 
 use super::metrics::metric;
 
@@ -21,17 +21,15 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// Between two looks at the cluster: what waits here is not measured, and looking costs the brokers time.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
+/// How long a broker may take to tell how the partitions stand: one that is being killed never does.
+const ANSWER_LIMIT: Duration = Duration::from_secs(2);
+
 /// A cluster with one topic.
 pub(crate) struct Subject {
     pub(crate) sandbox: Sandbox,
     topic: &'static str,
-    asking: BaseConsumer,
-}
-
-/// What a broker tells of one partition.
-struct Partition {
-    leader: u32,
-    in_sync: BTreeSet<u32>,
+    /// Where each broker is asked how the partitions stand.
+    asked: Vec<SocketAddr>,
 }
 
 impl Subject {
@@ -48,10 +46,8 @@ impl Subject {
         let mut sandbox = Sandbox::start(&options)?;
         let admin = Admin::connect(sandbox.broker(1)?.kafka()?)?;
         admin.create_replicated_topic(topic, (partitions, REPLICAS), topic_settings)?;
-        let bootstrap = bootstrap(&mut sandbox)?;
-        let mut config = client_config(sandbox.broker(1)?.kafka()?);
-        let asking = config.set("bootstrap.servers", bootstrap).set("group.id", "none").create()?;
-        let subject = Self { sandbox, topic, asking };
+        let asked = BROKERS.into_iter().map(|id| Ok(sandbox.broker(id)?.kafka()?)).collect::<Outcome<_>>()?;
+        let subject = Self { sandbox, topic, asked };
         subject.wait_until_in_sync()?;
         Ok(subject)
     }
@@ -61,14 +57,14 @@ impl Subject {
     }
 
     /// Every broker's address, as librdkafka takes them.
-    pub(crate) fn bootstrap(&mut self) -> Outcome<String> {
-        bootstrap(&mut self.sandbox)
+    pub(crate) fn bootstrap(&self) -> String {
+        self.asked.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(",")
     }
 
     /// The leader of partition 0.
     pub(crate) fn leader(&self) -> Outcome<u32> {
         match self.partitions()?.first() {
-            Some(partition) => Ok(partition.leader),
+            Some(partition) => Ok(u32::try_from(partition.leader)?),
             None => fail("the topic has no partition"),
         }
     }
@@ -117,32 +113,31 @@ impl Subject {
 
     /// Waits until every partition has a leader and all its replicas in sync.
     pub(crate) fn wait_until_in_sync(&self) -> Outcome {
-        let everybody = BTreeSet::from(BROKERS);
+        let everybody = BROKERS.into_iter().map(i32::try_from).collect::<Result<BTreeSet<_>, _>>()?;
         self.wait_for("full in-sync sets", |subject| {
             let partitions = subject.partitions()?;
-            let whole = |partition: &Partition| partition.in_sync == everybody && everybody.contains(&partition.leader);
+            let whole = |partition: &Standing| partition.in_sync == everybody && everybody.contains(&partition.leader);
             Ok((!partitions.is_empty() && partitions.iter().all(whole)).then_some(()))
         })
     }
 
     /// Waits until a broker leads nothing and is in sync nowhere.
     pub(crate) fn wait_until_out(&self, broker: u32) -> Outcome {
+        let broker = i32::try_from(broker)?;
         self.wait_for("a dead broker to be out of every in-sync set", |subject| {
             let partitions = subject.partitions()?;
-            let without = |partition: &Partition| partition.leader != broker && !partition.in_sync.contains(&broker);
+            let without = |partition: &Standing| partition.leader != broker && !partition.in_sync.contains(&broker);
             Ok((!partitions.is_empty() && partitions.iter().all(without)).then_some(()))
         })
     }
 
-    fn partitions(&self) -> Outcome<Vec<Partition>> {
-        let metadata = self.asking.fetch_metadata(Some(self.topic), PATIENCE)?;
-        let topic = metadata.topics().first().ok_or("an answer without the topic")?;
-        let partitions = topic.partitions().iter().map(|partition| {
-            let in_sync = partition.isr().iter().map(|id| u32::try_from(*id)).collect::<Result<_, _>>()?;
-            // No leader is -1.
-            Ok(Partition { leader: u32::try_from(partition.leader()).unwrap_or(0), in_sync })
-        });
-        partitions.collect()
+    /// How the partitions stand, as the first broker tells it that answers.
+    fn partitions(&self) -> Outcome<Vec<Standing>> {
+        let told = self.asked.iter().find_map(|broker| Metadata::told_by(*broker, ANSWER_LIMIT).ok());
+        let mut partitions = told.ok_or("no broker tells how the partitions stand")?.partitions;
+        partitions.retain(|partition| partition.topic == self.topic);
+        partitions.sort_by_key(|partition| partition.partition);
+        Ok(partitions)
     }
 
     fn wait_for<T>(&self, what: &str, look: impl Fn(&Self) -> Outcome<Option<T>>) -> Outcome<T> {
@@ -157,10 +152,4 @@ impl Subject {
             }
         }
     }
-}
-
-fn bootstrap(sandbox: &mut Sandbox) -> Outcome<String> {
-    let addresses: Vec<String> =
-        BROKERS.iter().map(|id| Ok(sandbox.broker(*id)?.kafka()?.to_string())).collect::<Outcome<_>>()?;
-    Ok(addresses.join(","))
 }
