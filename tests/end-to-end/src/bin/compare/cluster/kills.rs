@@ -17,6 +17,10 @@ const TOPIC: &str = "failover";
 /// How long the producers go on after the cluster has dealt with a fault, so that its end is seen, and before the next one.
 const SETTLE: Duration = Duration::from_millis(700);
 
+/// How often librdkafka looks for partitions whose leader is not there. The kills are spread over this time evenly: always
+/// at the same moment of it, all of its times would be the same.
+const SCAN: Duration = Duration::from_secs(1);
+
 /// What is killed.
 #[derive(Clone, Copy)]
 enum Victim {
@@ -42,8 +46,8 @@ pub(crate) fn run(leaders: u32, followers: u32, controllers: u32) -> Outcome {
         (Victim::LeaderAndController, controllers, "the leader and the active controller", "< 3,000 ms", ""),
     ] {
         let mut times = Times::default();
-        for _ in 0..count {
-            let struck = strike(&mut subject, victim, &mut own);
+        for kill in 0..count {
+            let struck = strike(&mut subject, victim, SCAN * kill / count, &mut own);
             let (own_ms, rdkafka_ms) = struck.map_err(|error| format!("{error}\n{}", subject.sandbox.log()))?;
             eprintln!("SIGKILL of {name}: {own_ms:.1} ms, librdkafka {rdkafka_ms:.1} ms");
             times.own_ms.push(own_ms);
@@ -55,11 +59,12 @@ pub(crate) fn run(leaders: u32, followers: u32, controllers: u32) -> Outcome {
     Ok(())
 }
 
-fn strike(subject: &mut Subject, victim: Victim, own: &mut GapWatch) -> Outcome<(f64, f64)> {
+/// Kills so long after librdkafka's first acknowledgement and the time in which all settles.
+fn strike(subject: &mut Subject, victim: Victim, phase: Duration, own: &mut GapWatch) -> Outcome<(f64, f64)> {
     // A new one each time: librdkafka remembers for ten seconds how often a connection has failed, and waits accordingly.
     let other = RdkafkaWatch::start(subject.bootstrap(), TOPIC)?;
     other.wait_until_acknowledged()?;
-    thread::sleep(SETTLE);
+    thread::sleep(SETTLE + phase);
     own.gaps()?;
     let broker = match victim {
         Victim::Leader | Victim::LeaderAndController => subject.leader()?,
