@@ -196,6 +196,9 @@ pub struct NewBroker {
     /// Whether a configured directory is offline: replicas in directories that are not online may then be behind it, and
     /// wait for it. Otherwise they are lost.
     pub has_offline_directory: bool,
+    /// Whether its logs were found to hold less than they did: whatever its boot and its last stop say, it may lack records
+    /// that it was complete in.
+    pub has_lost_bytes: bool,
     /// Where clients reach it.
     pub endpoints: Vec<Endpoint>,
     /// Where other roles reach its internal services.

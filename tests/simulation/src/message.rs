@@ -28,7 +28,7 @@ pub(crate) enum Message {
     /// To a controller: a sign of life.
     Heartbeat { broker: BrokerId, epoch: BrokerEpoch, applied: MetadataOffset, ready: bool },
     /// To a broker: the metadata.
-    Image(Image),
+    Image(Box<Image>),
     /// Between the replicas of a topic.
     Replica { topic: TopicId, word: Word },
     /// To a broker: append this.

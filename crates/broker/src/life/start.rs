@@ -239,8 +239,8 @@ async fn recover(
     }
 }
 
-/// What the broker says of itself. If its logs have lost bytes, it does not say that its machine or its last stop has kept
-/// them: what it was complete in, it has to catch up with.
+/// What the broker says of itself. If its logs have lost bytes, it has to catch up with what it was complete in; its boot is
+/// told all the same, since what it has then caught up with outlives the process again.
 fn registration(
     broker: &Broker,
     faces: &[Box<dyn Face>],
@@ -255,11 +255,12 @@ fn registration(
         incarnation: Uuid::new_v4(),
         // The session puts in what it knows each time that it registers.
         replaces: None,
-        boot_id: options.boot_id.clone().or_else(kernel_boot_id).filter(|_| !has_lost_bytes),
-        clean_shutdown_epoch: broker.store.clean_shutdown_epoch().map(BrokerEpoch).filter(|_| !has_lost_bytes),
+        boot_id: options.boot_id.clone().or_else(kernel_boot_id),
+        clean_shutdown_epoch: broker.store.clean_shutdown_epoch().map(BrokerEpoch),
         directories: directories.iter().filter(|d| online(d)).filter_map(|d| d.id).collect(),
         cluster_id: broker.store.cluster_id(),
         has_offline_directory: !directories.iter().all(online),
+        has_lost_bytes,
         endpoints: faces.iter().flat_map(|face| face.endpoints()).collect(),
         internal_address: internal_address.to_string(),
         rack: options.rack.clone().filter(|rack| !rack.is_empty()),

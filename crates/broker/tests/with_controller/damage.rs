@@ -3,7 +3,7 @@
 use std::fs;
 
 use levada_broker::api::Acks;
-use levada_types::TopicIdPartition;
+use levada_types::{BrokerId, TopicIdPartition};
 
 use super::cluster::Cluster;
 
@@ -37,6 +37,9 @@ async fn waits_for_the_other((mut cluster, id): (Cluster, TopicIdPartition)) {
     assert_eq!(cluster.segment(1, "orders"), cluster.segment(2, "orders"));
     let losses = cluster.any().image().partition(id.topic_id, 0).unwrap().possible_losses;
     assert_eq!(losses, 0);
+    // From now on it is complete again, also after the next kill.
+    let registered = cluster.any().image().broker(BrokerId(1)).unwrap().boot_id.clone();
+    assert!(registered.is_some(), "which boot it is, is known");
     cluster.stop().await;
 }
 

@@ -112,6 +112,7 @@ pub(crate) fn broker(id: i32) -> NewBroker {
         rack: None,
         cluster_id: None,
         has_offline_directory: false,
+        has_lost_bytes: false,
         levels: LevelRange::SUPPORTED,
     }
 }

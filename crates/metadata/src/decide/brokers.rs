@@ -68,11 +68,11 @@ fn check_newest(known: &BrokerRegistration, new: &NewBroker) -> Result<(), ItemE
 }
 
 /// What the end of the old incarnation means: bytes that it wrote and did not flush are there if it stopped cleanly, or
-/// if its machine has not booted since.
+/// if its machine has not booted since; but not if they were looked for and not found.
 fn end_of(known: &BrokerRegistration, new: &NewBroker) -> Withdrawal {
     let stopped_cleanly = new.clean_shutdown_epoch == Some(known.epoch);
     let same_boot = new.boot_id.is_some() && new.boot_id == known.boot_id;
-    if stopped_cleanly || same_boot { Withdrawal::Intact } else { Withdrawal::Damaged }
+    if (stopped_cleanly || same_boot) && !new.has_lost_bytes { Withdrawal::Intact } else { Withdrawal::Damaged }
 }
 
 fn check(state: &State, new: &NewBroker) -> Result<(), ItemError> {

@@ -125,6 +125,7 @@ impl Model {
                 internal_address: String::new(),
                 rack: None,
                 has_offline_directory: false,
+                has_lost_bytes: false,
                 levels: LevelRange::SUPPORTED,
             }),
             2 => Command::UnfenceBroker { id: BrokerId(1), epoch },

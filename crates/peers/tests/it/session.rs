@@ -35,6 +35,7 @@ fn broker() -> NewBroker {
         rack: None,
         cluster_id: None,
         has_offline_directory: false,
+        has_lost_bytes: false,
         levels: LevelRange::SUPPORTED,
     }
 }

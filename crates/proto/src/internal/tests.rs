@@ -47,6 +47,7 @@ fn new_broker() -> NewBroker {
         cluster_id: Some(ClusterId(id(11))),
         directories: vec![DirectoryId(id(2)), DirectoryId(id(3))],
         has_offline_directory: true,
+        has_lost_bytes: true,
         endpoints: endpoints(),
         internal_address: "memory:b".to_owned(),
         rack: Some("r".to_owned()),

@@ -145,6 +145,7 @@ impl Broker {
             clean_shutdown_epoch: self.store.as_ref().and_then(LogStore::clean_shutdown_epoch).map(BrokerEpoch),
             directories,
             has_offline_directory,
+            has_lost_bytes: false,
             endpoints: Vec::new(),
             internal_address: String::new(),
             rack: None,

@@ -60,7 +60,7 @@ impl Universe {
         let delay = ROUND_MS + self.between(0, 20);
         self.after(delay, Happening::Round { broker: index, life });
         let image = self.raft.image.clone();
-        self.send(Party::Controller(self.raft.leader), Party::Broker(index), Message::Image(image));
+        self.send(Party::Controller(self.raft.leader), Party::Broker(index), Message::Image(Box::new(image)));
         self.mind_directories(index);
         if !self.brokers[index].up {
             return Ok(());

@@ -19,7 +19,7 @@ impl Universe {
             return Ok(());
         }
         match message {
-            Message::Image(image) => self.saw_image(index, image),
+            Message::Image(image) => self.saw_image(index, *image),
             Message::Submitted { number, result } => self.answered(index, number, &result),
             Message::Replica { topic, word } if self.hosted_topic(Party::Broker(index)) == Some(topic) => {
                 self.heard_word(index, word)

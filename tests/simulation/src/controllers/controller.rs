@@ -108,7 +108,7 @@ impl Universe {
         let from = Party::Controller(self.raft.leader);
         for index in 0..self.brokers.len() {
             let image = self.raft.image.clone();
-            self.send(from, Party::Broker(index), Message::Image(image));
+            self.send(from, Party::Broker(index), Message::Image(Box::new(image)));
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 use levada_types::{BrokerEpoch, BrokerId, DirectoryId, ErrorCode, LeaderEpoch, TopicId};
 use uuid::Uuid;
 
+use super::in_sync::{proposal, propose};
 use super::{Cluster, code, directory, topic};
 use crate::limits::MAX_PARTITIONS_PER_STOP;
 use crate::{
@@ -158,6 +159,23 @@ fn a_new_incarnation_is_the_end_of_the_old_one() {
     // Another boot without a clean stop: it may have lost bytes.
     cluster.register(leader, |new| new.boot_id = None).unwrap();
     assert_eq!(cluster.elr(id), Vec::<i32>::new());
+}
+
+#[test]
+fn a_broker_that_found_bytes_missing_has_to_catch_up_once_and_is_believed_again_after_that() {
+    let mut cluster = Cluster::with_brokers([1, 2]);
+    let id = replicated(&mut cluster, 2, "2");
+    let leader = cluster.leader(id).unwrap();
+    let other = 3 - leader;
+    // Whatever its boot says.
+    cluster.join(leader, |new| new.has_lost_bytes = true);
+    assert_eq!((cluster.isr(id), cluster.elr(id)), (vec![other], vec![]));
+    let caught_up = proposal(&cluster, id, &[other, leader]);
+    propose(other, caught_up, &mut cluster).unwrap();
+    assert_eq!(cluster.isr(id).len(), 2);
+    // Its process is killed, and its machine goes on.
+    cluster.register(leader, |_| ()).unwrap();
+    assert_eq!((cluster.isr(id), cluster.elr(id)), (vec![other], vec![leader]));
 }
 
 #[test]

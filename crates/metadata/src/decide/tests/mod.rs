@@ -75,6 +75,7 @@ impl Cluster {
             internal_address: format!("b{id}:1"),
             rack: None,
             has_offline_directory: false,
+            has_lost_bytes: false,
             levels: LevelRange::SUPPORTED,
         };
         change(&mut new);

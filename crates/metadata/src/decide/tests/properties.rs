@@ -107,6 +107,7 @@ fn command(state: &State, step: &Step) -> Command {
             internal_address: String::new(),
             rack: (id == 1).then(|| "r".to_owned()),
             has_offline_directory: offline,
+            has_lost_bytes: false,
             levels: LevelRange::SUPPORTED,
         }),
         Step::Unfence { id, stale } => Command::UnfenceBroker { id: BrokerId(id), epoch: epoch(id, stale) },
