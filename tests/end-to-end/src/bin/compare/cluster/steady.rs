@@ -23,6 +23,9 @@ const TOPIC_SETTINGS: [(&str, &str); 4] = [
 ];
 const BROKER_SETTINGS: [(&str, &str); 1] = [("log.retention.check.interval.ms", "1000")];
 
+/// Load before the counting begins.
+const WARM_UP: Duration = Duration::from_secs(5);
+
 /// What `levada bench produce --output json` prints, as far as it is looked at.
 #[derive(Deserialize)]
 struct Produced {
@@ -33,17 +36,10 @@ struct Produced {
 pub(crate) fn run(minutes: u64) -> Outcome {
     let mut subject = Subject::start(TOPIC, PARTITIONS, &TOPIC_SETTINGS, &BROKER_SETTINGS)?;
     let address = subject.sandbox.broker(1)?.kafka()?.to_string();
+    // What follows a creation, such as in which directory each replica was put, is over then.
+    produce(&address, WARM_UP)?;
     let before = subject.metadata_offset()?;
-    let load = Duration::from_secs(minutes * 60);
-    let output = Command::new(levada_binary()?)
-        .args(["bench", "produce", "--acks", "all", "--topic", TOPIC, "--output", "json", "--addr", &address])
-        .args(["--duration", &format!("{}s", load.as_secs())])
-        .stderr(Stdio::inherit())
-        .output()?;
-    if !output.status.success() {
-        return fail(format!("levada bench produce ended with {}", output.status));
-    }
-    let produced: Produced = serde_json::from_slice(&output.stdout)?;
+    let produced = produce(&address, Duration::from_secs(minutes * 60))?;
     let name = format!("{minutes} minutes of full load");
     row(&format!("{name}: acks=all to {PARTITIONS} partitions"), &format!("{:.0} MB/s", produced.mb_per_second), "");
     let changes = subject.metadata_offset()? - before;
@@ -59,4 +55,17 @@ pub(crate) fn run(minutes: u64) -> Outcome {
         row(&format!("{name}: {what}"), &count.to_string(), "0");
     }
     subject.wait_until_in_sync()
+}
+
+/// Produces to the topic for so long.
+fn produce(address: &str, load: Duration) -> Outcome<Produced> {
+    let output = Command::new(levada_binary()?)
+        .args(["bench", "produce", "--acks", "all", "--topic", TOPIC, "--output", "json", "--addr", address])
+        .args(["--duration", &format!("{}s", load.as_secs())])
+        .stderr(Stdio::inherit())
+        .output()?;
+    if !output.status.success() {
+        return fail(format!("levada bench produce ended with {}", output.status));
+    }
+    Ok(serde_json::from_slice(&output.stdout)?)
 }
