@@ -220,9 +220,12 @@ fn recovery_starts_at_the_recovery_point() {
     assert_eq!(log.reader.recovery_point(), 100);
 }
 
+/// What is done to the bytes of a segment.
+type Damage = fn(&mut Vec<u8>);
+
 #[test]
 fn bytes_that_nobody_wrote_are_a_loss_and_the_torn_end_of_a_write_is_none() {
-    let cases: [(fn(&mut Vec<u8>), bool, i64); 4] = [
+    let cases: [(Damage, bool, i64); 4] = [
         (|_| (), false, 3),
         (|bytes| bytes.truncate(bytes.len() - 3), false, 2),
         (|bytes| *bytes.last_mut().unwrap() ^= 1, true, 2),
