@@ -63,6 +63,18 @@ impl Attributes {
         self.0 & DELETE_HORIZON != 0
     }
 
+    /// The same bits, the base timestamp being a delete horizon.
+    #[must_use]
+    pub const fn with_delete_horizon(self) -> Self {
+        Self(self.0 | DELETE_HORIZON)
+    }
+
+    /// The same bits, the base timestamp being none.
+    #[must_use]
+    pub const fn without_delete_horizon(self) -> Self {
+        Self(self.0 & !DELETE_HORIZON)
+    }
+
     /// The same bits with another compression type.
     #[must_use]
     pub const fn with_compression(self, compression: Compression) -> Self {
@@ -111,6 +123,8 @@ mod tests {
         assert_eq!(all.with_timestamp_type(TimestampType::CreateTime).0, !0b1000);
         assert_eq!(all.with_transactional(false).0, !0b1_0000);
         assert_eq!(Attributes(0).with_control().0, 0b10_0000);
+        assert_eq!(Attributes(0).with_delete_horizon().0, 0b100_0000);
+        assert_eq!(all.without_delete_horizon().0, !0b100_0000);
     }
 
     #[test]

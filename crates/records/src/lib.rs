@@ -10,13 +10,15 @@
 //! - Read: [`Batches`] walks concatenated batches, [`RecordBatch`] is one of them in place, [`Records`] iterates over
 //!   its records without allocating per record.
 //! - Write: [`BatchBuilder`], [`EndTxnMarker`].
-//! - Rewrite, where a topic's settings ask for it: [`with_log_append_time`], [`with_max_timestamp`], [`recompress`].
+//! - Rewrite, where a topic's settings ask for it: [`with_log_append_time`], [`with_max_timestamp`], [`recompress`];
+//!   and where compaction drops records: [`BatchRetainer`].
 
 mod attributes;
 mod batch;
 mod batches;
 mod builder;
 mod checksum;
+mod compaction;
 mod compression;
 mod control;
 mod error;
@@ -35,6 +37,7 @@ pub use batch::RecordBatch;
 pub use batches::Batches;
 pub use builder::BatchBuilder;
 pub use checksum::crc32c;
+pub use compaction::{BatchRetainer, DeleteHorizon, Retained};
 pub use compression::Compression;
 pub use control::{ControlRecord, EndTxnMarker, TransactionOutcome};
 pub use error::BatchError;

@@ -66,6 +66,11 @@ impl<'a> Records<'a> {
         Self { header, rest: Input(records), index: 0, last_delta: -1, done: false }
     }
 
+    /// The encoded records that were not read yet.
+    pub(crate) const fn remaining(&self) -> &'a [u8] {
+        self.rest.0
+    }
+
     fn read(&mut self) -> Result<Record<'a>, BatchError> {
         let malformed = |reason| BatchError::MalformedRecord { index: self.index, reason };
         let mut body = Input(self.rest.sized().ok_or_else(|| malformed("its length does not fit the batch"))?);
