@@ -1,0 +1,21 @@
+//! A state that is not served and may be the beginning of the next one.
+
+use levada_types::Offset;
+
+/// A state that equals a replay of everything below `end`, all of which is committed.
+#[derive(Debug, Clone)]
+pub(super) struct Kept<C> {
+    pub(super) core: C,
+    pub(super) end: Offset,
+    /// Of which count of possible losses: after another one, what is below `end` may be something else.
+    pub(super) losses: u32,
+    /// Nothing was under way, so that the requests that it holds are still those that wait.
+    pub(super) is_in_step: bool,
+}
+
+impl<C> Kept<C> {
+    /// Whether a log from `start` to `end` continues it.
+    pub(super) fn is_good_for(&self, losses: u32, start: Offset, end: Offset) -> bool {
+        self.losses == losses && (start..=end).contains(&self.end)
+    }
+}

@@ -1,0 +1,337 @@
+//! The states of a shard, and what leads from one to the other.
+
+use levada_shard::{Context, Core, Defect, Rules, Token};
+use levada_types::{Offset, TimestampMs};
+
+use super::kept::Kept;
+use super::replay::Loading;
+use super::serving::{Next, Serving};
+use super::{Effect, Event, Limits, News, Opened, Outcome, Term, Unserved};
+
+/// The first pause after a load that failed, in milliseconds; each is twice the one before.
+const FIRST_PAUSE_MS: TimestampMs = 10;
+
+/// The longest pause, in milliseconds.
+const LONGEST_PAUSE_MS: TimestampMs = 1_000;
+
+/// One shard: loads, serves, and loads again when it cannot know what its log holds.
+pub struct ShardMachine<C: Core> {
+    empty: C,
+    limits: Limits,
+    rules: Rules,
+    term: Option<Term>,
+    /// Counts the times that it began to load. What comes of an earlier one is dropped.
+    attempt: u64,
+    /// Loads that failed since something was committed last.
+    failures: u32,
+    /// The next request's token at the least.
+    next: Token,
+    stage: Stage<C>,
+}
+
+enum Stage<C: Core> {
+    /// It may not serve.
+    Away { kept: Option<Kept<C>> },
+    /// It waits before it loads; without a time, for a leader.
+    Waiting { kept: Option<Kept<C>>, until: Option<TimestampMs> },
+    /// The append session is being opened.
+    Opening { kept: Option<Kept<C>>, until: TimestampMs },
+    /// What is committed is being read.
+    Replaying { loading: Loading<C>, until: TimestampMs },
+    /// It serves.
+    Serving(Serving<C>),
+}
+
+/// What a shard does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It may not serve.
+    Away,
+    /// It is being loaded, or waits for that.
+    Loading,
+    /// It serves; everything below the offset is committed and known to it.
+    Serving(Offset),
+}
+
+type Effects<C> = Vec<Effect<<C as Core>::Response>>;
+
+impl<C: Core> ShardMachine<C> {
+    /// A shard that knows nothing yet; `empty` is the state of an empty log.
+    pub fn new(empty: C, limits: Limits, rules: Rules) -> Self {
+        let (attempt, failures, next) = (0, 0, Token(0));
+        Self { empty, limits, rules, term: None, attempt, failures, next, stage: Stage::Away { kept: None } }
+    }
+
+    /// Takes in what has happened, in order, and says what is to be done. What is decided in one call shares a batch.
+    pub fn handle(
+        &mut self,
+        events: impl IntoIterator<Item = Event<C::Request>>,
+        context: &mut Context<'_>,
+        effects: &mut Effects<C>,
+    ) {
+        for event in events {
+            self.take(event, context, effects);
+        }
+        if let Stage::Serving(serving) = &mut self.stage {
+            let next = serving.send(context.now, effects);
+            self.go_on(next, context.now, effects);
+        }
+    }
+
+    /// When [`Event::Tick`] has something to do at the latest.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<TimestampMs> {
+        match &self.stage {
+            Stage::Away { .. } => None,
+            Stage::Waiting { until, .. } => *until,
+            Stage::Opening { until, .. } | Stage::Replaying { until, .. } => Some(*until),
+            Stage::Serving(serving) => serving.next_deadline(),
+        }
+    }
+
+    /// What it does.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        match &self.stage {
+            Stage::Away { .. } => Standing::Away,
+            Stage::Serving(serving) => Standing::Serving(serving.committed_end()),
+            Stage::Waiting { .. } | Stage::Opening { .. } | Stage::Replaying { .. } => Standing::Loading,
+        }
+    }
+
+    /// The state as of everything that was decided, while it serves.
+    #[must_use]
+    pub fn core(&self) -> Option<&C> {
+        match &self.stage {
+            Stage::Serving(serving) => Some(serving.core()),
+            _ => None,
+        }
+    }
+
+    fn take(&mut self, event: Event<C::Request>, context: &mut Context<'_>, effects: &mut Effects<C>) {
+        match event {
+            Event::Term(term) => self.term(term, context.now, effects),
+            Event::Suspend => self.suspend(effects),
+            Event::Opened { attempt, opened } if attempt == self.attempt => self.opened(opened, context, effects),
+            Event::Read { attempt, records } if attempt == self.attempt => self.read(&records, context, effects),
+            Event::ReadEnded { attempt } if attempt == self.attempt => self.read_all(context, effects),
+            Event::Lost { attempt } if attempt == self.attempt => {
+                self.load_again("its way to the leader is broken", context.now, effects);
+            }
+            Event::Request { token, request } => self.request(token, request, context, effects),
+            Event::Outcome { attempt, number, outcome } if attempt == self.attempt => {
+                let Stage::Serving(serving) = &mut self.stage else { return };
+                if matches!(outcome, Outcome::Committed(_)) {
+                    self.failures = 0;
+                }
+                let next = serving.outcome(number, outcome, self.next, context, effects);
+                self.go_on(next, context.now, effects);
+            }
+            Event::Tick => self.tick(context, effects),
+            Event::Opened { .. }
+            | Event::Read { .. }
+            | Event::ReadEnded { .. }
+            | Event::Lost { .. }
+            | Event::Outcome { .. } => {}
+        }
+    }
+
+    fn term(&mut self, term: Term, now: TimestampMs, effects: &mut Effects<C>) {
+        let is_away = matches!(self.stage, Stage::Away { .. });
+        if !is_away && self.term.is_some_and(|known| term.epoch <= known.epoch && term.leader == known.leader) {
+            return;
+        }
+        self.term = Some(term);
+        if !is_away {
+            effects.push(Effect::Tell(News::LoadsAgain("its partition has a new leader epoch")));
+        }
+        self.leave(Unserved::Interrupted, effects);
+        self.begin(now, effects);
+    }
+
+    fn suspend(&mut self, effects: &mut Effects<C>) {
+        if matches!(self.stage, Stage::Away { .. }) {
+            return;
+        }
+        self.leave(Unserved::Moved, effects);
+        effects.push(Effect::FailFrom { token: Token(0), with: Unserved::Moved });
+        effects.push(Effect::Close);
+        // Whatever comes of what was begun is not wanted any more.
+        self.attempt += 1;
+    }
+
+    /// Serves no more, and keeps what is certain. The stage is `Away` afterwards.
+    fn leave(&mut self, with: Unserved, effects: &mut Effects<C>) {
+        let kept = match std::mem::replace(&mut self.stage, Stage::Away { kept: None }) {
+            Stage::Away { kept } | Stage::Waiting { kept, .. } | Stage::Opening { kept, .. } => kept,
+            Stage::Replaying { loading, .. } => {
+                let Loading { core, position: end, losses, .. } = loading;
+                Some(Kept { core, end, losses, is_in_step: false })
+            }
+            Stage::Serving(serving) => serving.into_kept(),
+        };
+        if !kept.as_ref().is_some_and(|kept| kept.is_in_step) {
+            effects.push(Effect::FailFrom { token: Token(0), with });
+        }
+        self.stage = Stage::Away { kept };
+    }
+
+    fn go_on(&mut self, next: Next, now: TimestampMs, effects: &mut Effects<C>) {
+        if let Next::LoadAgain(why) = next {
+            self.load_again(why, now, effects);
+        }
+    }
+
+    fn load_again(&mut self, why: &'static str, now: TimestampMs, effects: &mut Effects<C>) {
+        if matches!(self.stage, Stage::Away { .. } | Stage::Waiting { .. }) {
+            return;
+        }
+        effects.push(Effect::Tell(News::LoadsAgain(why)));
+        self.leave(Unserved::Interrupted, effects);
+        let pause = match self.failures {
+            0 => 0,
+            failures => (FIRST_PAUSE_MS << failures.min(10)).min(LONGEST_PAUSE_MS),
+        };
+        self.failures += 1;
+        if pause == 0 {
+            self.begin(now, effects);
+        } else {
+            self.attempt += 1;
+            effects.push(Effect::Close);
+            self.stage = Stage::Waiting { kept: self.take_kept(), until: Some(now + pause) };
+        }
+    }
+
+    /// Opens a session, if there is somebody to open it at.
+    fn begin(&mut self, now: TimestampMs, effects: &mut Effects<C>) {
+        let kept = self.take_kept();
+        self.attempt += 1;
+        match self.term {
+            Some(Term { leader: Some(leader), epoch, .. }) => {
+                effects.push(Effect::Open { attempt: self.attempt, leader, epoch });
+                self.stage = Stage::Opening { kept, until: now + self.limits.load_timeout_ms };
+            }
+            _ => {
+                effects.push(Effect::Close);
+                self.stage = Stage::Waiting { kept, until: None };
+            }
+        }
+    }
+
+    fn take_kept(&mut self) -> Option<Kept<C>> {
+        match &mut self.stage {
+            Stage::Away { kept } | Stage::Waiting { kept, .. } | Stage::Opening { kept, .. } => kept.take(),
+            Stage::Replaying { .. } | Stage::Serving(_) => None,
+        }
+    }
+
+    fn opened(&mut self, opened: Opened, context: &mut Context<'_>, effects: &mut Effects<C>) {
+        if !matches!(self.stage, Stage::Opening { .. }) {
+            return;
+        }
+        let losses = self.term.map_or(0, |term| term.losses);
+        let (start, end) = (opened.start, self.end_of(&opened));
+        let kept = self.take_kept();
+        if self.rules.breaks(Defect::NoLoadUnderNewEpoch)
+            && let Some(kept) = kept
+        {
+            self.serve(kept.core, end, end, 0, context, effects);
+            return;
+        }
+        let kept = kept.filter(|kept| kept.is_good_for(losses, start, end));
+        if let Some(Kept { core, is_in_step, .. }) = kept.as_ref().filter(|kept| kept.end == end) {
+            // What waits in a state that was set back was failed when it was.
+            if !is_in_step {
+                effects.push(Effect::FailFrom { token: Token(0), with: Unserved::Interrupted });
+            }
+            self.serve(core.clone(), end, end, 0, context, effects);
+            return;
+        }
+        effects.push(Effect::FailFrom { token: Token(0), with: Unserved::Interrupted });
+        let (core, from) = kept.map_or_else(|| (self.empty.clone(), start), |kept| (kept.core, kept.end));
+        if from == end {
+            self.serve(core, from, end, 0, context, effects);
+            return;
+        }
+        effects.push(Effect::Read { from, to: end });
+        let loading = Loading { core, from, position: from, end, replayed: 0, losses };
+        self.stage = Stage::Replaying { loading, until: context.now + self.limits.load_timeout_ms };
+    }
+
+    #[cfg(any(test, feature = "defects"))]
+    fn end_of(&self, opened: &Opened) -> Offset {
+        if self.rules.breaks(Defect::LoadToEpochStart) { opened.epoch_start } else { opened.end }
+    }
+
+    #[cfg(not(any(test, feature = "defects")))]
+    fn end_of(&self, opened: &Opened) -> Offset {
+        opened.end
+    }
+
+    fn read(&mut self, records: &[u8], context: &mut Context<'_>, effects: &mut Effects<C>) {
+        let Stage::Replaying { loading, until } = &mut self.stage else { return };
+        *until = context.now + self.limits.load_timeout_ms;
+        if loading.replay(records).is_err() {
+            effects.push(Effect::Tell(News::Damaged("a batch of its log cannot be read")));
+            // The next attempt waits, since the log most likely stays as it is.
+            self.failures = self.failures.max(1);
+            self.load_again("what it has read is damaged", context.now, effects);
+        }
+    }
+
+    fn read_all(&mut self, context: &mut Context<'_>, effects: &mut Effects<C>) {
+        if !matches!(self.stage, Stage::Replaying { .. }) {
+            return;
+        }
+        if let Stage::Replaying { loading, .. } = std::mem::replace(&mut self.stage, Stage::Away { kept: None }) {
+            let Loading { core, from, end, replayed, .. } = loading;
+            self.serve(core, from, end, replayed, context, effects);
+        }
+    }
+
+    fn serve(
+        &mut self,
+        core: C,
+        from: Offset,
+        end: Offset,
+        replayed: u64,
+        context: &mut Context<'_>,
+        effects: &mut Effects<C>,
+    ) {
+        let losses = self.term.map_or(0, |term| term.losses);
+        effects.push(Effect::Tell(News::Serves { from, to: end, replayed }));
+        let mut serving = Serving::new(core, end, losses, self.limits, self.rules);
+        serving.resume(self.next, context, effects);
+        self.stage = Stage::Serving(serving);
+    }
+
+    fn request(
+        &mut self,
+        token: Token,
+        request: C::Request,
+        context: &mut Context<'_>,
+        effects: &mut Effects<C>,
+    ) {
+        self.next = Token(token.0 + 1);
+        let refusal = match &mut self.stage {
+            Stage::Serving(serving) => return serving.handle(token, request, context, effects),
+            Stage::Away { .. } => Unserved::NotOwner,
+            Stage::Waiting { .. } | Stage::Opening { .. } | Stage::Replaying { .. } => Unserved::Loading,
+        };
+        effects.push(Effect::Answer { token, answer: Err(refusal) });
+    }
+
+    fn tick(&mut self, context: &mut Context<'_>, effects: &mut Effects<C>) {
+        match &mut self.stage {
+            Stage::Serving(serving) => {
+                let next = serving.tick(self.next, context, effects);
+                self.go_on(next, context.now, effects);
+            }
+            Stage::Waiting { until: Some(until), .. } if *until <= context.now => self.begin(context.now, effects),
+            Stage::Opening { until, .. } | Stage::Replaying { until, .. } if *until <= context.now => {
+                self.load_again("the leader did not answer in time", context.now, effects);
+            }
+            _ => {}
+        }
+    }
+}
