@@ -119,7 +119,7 @@ pub async fn start(
         ("announcing this controller", tokio::spawn(announcing.run(stop.clone()))),
         ("showing the voters", tokio::spawn(show_voters(raft.clone(), active.clone(), feed.clone(), stop.clone()))),
     ];
-    let mover = Mover::new(active.clone(), feed.clone(), options.statics.clone());
+    let mover = Mover::new(active.clone(), feed.clone(), &options.statics);
     tasks.push(("moving replicas", tokio::spawn(mover.run(stop.clone()))));
     let unclean_wait = Duration::from_millis(options.unclean_wait_ms());
     let logs = ReplicaLogs::new(network.clone());

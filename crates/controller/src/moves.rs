@@ -1,5 +1,5 @@
-//! Moves replicas while this controller is active: off brokers that are being emptied, and onto brokers that hold too few
-//! while a rebalance goes on.
+//! Moves replicas while this controller is active: off brokers that are being emptied, onto brokers that hold too few while a
+//! rebalance goes on, and onto further brokers for coordinators' topics that were created when there were few.
 //!
 //! Nothing need be remembered: whether a rebalance goes on and which brokers are being emptied stands in the metadata, and
 //! the next moves are a function of them ([`Plan`]). So a new active controller goes on where the old one stopped. A few
@@ -40,7 +40,6 @@ const STUCK: &str = "levada_controller_stuck_replicas";
 pub(crate) struct Mover {
     active: Active,
     feed: Feed,
-    statics: StaticConfigs,
     max_moves: usize,
     /// After how long a rebalance begins by itself, if it does.
     auto_after: Option<Duration>,
@@ -93,15 +92,15 @@ struct Seen {
 }
 
 impl Mover {
-    pub(crate) fn new(active: Active, feed: Feed, statics: StaticConfigs) -> Self {
+    pub(crate) fn new(active: Active, feed: Feed, statics: &StaticConfigs) -> Self {
         let state = levada_metadata::State::new();
-        let resolver = Resolver::new(&state, None, &statics);
+        let resolver = Resolver::new(&state, None, statics);
         let max_moves = resolver.broker_long("rebalance.max.moves").unwrap_or(DEFAULT_MAX_MOVES);
         let delay = resolver.broker_long("auto.rebalance.delay.ms").unwrap_or(DEFAULT_AUTO_DELAY_MS);
         let auto = resolver.broker_bool("auto.rebalance.enable").unwrap_or(false);
         let auto_after = auto.then(|| Duration::from_millis(delay.unsigned_abs()));
         let max_moves = usize::try_from(max_moves).unwrap_or(1).max(1);
-        Self { active, feed, statics, max_moves, auto_after, seen: None, under_way: UnderWay::default() }
+        Self { active, feed, max_moves, auto_after, seen: None, under_way: UnderWay::default() }
     }
 
     /// Moves what is to be moved, until `stop`.
@@ -133,7 +132,7 @@ impl Mover {
         let moving = self.under_way.going_on(&image);
         self.begin_by_itself(&image).await?;
         let (rebalance, draining) = (image.rebalance(), image.brokers().any(|broker| broker.draining));
-        if rebalance.is_none() && !draining {
+        if rebalance.is_none() && !draining && !image.has_growing_shards() {
             metrics::gauge!(STUCK).set(0.0);
             return Ok(());
         }
@@ -177,9 +176,9 @@ impl Mover {
     }
 
     async fn plan(&self, image: &Image, options: PlanOptions) -> Result<Plan, Failed> {
-        let (state, statics) = (image.state().clone(), self.statics.clone());
+        let state = image.state().clone();
         // It looks at every partition of the cluster.
-        tokio::task::spawn_blocking(move || Plan::new(&state, &statics, options)).await.map_err(|_| Failed)
+        tokio::task::spawn_blocking(move || Plan::new(&state, options)).await.map_err(|_| Failed)
     }
 
     async fn send(&mut self, moves: Vec<Reassignment>) -> Result<(), Failed> {

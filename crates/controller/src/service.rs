@@ -160,6 +160,9 @@ impl ControllerService for Service {
 fn creates(command: &Command) -> bool {
     matches!(
         command,
-        Command::CreateTopics { .. } | Command::CreatePartitions { .. } | Command::AllocateProducerIds { .. }
+        Command::CreateTopics { .. }
+            | Command::CreateShards(_)
+            | Command::CreatePartitions { .. }
+            | Command::AllocateProducerIds { .. }
     )
 }

@@ -2,14 +2,16 @@
 //!
 //! A command comes from another process and is not trusted: names are plain text until `decide` has checked them.
 
+mod coordinators;
 mod features;
 mod partitions;
 
-use levada_types::{BrokerEpoch, BrokerId, ClusterId, DirectoryId, PartitionIndex, TopicId};
+use levada_types::{BrokerEpoch, BrokerId, ClusterId, CoordinatorEpoch, DirectoryId, PartitionIndex, TopicId};
 use uuid::Uuid;
 
 use crate::{ControllerId, ControllerRegistration, Endpoint, LevelRange, Rebalance, Voter};
 
+pub use coordinators::{NewCoordinator, NewShards};
 pub use features::{FeatureChange, FeatureUpdate};
 pub use partitions::{Election, IsrProposal, LogElection, NamedPartition, Reassignment, ReplicaEnd, Waiver};
 
@@ -84,6 +86,15 @@ pub enum Command {
         /// All voters.
         voters: Vec<Voter>,
     },
+    /// A coordinator began a session: it is live, and gets its share of the shards. One that is live already keeps its epoch.
+    RegisterCoordinator(NewCoordinator),
+    /// A coordinator's session ended, or it gives notice of a clean shutdown: its shards go to others of its kind.
+    RemoveCoordinator {
+        /// Which coordinator. One that is gone already is no error.
+        epoch: CoordinatorEpoch,
+    },
+    /// The topic of a kind of coordinators is needed. If it is there already, nothing changes, and that is success.
+    CreateShards(NewShards),
     /// The leaders of partitions propose who is in sync, each partition on its own.
     AlterPartition {
         /// Which broker leads them.
@@ -312,6 +323,7 @@ impl Command {
     pub fn fresh_ids(&self) -> usize {
         match self {
             Self::CreateTopics { topics, .. } => topics.len().min(crate::limits::MAX_TOPICS_PER_REQUEST),
+            Self::CreateShards(_) => 1,
             _ => 0,
         }
     }

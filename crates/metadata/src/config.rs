@@ -6,6 +6,7 @@
 
 mod broker_configs;
 mod check;
+mod compaction;
 mod definition;
 mod min_isr;
 mod nearest;
@@ -18,6 +19,8 @@ mod topic_settings;
 pub use broker_configs::{BROKER_CONFIGS, broker_config};
 pub use check::Check;
 pub(crate) use check::split_list;
+pub(crate) use compaction::only_compacts;
+pub use compaction::{CLEANUP_POLICY, COMPACT};
 pub use definition::{ConfigDef, ConfigKind, Scope, Synonym, Unit};
 pub use min_isr::MIN_INSYNC_REPLICAS;
 pub(crate) use nearest::{unknown_broker_config, unknown_topic_config};

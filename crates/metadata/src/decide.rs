@@ -4,7 +4,9 @@ mod alter_configs;
 mod alter_partition;
 mod assign_directories;
 mod brokers;
+mod coordinators;
 mod create_partitions;
+mod create_shards;
 mod create_topics;
 mod delete_topics;
 mod draft;
@@ -67,6 +69,9 @@ pub fn decide(state: &State, command: &Command, context: &Context<'_>) -> (Respo
             Response::UnregisterController(membership::unregister_controller(&mut draft, *id))
         }
         Command::SetVoters { voters } => Response::SetVoters(membership::set_voters(&mut draft, voters)),
+        Command::RegisterCoordinator(new) => Response::RegisterCoordinator(coordinators::register(&mut draft, new)),
+        Command::RemoveCoordinator { epoch } => Response::RemoveCoordinator(coordinators::remove(&mut draft, *epoch)),
+        Command::CreateShards(new) => Response::CreateShards(create_shards::decide(&mut draft, new, context)),
         Command::AlterPartition { broker, epoch, partitions } => {
             Response::AlterPartition(alter_partition::decide(&mut draft, *broker, *epoch, partitions))
         }

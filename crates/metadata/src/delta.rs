@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use levada_types::{BrokerEpoch, BrokerId, ClusterId, DirectoryId, PartitionIndex, ProducerId, TopicId, TopicName};
+use levada_types::{
+    BrokerEpoch, BrokerId, ClusterId, CoordinatorEpoch, DirectoryId, PartitionIndex, ProducerId, TopicId, TopicName,
+};
 
 use crate::{
-    BrokerRegistration, ControllerId, ControllerRegistration, LeaderRecovery, MetadataLevel, Partition, Rebalance,
-    Voter,
+    BrokerRegistration, ControllerId, ControllerRegistration, Coordinator, CoordinatorKind, LeaderRecovery,
+    MetadataLevel, Partition, Rebalance, Voter,
 };
 
 /// What settings belong to.
@@ -99,6 +101,40 @@ pub enum Delta {
         /// All of it.
         controller: Arc<ControllerRegistration>,
     },
+    /// A coordinator registered: it is live.
+    CoordinatorRegistered {
+        /// All of it.
+        coordinator: Arc<Coordinator>,
+    },
+    /// A coordinator is gone; what it owned went to others in the same entry.
+    CoordinatorRemoved {
+        /// Which coordinator.
+        epoch: CoordinatorEpoch,
+    },
+    /// Coordinator epochs up to this one were given, to whomever. Only in snapshots: registrations tell it otherwise.
+    CoordinatorEpochsGiven {
+        /// The greatest.
+        last: CoordinatorEpoch,
+    },
+    /// The partitions of a topic, all of which are there, are the shards of a kind of coordinators; or they are already, and
+    /// are to have another number of replicas.
+    ShardTopicSet {
+        /// Whose shards.
+        kind: CoordinatorKind,
+        /// The topic.
+        topic: TopicId,
+        /// How many replicas the partitions are to have once there are so many brokers.
+        replication_factor: i16,
+    },
+    /// A shard has another owner. The leader epoch of its partition has grown in the same entry.
+    ShardOwned {
+        /// Whose shard.
+        kind: CoordinatorKind,
+        /// The partition of the shard topic.
+        shard: PartitionIndex,
+        /// Who owns it now; `None` while there is nobody.
+        owner: Option<CoordinatorEpoch>,
+    },
     /// A topic exists; its partitions follow in the same entry.
     TopicCreated {
         /// Its identity.
@@ -148,6 +184,11 @@ impl Delta {
             | Self::BrokerEpochsGiven { .. }
             | Self::BrokerUnregistered { .. }
             | Self::ControllerUnregistered { .. }
+            | Self::CoordinatorRegistered { .. }
+            | Self::CoordinatorRemoved { .. }
+            | Self::CoordinatorEpochsGiven { .. }
+            | Self::ShardTopicSet { .. }
+            | Self::ShardOwned { .. }
             | Self::VotersChanged { .. } => true,
             Self::BrokerRegistered { broker } => broker.draining,
             Self::PartitionSet { partition, .. } => {

@@ -15,7 +15,8 @@ impl MetadataLevel {
     /// The first level: brokers, topics, partitions, settings, producer ids.
     pub const FIRST: Self = Self(1);
     /// Adds what many replicas need: directories that fail while their broker runs, leaders that were not chosen among
-    /// complete replicas, reassignments, brokers that drain or are taken out, controllers' endpoints and votes.
+    /// complete replicas, reassignments, brokers that drain or are taken out, controllers' endpoints and votes, and
+    /// coordinators with their shards.
     pub const SECOND: Self = Self(2);
     /// The newest level that this build can write and read.
     pub const LATEST: Self = Self::SECOND;

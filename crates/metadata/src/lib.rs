@@ -11,6 +11,7 @@ mod broker;
 mod command;
 pub mod config;
 mod controller_node;
+mod coordinator;
 mod decide;
 mod delta;
 mod entry;
@@ -24,16 +25,18 @@ mod proposer;
 pub mod rebalance;
 mod response;
 mod rules;
+pub mod shards;
 mod state;
 mod topic;
 
 pub use broker::{BrokerRegistration, Endpoint, EndpointProtocol};
 pub use command::{
     AlterConfigsMode, Command, ConfigAlteration, ConfigChange, ConfigTarget, Election, FeatureChange, FeatureUpdate,
-    IsrProposal, LogElection, ManualAssignment, MorePartitions, NamedPartition, NewBroker, NewTopic, Reassignment,
-    ReplicaDirectory, ReplicaEnd, TopicRef, Waiver,
+    IsrProposal, LogElection, ManualAssignment, MorePartitions, NamedPartition, NewBroker, NewCoordinator, NewShards,
+    NewTopic, Reassignment, ReplicaDirectory, ReplicaEnd, TopicRef, Waiver,
 };
 pub use controller_node::{ControllerId, ControllerRegistration, Voter};
+pub use coordinator::{Coordinator, CoordinatorKind};
 pub use decide::{Context, decide};
 pub use delta::{ConfigResource, Delta};
 pub use entry::{Entry, RunPosition};
@@ -48,5 +51,6 @@ pub use response::{
     PRODUCER_ID_BLOCK_LEN, ProducerIdBlock, Reassigned, Response, TopicCreation, UpdatedFeature,
 };
 pub use rules::{Defect, Rules};
+pub use shards::ShardTopic;
 pub use state::{ApplyError, ConfigOverrides, State, Waiting, WaitingFor};
 pub use topic::Topic;

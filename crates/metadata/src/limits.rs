@@ -22,6 +22,10 @@ pub const MAX_CONFIG_VALUE_BYTES: usize = 64 * 1024;
 /// Resources that one alteration of settings may name.
 pub const MAX_RESOURCES_PER_REQUEST: usize = 10_000;
 
+/// Coordinators that may be live, of all kinds together. Each needs a session, and more of a kind than there are shards have
+/// nothing to do.
+pub const MAX_COORDINATORS: usize = 1_000;
+
 /// Bytes of a host name, listener name, rack or boot id in a registration. DNS names end at 253.
 pub const MAX_REGISTRATION_STRING_BYTES: usize = 255;
 

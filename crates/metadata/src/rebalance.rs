@@ -8,7 +8,6 @@ mod evening;
 
 use levada_types::{BrokerId, TopicIdPartition};
 
-use crate::config::StaticConfigs;
 use crate::{Reassignment, State};
 
 use board::Board;
@@ -23,8 +22,8 @@ pub struct Rebalance {
 /// What a plan may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PlanOptions {
-    /// Also spread replicas over racks and even out the brokers; otherwise only empty those that are being emptied, and bring internal topics to their
-    /// replication factor.
+    /// Also spread replicas over racks and even out the brokers; otherwise only empty those that are being emptied, and bring the
+    /// topics of coordinators to their replication factor.
     pub balance: bool,
     /// The number of partitions that the plan moves at most, so that moving takes its share of the network and no more.
     pub max_moves: usize,
@@ -49,14 +48,13 @@ pub struct StuckReplica {
 }
 
 impl Plan {
-    /// The plan for `state`. Partitions that are being reassigned already are left alone. `configs` is the configuration of
-    /// the process that asks, where the replication factors of internal topics may be set.
+    /// The plan for `state`. Partitions that are being reassigned already are left alone.
     #[must_use]
-    pub fn new(state: &State, configs: &StaticConfigs, options: PlanOptions) -> Self {
+    pub fn new(state: &State, options: PlanOptions) -> Self {
         let mut board = Board::new(state, options.max_moves);
         let mut stuck = Vec::new();
         board.empty_draining(&mut stuck);
-        board.grow_internal(configs);
+        board.grow_shards();
         if options.balance {
             board.spread_over_racks();
             board.even_replicas();

@@ -3,7 +3,7 @@
 mod features;
 mod partitions;
 
-use levada_types::{BrokerEpoch, BrokerId, ProducerId, TopicId, TopicName};
+use levada_types::{BrokerEpoch, BrokerId, CoordinatorEpoch, ProducerId, TopicId, TopicName};
 
 use crate::{ConfigTarget, ItemError};
 
@@ -38,6 +38,12 @@ pub enum Response {
     UnregisterController(Result<(), ItemError>),
     /// The voters are told, or why not.
     SetVoters(Result<(), ItemError>),
+    /// The epoch of the registration.
+    RegisterCoordinator(Result<CoordinatorEpoch, ItemError>),
+    /// The coordinator owns nothing any more, or why it does.
+    RemoveCoordinator(Result<(), ItemError>),
+    /// The topic of the shards, which was there or was created, or why there is none.
+    CreateShards(Result<CreatedTopic, ItemError>),
     /// The outer result is that of the broker, the inner ones those of the partitions.
     AlterPartition(Result<Vec<Result<AlteredPartition, ItemError>>, ItemError>),
     /// One result per partition asked for.

@@ -27,11 +27,13 @@ pub enum Defect {
     IncompleteStaysEligible,
     /// A reassignment takes out those who go before those who come are in sync.
     ReassignedTooEarly,
+    /// A shard passes to another coordinator under the leader epoch that the one before has it under.
+    ShardPassedUnfenced,
 }
 
 impl Defect {
     /// Every one of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::DecidedOnRefused,
         Self::RestartKeepsEpoch,
         Self::LossUnnoticed,
@@ -44,6 +46,7 @@ impl Defect {
         Self::ProposalOnOldState,
         Self::IncompleteStaysEligible,
         Self::ReassignedTooEarly,
+        Self::ShardPassedUnfenced,
     ];
 }
 

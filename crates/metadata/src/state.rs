@@ -2,6 +2,7 @@
 
 mod apply;
 mod deleted;
+mod shards;
 mod to_deltas;
 mod waiting;
 
@@ -10,11 +11,13 @@ use std::sync::Arc;
 
 use imbl::ordmap::DiffItem;
 use imbl::{OrdMap, OrdSet};
-use levada_types::{BrokerId, ClusterId, PartitionIndex, ProducerId, TopicId, TopicIdPartition, TopicName};
+use levada_types::{
+    BrokerId, ClusterId, CoordinatorEpoch, PartitionIndex, ProducerId, TopicId, TopicIdPartition, TopicName,
+};
 
 use crate::{
-    BrokerRegistration, ConfigResource, ControllerId, ControllerRegistration, MetadataLevel, Partition, Rebalance,
-    Replica, Topic, Voter,
+    BrokerRegistration, ConfigResource, ControllerId, ControllerRegistration, Coordinator, CoordinatorKind,
+    MetadataLevel, Partition, Rebalance, Replica, ShardTopic, Topic, Voter,
 };
 
 pub use apply::ApplyError;
@@ -36,6 +39,10 @@ pub struct State {
     controllers: OrdMap<ControllerId, Arc<ControllerRegistration>>,
     voters: OrdSet<Voter>,
     rebalance: Option<Rebalance>,
+    coordinators: OrdMap<CoordinatorEpoch, Arc<Coordinator>>,
+    /// The greatest coordinator epoch given so far; kept apart so that no epoch is given twice.
+    last_coordinator_epoch: i64,
+    shards: OrdMap<CoordinatorKind, ShardTopic>,
     topics: OrdMap<TopicId, Topic>,
     /// Derived from `topics`.
     names: OrdMap<TopicName, TopicId>,

@@ -127,6 +127,9 @@ fn is_repeatable(command: &Command) -> bool {
         | Command::StopBroker { .. }
         | Command::RegisterController(_)
         | Command::AssignReplicasToDirs { .. }
+        | Command::RegisterCoordinator(_)
+        | Command::RemoveCoordinator { .. }
+        | Command::CreateShards(_)
         | Command::ReportDirectories { .. }
         | Command::DrainBroker { .. }
         | Command::SetRebalance { .. }

@@ -5,6 +5,7 @@
 
 mod command_conversion;
 mod conversion_error;
+mod coordinators;
 mod field;
 mod metadata_conversion;
 mod nodes;

@@ -36,6 +36,12 @@ epoch! {
 }
 
 epoch! {
+    /// Counts the registrations of coordinators, over all of them and all kinds. It names a coordinator: one that registers
+    /// anew is another one.
+    CoordinatorEpoch(i64)
+}
+
+epoch! {
     /// Counts the changes of a partition's metadata (leader, ISR, assignment), so that a proposal decided on an older
     /// state is refused.
     PartitionEpoch(i32)

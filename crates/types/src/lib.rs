@@ -19,7 +19,7 @@ mod topic_partition;
 pub use broker_id::BrokerId;
 pub use cluster_id::ClusterId;
 pub use directory_id::DirectoryId;
-pub use epoch::{BrokerEpoch, LeaderEpoch, PartitionEpoch};
+pub use epoch::{BrokerEpoch, CoordinatorEpoch, LeaderEpoch, PartitionEpoch};
 pub use error_code::{ErrorCode, StatusCode};
 pub use isolation::Isolation;
 pub use key_hash::{key_partition, murmur2};

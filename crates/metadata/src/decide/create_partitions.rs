@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use levada_types::{ErrorCode, PartitionIndex};
 
+use super::create_shards::why_kept;
 use super::draft::Draft;
 use super::too_many;
 use crate::limits::{MAX_PARTITIONS_PER_REQUEST, MAX_PARTITIONS_PER_TOPIC, MAX_TOPICS_PER_REQUEST};
@@ -42,6 +43,10 @@ fn add(draft: &mut Draft, more: &MorePartitions, room: &mut usize) -> Result<(),
         let message = format!("there is no topic {:?}", more.name);
         return Err(ItemError::new(ErrorCode::UnknownTopicOrPartition, message));
     };
+    if let Some(why) = why_kept(draft.state(), topic) {
+        let message = format!("{why}; with more partitions they would be looked for elsewhere");
+        return Err(ItemError::new(ErrorCode::InvalidTopicException, message));
+    }
     let invalid = |message: String| Err(ItemError::new(ErrorCode::InvalidPartitions, message));
     let have = topic.partition_count();
     if more.count <= have {

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use levada_types::{BrokerId, ErrorCode, PartitionIndex, TopicId, TopicName};
 
+use super::coordinators::assign;
+use super::create_shards::compacted;
 use super::draft::Draft;
 use super::{Context, too_many};
 use crate::config::{topic_config, unknown_topic_config};
@@ -13,7 +15,9 @@ use crate::limits::{
     MAX_REPLICATION_FACTOR, MAX_TOPICS_PER_REQUEST,
 };
 use crate::placement::{Placement, check_manual, new_partition};
-use crate::{ConfigResource, CreatedTopic, Delta, ItemError, NewTopic, Partition, State, TopicCreation};
+use crate::{
+    ConfigResource, CoordinatorKind, CreatedTopic, Delta, ItemError, NewTopic, Partition, State, TopicCreation,
+};
 
 pub(super) fn decide(
     draft: &mut Draft,
@@ -49,6 +53,16 @@ pub(super) fn decide(
         .collect()
 }
 
+/// Creates one topic by a command that has one fresh id.
+pub(super) fn create_one(
+    draft: &mut Draft,
+    topic: &NewTopic,
+    context: &Context<'_>,
+) -> Result<CreatedTopic, ItemError> {
+    let id = context.ids.first().map(|id| TopicId(*id));
+    create(draft, topic, id, &mut { MAX_PARTITIONS_PER_REQUEST }, context)
+}
+
 fn create(
     draft: &mut Draft,
     topic: &NewTopic,
@@ -72,7 +86,10 @@ fn create(
     }
     let name = check_name(draft.state(), &topic.name)?;
     check_configs(&topic.configs)?;
-    let placed = place(draft.state(), topic, context)?;
+    // A topic of this name is the topic of shards, whoever creates it.
+    let kind = CoordinatorKind::of_topic(name.as_str());
+    let policy = kind.map(|_| compacted(&topic.configs)).transpose()?.flatten();
+    let (placed, wanted) = place(draft.state(), topic, context)?;
     if placed.len() > *room {
         return Err(ItemError::new(
             ErrorCode::InvalidRequest,
@@ -90,14 +107,17 @@ fn create(
         index: index as PartitionIndex,
         partition: Arc::new(partition),
     });
-    let configs = topic.configs.iter().map(|(name, value)| Delta::ConfigSet {
+    let configs = topic.configs.iter().chain(&policy).map(|(name, value)| Delta::ConfigSet {
         resource: ConfigResource::Topic(id),
         name: name.clone(),
         value: Some(value.clone()),
     });
     let mut deltas = vec![Delta::TopicCreated { id, name }];
     deltas.extend(partitions.chain(configs));
+    let Some(kind) = kind else { return draft.add(deltas).map(|()| created) };
+    deltas.push(Delta::ShardTopicSet { kind, topic: id, replication_factor: wanted });
     draft.add(deltas)?;
+    assign(draft, kind)?;
     Ok(created)
 }
 
@@ -137,9 +157,12 @@ fn check_configs(configs: &[(String, String)]) -> Result<(), ItemError> {
     Ok(())
 }
 
-fn place(state: &State, topic: &NewTopic, context: &Context<'_>) -> Result<Vec<Partition>, ItemError> {
+/// The partitions, and how many replicas each is to have once there are so many brokers.
+fn place(state: &State, topic: &NewTopic, context: &Context<'_>) -> Result<(Vec<Partition>, i16), ItemError> {
     if !topic.assignments.is_empty() {
-        return place_manually(state, topic);
+        let partitions = place_manually(state, topic)?;
+        let width = partitions.first().map_or(1, |first| first.replicas.len());
+        return Ok((partitions, i16::try_from(width).unwrap_or(MAX_REPLICATION_FACTOR)));
     }
     let internal_limit = topic.name.starts_with("__");
     let count = match topic.partitions {
@@ -174,8 +197,9 @@ fn place(state: &State, topic: &NewTopic, context: &Context<'_>) -> Result<Vec<P
     // Coordinators' topics come up with the brokers that are there and grow when more come (design of the house);
     // a user's topic gets what was asked for or is refused.
     let is_internal = internal_limit && TopicName::new(&topic.name).is_ok_and(|name| name.is_internal());
-    let factor = if is_internal { factor.min(placement.broker_count().max(1) as i64) } else { factor };
-    (0..count).map(|_| placement.place(factor as usize)).collect()
+    let now = if is_internal { factor.min(placement.broker_count().max(1) as i64) } else { factor };
+    let partitions = (0..count).map(|_| placement.place(now as usize)).collect::<Result<_, _>>()?;
+    Ok((partitions, factor as i16))
 }
 
 fn place_manually(state: &State, topic: &NewTopic) -> Result<Vec<Partition>, ItemError> {

@@ -2,6 +2,7 @@
 
 use levada_types::{ErrorCode, TopicId};
 
+use super::create_shards::why_kept;
 use super::draft::Draft;
 use super::{Context, too_many};
 use crate::config::Resolver;
@@ -31,6 +32,10 @@ pub(super) fn decide(draft: &mut Draft, topics: &[TopicRef], context: &Context<'
             if draft.state().topic(found.id()).is_none() {
                 let error = ItemError::new(ErrorCode::InvalidRequest, "the request names this topic more than once");
                 return refused(topic, error);
+            }
+            if let Some(why) = why_kept(&before, found) {
+                let error = ItemError::new(ErrorCode::InvalidTopicException, format!("{why}; it cannot be deleted"));
+                return DeletedTopic { result: Err(error), ..DeletedTopic::done(found.name(), found.id()) };
             }
             let result = draft.add(vec![Delta::TopicDeleted { id: found.id() }]);
             DeletedTopic { result, ..DeletedTopic::done(found.name(), found.id()) }

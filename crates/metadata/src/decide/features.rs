@@ -58,5 +58,9 @@ fn check(state: &State, update: &FeatureUpdate) -> Result<MetadataLevel, ItemErr
         let (id, levels) = (controller.id, controller.levels);
         return invalid(format!("controller {id} supports {METADATA_FEATURE} {levels}; upgrade it first"));
     }
+    if let Some(coordinator) = state.all_coordinators().find(|coordinator| !coordinator.levels.contains(level)) {
+        let (kind, name, levels) = (coordinator.kind, &coordinator.name, coordinator.levels);
+        return invalid(format!("{kind} coordinator {name:?} supports {METADATA_FEATURE} {levels}; upgrade it first"));
+    }
     Ok(level)
 }

@@ -28,7 +28,21 @@ fn alter(draft: &mut Draft, reassignment: &Reassignment, allow_factor_change: bo
     let before = Arc::clone(draft.partition(at.topic_id, at.partition)?);
     let Some(targets) = &reassignment.replicas else { return cancel(draft, at) };
     check_targets(draft.state(), &before, at, targets, allow_factor_change)?;
-    change(draft, at, targets)
+    change(draft, at, targets)?;
+    shrink_shards(draft, at, before.replication_factor(), targets.len())
+}
+
+/// Who takes replicas of a coordinator's topic away wants fewer of them: without this it would grow to its old number again.
+fn shrink_shards(draft: &mut Draft, at: TopicIdPartition, before: usize, after: usize) -> Result<(), ItemError> {
+    let topic = at.topic_id;
+    let Some((kind, shards)) = draft.state().shard_topics().find(|(_, shards)| shards.topic() == topic) else {
+        return Ok(());
+    };
+    let fewer = i16::try_from(after).unwrap_or(i16::MAX);
+    if after >= before || fewer >= shards.replication_factor() {
+        return Ok(());
+    }
+    draft.add(vec![Delta::ShardTopicSet { kind, topic, replication_factor: fewer }])
 }
 
 fn find(state: &State, reassignment: &Reassignment) -> Result<TopicIdPartition, ItemError> {

@@ -27,15 +27,16 @@ pub(super) struct Transition<'a> {
     state: &'a State,
     topic: TopicId,
     before: &'a Partition,
-    /// A replica has left the assignment, so that the others must hear of it even if the leader stays.
-    dropped: bool,
+    /// The leader epoch grows even if the leader stays: a replica has left the assignment, and the others must hear of it, or
+    /// a coordinator that writes under the present one must be fenced.
+    raised: bool,
     /// The next state so far.
     pub(super) after: Partition,
 }
 
 impl<'a> Transition<'a> {
     pub(super) fn new(draft: &'a Draft, topic: TopicId, before: &'a Partition) -> Self {
-        Self { draft, state: draft.state(), topic, before, dropped: false, after: before.clone() }
+        Self { draft, state: draft.state(), topic, before, raised: false, after: before.clone() }
     }
 
     /// Takes `broker` out of those that are in sync or eligible, as far as `withdrawal` says.
@@ -65,7 +66,12 @@ impl<'a> Transition<'a> {
         for list in [&mut after.elr, &mut after.last_complete, &mut after.adding, &mut after.removing] {
             list.retain(|id| stays(*id));
         }
-        self.dropped |= after.replicas.len() < replicas;
+        self.raised |= after.replicas.len() < replicas;
+    }
+
+    /// Gives the partition a new leader epoch, whoever leads it and be it nobody.
+    pub(super) fn raise_leader_epoch(&mut self) {
+        self.raised = true;
     }
 
     /// Makes `leader` the leader of a partition that has none, although it is not known to be complete: what it has is from
@@ -97,7 +103,7 @@ impl<'a> Transition<'a> {
             self.remember();
         }
         let keeps_epoch = self.draft.breaks(Defect::LeaderEpochNotRaised);
-        if (self.after.leader != self.before.leader && !keeps_epoch) || self.dropped {
+        if (self.after.leader != self.before.leader && !keeps_epoch) || self.raised {
             self.after.leader_epoch = self.before.leader_epoch.next();
         }
         if self.after == *self.before {

@@ -2,20 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use levada_types::{BrokerId, TopicId, TopicIdPartition, TopicName};
+use levada_types::{BrokerId, TopicId, TopicIdPartition};
 
 use super::StuckReplica;
-use crate::config::{Resolver, StaticConfigs};
 use crate::{Reassignment, State, TopicRef};
-
-/// The broker setting that says how many replicas an internal topic is to have.
-fn replication_setting(topic: &TopicName) -> Option<&'static str> {
-    match topic.as_str() {
-        "__consumer_offsets" => Some("offsets.topic.replication.factor"),
-        "__transaction_state" => Some("transaction.state.log.replication.factor"),
-        _ => None,
-    }
-}
 
 /// A partition's place in the lists of a board.
 pub(super) type Place = u32;
@@ -196,14 +186,12 @@ impl<'a> Board<'a> {
         }
     }
 
-    /// Internal topics come up with the brokers that are there, and get their replication factor when more come.
-    pub(super) fn grow_internal(&mut self, configs: &StaticConfigs) {
-        let resolver = Resolver::new(self.state, None, configs);
-        for topic in self.state.topics() {
-            let Some(setting) = replication_setting(topic.name()) else { continue };
-            let wanted = usize::try_from(resolver.broker_long(setting).unwrap_or(1)).unwrap_or(1);
-            let Some(first) = self.first.get(&topic.id()).copied() else { continue };
-            for place in (first..).take(topic.partitions().len()) {
+    /// The topics of coordinators come up with the brokers that are there, and get their replication factor when more come.
+    pub(super) fn grow_shards(&mut self) {
+        for (_, shards) in self.state.shard_topics() {
+            let wanted = usize::try_from(shards.replication_factor()).unwrap_or(1);
+            let Some(first) = self.first.get(&shards.topic()).copied() else { continue };
+            for place in (first..).take(shards.owners().len()) {
                 while self.brokers(place).is_some_and(|brokers| brokers.len() < wanted) && self.may_move(place) {
                     let Some(to) = self.best_taker(place, self.brokers(place).unwrap_or_default()) else { break };
                     self.put(place, None, to);

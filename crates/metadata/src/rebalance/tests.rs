@@ -8,7 +8,9 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
-use crate::{BrokerRegistration, Delta, IsrMember, LevelRange, MetadataLevel, Partition, Replica, TopicRef};
+use crate::{
+    BrokerRegistration, CoordinatorKind, Delta, IsrMember, LevelRange, MetadataLevel, Partition, Replica, TopicRef,
+};
 
 const ALL: PlanOptions = PlanOptions { balance: true, max_moves: usize::MAX };
 
@@ -56,7 +58,7 @@ fn topic(state: &mut State, name: &str, assignments: &[&[i32]]) -> TopicId {
 }
 
 fn plan(state: &State, options: PlanOptions) -> Plan {
-    Plan::new(state, &StaticConfigs::default(), options)
+    Plan::new(state, options)
 }
 
 /// As if every move were done.
@@ -151,17 +153,20 @@ fn replicas_that_share_a_rack_are_spread() {
 }
 
 #[test]
-fn internal_topics_grow_with_the_cluster() {
+fn topics_of_coordinators_grow_with_the_cluster() {
     let mut state = cluster(1);
-    topic(&mut state, "__consumer_offsets", &[&[1], &[1]]);
+    let offsets = topic(&mut state, "__consumer_offsets", &[&[1], &[1]]);
+    let shards = Delta::ShardTopicSet { kind: CoordinatorKind::Group, topic: offsets, replication_factor: 3 };
+    state.apply(&shards).unwrap();
     topic(&mut state, "orders", &[&[1]]);
     let grow = PlanOptions { balance: false, max_moves: 10 };
-    assert_eq!(plan(&state, grow), Plan::default());
+    assert_eq!((plan(&state, grow), state.has_growing_shards()), (Plan::default(), false));
     (2..=4).for_each(|id| register(&mut state, id, None, |_| ()));
+    assert!(state.has_growing_shards());
     let found = plan(&state, grow);
     assert_eq!(found.moves.iter().map(|m| m.replicas.as_ref().unwrap().len()).collect::<Vec<_>>(), [3, 3]);
     carry_out(&mut state, &found);
-    assert_eq!(plan(&state, grow), Plan::default());
+    assert_eq!((plan(&state, grow), state.has_growing_shards()), (Plan::default(), false));
 }
 
 #[test]

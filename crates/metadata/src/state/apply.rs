@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
-use levada_types::{BrokerEpoch, BrokerId, PartitionIndex, TopicId, TopicIdPartition};
+use levada_types::{BrokerEpoch, BrokerId, CoordinatorEpoch, PartitionIndex, TopicId, TopicIdPartition};
 use thiserror::Error;
 
 use super::State;
-use crate::{BrokerRegistration, ConfigResource, ControllerId, Delta, Partition, Topic};
+use crate::{BrokerRegistration, ConfigResource, ControllerId, CoordinatorKind, Delta, Partition, Topic};
 
 /// A delta that does not fit the state. It was not decided on this state, so this image is not the cluster's: the node
 /// must stop and not go on with a state that nobody else has.
@@ -33,6 +33,16 @@ pub enum ApplyError {
         "a metadata delta removes controller {0}, which is not in this image; the metadata log and this image do not belong together"
     )]
     UnknownController(ControllerId),
+    /// The delta names a coordinator that is not there.
+    #[error(
+        "a metadata delta names coordinator {0}, which is not in this image; the metadata log and this image do not belong together"
+    )]
+    UnknownCoordinator(CoordinatorEpoch),
+    /// The delta names a shard that is not there.
+    #[error(
+        "a metadata delta names {0} shard {1}, which is not in this image; the metadata log and this image do not belong together"
+    )]
+    UnknownShard(CoordinatorKind, PartitionIndex),
     /// The partition neither exists nor is the next one.
     #[error(
         "a metadata delta sets partition {1} of topic {0}, which would leave a gap; the metadata log and this image do not belong together"
@@ -79,6 +89,17 @@ impl State {
             Delta::ControllerRegistered { controller } => {
                 self.controllers.insert(controller.id, Arc::clone(controller));
             }
+            Delta::CoordinatorRegistered { coordinator } => self.register_coordinator(coordinator),
+            Delta::CoordinatorRemoved { epoch } => {
+                self.coordinators.remove(epoch).ok_or(ApplyError::UnknownCoordinator(*epoch))?;
+            }
+            Delta::CoordinatorEpochsGiven { last } => {
+                self.last_coordinator_epoch = self.last_coordinator_epoch.max(last.0);
+            }
+            Delta::ShardTopicSet { kind, topic, replication_factor } => {
+                self.set_shard_topic(*kind, *topic, *replication_factor)?;
+            }
+            Delta::ShardOwned { kind, shard, owner } => self.set_shard_owner(*kind, *shard, *owner)?,
             Delta::TopicCreated { id, name } => {
                 if self.topics.contains_key(id) || self.names.contains_key(name) {
                     return Err(ApplyError::TopicExists(*id));
@@ -93,6 +114,7 @@ impl State {
                 self.collisions.remove(&topic.name().collision_key());
                 self.configs.remove(&ConfigResource::Topic(*id));
                 self.deleted.add(*id);
+                self.forget_shards_of(*id);
                 for (index, partition) in topic.partitions() {
                     self.index_partition(TopicIdPartition { topic_id: *id, partition: index }, Some(partition), None);
                 }

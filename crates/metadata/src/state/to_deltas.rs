@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use levada_types::{BrokerEpoch, TopicId};
+use levada_types::{BrokerEpoch, CoordinatorEpoch, TopicId};
 
 use super::State;
-use crate::{Delta, Topic};
+use crate::{CoordinatorKind, Delta, ShardTopic, Topic};
 
 impl State {
     /// The deltas that turn [`State::new`] into this state. A snapshot is these, so it needs no format of its own.
@@ -31,6 +31,12 @@ impl State {
         });
         let producer_ids =
             (self.next_producer_id > 0).then_some(Delta::ProducerIdsAllocated { next: self.next_producer_id });
+        let coordinators =
+            self.coordinators.values().map(|c| Delta::CoordinatorRegistered { coordinator: Arc::clone(c) });
+        let known = self.coordinators.keys().map(|epoch| epoch.0).max().unwrap_or(0);
+        let coordinator_epochs = (self.last_coordinator_epoch > known)
+            .then_some(Delta::CoordinatorEpochsGiven { last: CoordinatorEpoch(self.last_coordinator_epoch) });
+        let shards = self.shards.iter().flat_map(|(kind, shards)| shard_deltas(*kind, shards));
         cluster
             .into_iter()
             .chain(level)
@@ -40,9 +46,19 @@ impl State {
             .chain(brokers)
             .chain(epochs)
             .chain(topics)
+            .chain(coordinators)
+            .chain(coordinator_epochs)
+            .chain(shards)
             .chain(configs)
             .chain(producer_ids)
     }
+}
+
+fn shard_deltas(kind: CoordinatorKind, shards: &ShardTopic) -> impl Iterator<Item = Delta> + '_ {
+    let (topic, replication_factor) = (shards.topic(), shards.replication_factor());
+    let owned = (0..).zip(shards.owners()).filter(|(_, owner)| owner.is_some());
+    let owned = owned.map(move |(shard, owner)| Delta::ShardOwned { kind, shard, owner });
+    std::iter::once(Delta::ShardTopicSet { kind, topic, replication_factor }).chain(owned)
 }
 
 fn topic_deltas(id: TopicId, topic: &Topic) -> impl Iterator<Item = Delta> + '_ {

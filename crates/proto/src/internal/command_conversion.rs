@@ -4,7 +4,7 @@ use levada_metadata::{
     AlterConfigsMode, Command, ConfigAlteration, ConfigChange, ConfigTarget, ControllerId, ManualAssignment,
     MorePartitions, NewTopic, ReplicaDirectory, TopicRef,
 };
-use levada_types::{BrokerEpoch, BrokerId};
+use levada_types::{BrokerEpoch, BrokerId, CoordinatorEpoch};
 
 use super as pb;
 use super::ConversionError;
@@ -30,6 +30,9 @@ impl From<&Command> for pb::Command {
             Command::SetVoters { voters } => {
                 Kind::SetVoters(pb::SetVoters { voters: voters.iter().copied().map(Into::into).collect() })
             }
+            Command::RegisterCoordinator(new) => Kind::RegisterCoordinator(new.into()),
+            Command::RemoveCoordinator { epoch } => Kind::RemoveCoordinator(pb::RemoveCoordinator { epoch: epoch.0 }),
+            Command::CreateShards(new) => Kind::CreateShards(new.into()),
             Command::AlterPartition { broker: id, epoch, partitions } => Kind::AlterPartition(pb::AlterPartition {
                 broker: Some(broker(*id, *epoch)),
                 partitions: partitions.iter().map(Into::into).collect(),
@@ -117,6 +120,9 @@ impl TryFrom<pb::Command> for Command {
             Kind::UnregisterBroker(c) => Self::UnregisterBroker { id: broker_id(c.id)? },
             Kind::UnregisterController(c) => Self::UnregisterController { id: ControllerId(c.id) },
             Kind::SetVoters(c) => Self::SetVoters { voters: convert(c.voters)? },
+            Kind::RegisterCoordinator(new) => Self::RegisterCoordinator(new.try_into()?),
+            Kind::RemoveCoordinator(c) => Self::RemoveCoordinator { epoch: CoordinatorEpoch(c.epoch) },
+            Kind::CreateShards(new) => Self::CreateShards(new.try_into()?),
             Kind::AlterPartition(c) => {
                 let (id, epoch) = broker(&required(c.broker, "a broker")?)?;
                 Self::AlterPartition { broker: id, epoch, partitions: convert(c.partitions)? }

@@ -6,11 +6,14 @@ use levada_metadata::{
     ConfigResource, ControllerId, Delta, Entry, LeaderRecovery, MetadataLevel, Partition, Rebalance, Replica,
     RunPosition,
 };
-use levada_types::{BrokerEpoch, BrokerId, ClusterId, DirectoryId, LeaderEpoch, PartitionEpoch, TopicName};
+use levada_types::{
+    BrokerEpoch, BrokerId, ClusterId, CoordinatorEpoch, DirectoryId, LeaderEpoch, PartitionEpoch, TopicName,
+};
 use prost::Message;
 
 use super as pb;
 use super::ConversionError;
+use super::coordinators::{shard_owned, shard_topic_set};
 use super::field::{
     broker_id, broker_numbers, brokers, directory_id, directory_ids, id_bytes, known, narrow, not_negative, required,
     topic_id, uuid,
@@ -130,6 +133,21 @@ impl From<&Delta> for pb::Delta {
                 })
             }
             Delta::ControllerRegistered { controller } => Kind::ControllerRegistered((&**controller).into()),
+            Delta::CoordinatorRegistered { coordinator } => Kind::CoordinatorRegistered((&**coordinator).into()),
+            Delta::CoordinatorRemoved { epoch } => Kind::CoordinatorRemoved(pb::CoordinatorRemoved { epoch: epoch.0 }),
+            Delta::CoordinatorEpochsGiven { last } => {
+                Kind::CoordinatorEpochsGiven(pb::CoordinatorEpochsGiven { last: last.0 })
+            }
+            Delta::ShardTopicSet { kind, topic, replication_factor } => Kind::ShardTopicSet(pb::ShardTopicSet {
+                kind: pb::CoordinatorKind::from(*kind).into(),
+                topic: id_bytes(topic.0),
+                replication_factor: (*replication_factor).into(),
+            }),
+            Delta::ShardOwned { kind, shard, owner } => Kind::ShardOwned(pb::ShardOwned {
+                kind: pb::CoordinatorKind::from(*kind).into(),
+                shard: *shard,
+                owner: owner.map(|owner| owner.0),
+            }),
             Delta::TopicCreated { id, name } => {
                 Kind::TopicCreated(pb::TopicCreated { id: id_bytes(id.0), name: name.to_string() })
             }
@@ -187,6 +205,11 @@ impl TryFrom<pb::Delta> for Delta {
                 online: directory_ids(&d.online)?,
             },
             Kind::ControllerRegistered(d) => Self::ControllerRegistered { controller: Arc::new(d.try_into()?) },
+            Kind::CoordinatorRegistered(d) => Self::CoordinatorRegistered { coordinator: Arc::new(d.try_into()?) },
+            Kind::CoordinatorRemoved(d) => Self::CoordinatorRemoved { epoch: CoordinatorEpoch(d.epoch) },
+            Kind::CoordinatorEpochsGiven(d) => Self::CoordinatorEpochsGiven { last: CoordinatorEpoch(d.last) },
+            Kind::ShardTopicSet(d) => shard_topic_set(&d)?,
+            Kind::ShardOwned(d) => shard_owned(&d)?,
             Kind::TopicCreated(d) => Self::TopicCreated { id: topic_id(&d.id)?, name: TopicName::new(&d.name)? },
             Kind::TopicDeleted(d) => Self::TopicDeleted { id: topic_id(&d.id)? },
             Kind::PartitionSet(d) => Self::PartitionSet {

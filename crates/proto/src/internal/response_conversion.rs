@@ -4,10 +4,11 @@ use levada_metadata::{
     AlteredConfig, BalancedLeaders, CreatedPartitions, CreatedTopic, DeletedTopic, ItemError, ProducerIdBlock,
     Response, TopicCreation,
 };
-use levada_types::{BrokerEpoch, ErrorCode, TopicId};
+use levada_types::{BrokerEpoch, CoordinatorEpoch, ErrorCode, TopicId};
 
 use super as pb;
 use super::ConversionError;
+use super::coordinators::shards_created;
 use super::field::{id_bytes, known, narrow, required, topic_id};
 use super::partition_responses::{altered, leader};
 
@@ -59,6 +60,12 @@ impl From<&Response> for pb::Response {
             Response::UnregisterBroker(result) => Kind::UnregisterBroker(result.into()),
             Response::UnregisterController(result) => Kind::UnregisterController(result.into()),
             Response::SetVoters(result) => Kind::SetVoters(result.into()),
+            Response::RegisterCoordinator(result) => Kind::RegisterCoordinator(pb::RegisterCoordinatorResult {
+                epoch: result.as_ref().map_or(-1, |epoch| epoch.0),
+                error: error_of(result),
+            }),
+            Response::RemoveCoordinator(result) => Kind::RemoveCoordinator(result.into()),
+            Response::CreateShards(result) => Kind::CreateShards(result.into()),
             Response::AlterPartition(result) => Kind::AlterPartition(pb::AlterPartitionResult {
                 partitions: result.iter().flatten().map(Into::into).collect(),
                 error: error_of(result),
@@ -129,6 +136,11 @@ impl TryFrom<pb::Response> for Response {
             Kind::UnregisterBroker(r) => Self::UnregisterBroker(done(r.error)),
             Kind::UnregisterController(r) => Self::UnregisterController(done(r.error)),
             Kind::SetVoters(r) => Self::SetVoters(done(r.error)),
+            Kind::RegisterCoordinator(r) => {
+                Self::RegisterCoordinator(done(r.error).map(|()| CoordinatorEpoch(r.epoch)))
+            }
+            Kind::RemoveCoordinator(r) => Self::RemoveCoordinator(done(r.error)),
+            Kind::CreateShards(r) => Self::CreateShards(shards_created(r)?),
             Kind::AlterPartition(r) => Self::AlterPartition(match done(r.error) {
                 Err(error) => Err(error),
                 Ok(()) => Ok(r.partitions.into_iter().map(altered).collect::<Result<_, _>>()?),

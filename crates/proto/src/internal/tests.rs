@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use levada_metadata::{
     AlterConfigsMode, AlteredConfig, AlteredPartition, BalancedLeaders, BrokerRegistration, Command, ConfigAlteration,
-    ConfigChange, ConfigResource, ConfigTarget, ControllerId, ControllerRegistration, CreatedPartitions, CreatedTopic,
-    DeletedTopic, Delta, ElectedLeader, Election, Endpoint, EndpointProtocol, Entry, FeatureChange, FeatureUpdate,
-    IsrMember, IsrProposal, ItemError, LeaderRecovery, LevelRange, LogElection, ManualAssignment, MetadataLevel,
-    MorePartitions, NamedPartition, NewBroker, NewTopic, Partition, ProducerIdBlock, Reassigned, Reassignment,
-    Rebalance, Replica, ReplicaDirectory, ReplicaEnd, Response, RunPosition, TopicCreation, TopicRef, UpdatedFeature,
-    Voter, Waiver,
+    ConfigChange, ConfigResource, ConfigTarget, ControllerId, ControllerRegistration, Coordinator, CoordinatorKind,
+    CreatedPartitions, CreatedTopic, DeletedTopic, Delta, ElectedLeader, Election, Endpoint, EndpointProtocol, Entry,
+    FeatureChange, FeatureUpdate, IsrMember, IsrProposal, ItemError, LeaderRecovery, LevelRange, LogElection,
+    ManualAssignment, MetadataLevel, MorePartitions, NamedPartition, NewBroker, NewCoordinator, NewShards, NewTopic,
+    Partition, ProducerIdBlock, Reassigned, Reassignment, Rebalance, Replica, ReplicaDirectory, ReplicaEnd, Response,
+    RunPosition, TopicCreation, TopicRef, UpdatedFeature, Voter, Waiver,
 };
 use levada_types::{
-    BrokerEpoch, BrokerId, ClusterId, DirectoryId, ErrorCode, LeaderEpoch, PartitionEpoch, TopicId, TopicName,
+    BrokerEpoch, BrokerId, ClusterId, CoordinatorEpoch, DirectoryId, ErrorCode, LeaderEpoch, PartitionEpoch, TopicId,
+    TopicName,
 };
 use prost::Message;
 use uuid::Uuid;
@@ -108,6 +109,21 @@ fn partitions() -> [Partition; 2] {
     [led, waiting]
 }
 
+fn coordinator() -> Coordinator {
+    let NewCoordinator { kind, incarnation, name, internal_address, levels } = new_coordinator();
+    Coordinator { epoch: CoordinatorEpoch(5), kind, incarnation, name, internal_address, levels }
+}
+
+fn new_coordinator() -> NewCoordinator {
+    NewCoordinator {
+        kind: CoordinatorKind::Group,
+        incarnation: id(6),
+        name: "group-0".to_owned(),
+        internal_address: "memory:g-0".to_owned(),
+        levels: LevelRange::SUPPORTED,
+    }
+}
+
 fn deltas() -> Vec<Delta> {
     let topic = TopicId(id(10));
     let mut deltas = vec![
@@ -120,6 +136,12 @@ fn deltas() -> Vec<Delta> {
         Delta::RebalanceSet { rebalance: None },
         Delta::RebalanceSet { rebalance: Some(Rebalance { throttle: Some(7) }) },
         Delta::BrokerEpochsGiven { last: BrokerEpoch(9) },
+        Delta::CoordinatorRegistered { coordinator: Arc::new(coordinator()) },
+        Delta::CoordinatorRemoved { epoch: CoordinatorEpoch(5) },
+        Delta::CoordinatorEpochsGiven { last: CoordinatorEpoch(9) },
+        Delta::ShardTopicSet { kind: CoordinatorKind::Group, topic, replication_factor: 3 },
+        Delta::ShardOwned { kind: CoordinatorKind::Group, shard: 2, owner: Some(CoordinatorEpoch(5)) },
+        Delta::ShardOwned { kind: CoordinatorKind::Transaction, shard: 0, owner: None },
         Delta::ControllerUnregistered { id: ControllerId(3) },
         Delta::VotersChanged { voters: vec![Voter { id: ControllerId(3), directory: DirectoryId(id(4)) }] },
         Delta::BrokerDirectoriesChanged { id: BrokerId(7), epoch: BrokerEpoch(5), online: vec![DirectoryId(id(3))] },
@@ -224,6 +246,14 @@ fn commands() -> Vec<Command> {
         },
         Command::ReportDirectories { id: broker, epoch, online: vec![DirectoryId(id(2))], has_offline_directory: true },
         Command::RegisterController(controller()),
+        Command::RegisterCoordinator(new_coordinator()),
+        Command::RemoveCoordinator { epoch: CoordinatorEpoch(5) },
+        Command::CreateShards(NewShards {
+            kind: CoordinatorKind::Transaction,
+            partitions: -1,
+            replication_factor: 3,
+            configs: vec![("a".to_owned(), "b".to_owned())],
+        }),
         Command::CreateTopics { topics: vec![new_topic], validate_only: true },
         Command::DeleteTopics { topics: vec![TopicRef::Name("t".to_owned()), TopicRef::Id(TopicId(id(10)))] },
         Command::CreatePartitions {
@@ -243,7 +273,7 @@ fn commands() -> Vec<Command> {
 fn responses() -> Vec<Response> {
     let error = || ItemError::new(ErrorCode::StaleBrokerEpoch, "why");
     let created = CreatedTopic { id: TopicId(id(10)), partitions: 3, replication_factor: 2 };
-    let creations = [Ok(created), Err(error())].map(|result| TopicCreation { name: "t".to_owned(), result });
+    let creations = [Ok(created.clone()), Err(error())].map(|result| TopicCreation { name: "t".to_owned(), result });
     let deleted = [(Some("t".to_owned()), Ok(())), (None, Err(error()))].map(|(name, result)| DeletedTopic {
         name,
         id: TopicId(id(10)),
@@ -280,6 +310,11 @@ fn responses() -> Vec<Response> {
         ),
         Response::ReportDirectories(Err(error())),
         Response::RegisterController(Err(error())),
+        Response::RegisterCoordinator(Ok(CoordinatorEpoch(5))),
+        Response::RegisterCoordinator(Err(error())),
+        Response::RemoveCoordinator(Ok(())),
+        Response::CreateShards(Ok(created)),
+        Response::CreateShards(Err(error())),
         Response::CreateTopics(creations.to_vec()),
         Response::DeleteTopics(deleted.to_vec()),
         Response::CreatePartitions(extended.to_vec()),

@@ -8,6 +8,7 @@ mod in_sync;
 mod membership;
 mod properties;
 mod reassignments;
+mod shards;
 mod topics;
 
 use levada_types::{BrokerEpoch, BrokerId, ClusterId, DirectoryId, ErrorCode, TopicId};

@@ -3,15 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use levada_types::{BrokerEpoch, BrokerId, DirectoryId, LeaderEpoch, PartitionEpoch, PartitionIndex, TopicId};
+use levada_types::{
+    BrokerEpoch, BrokerId, CoordinatorEpoch, DirectoryId, LeaderEpoch, PartitionEpoch, PartitionIndex, TopicId,
+};
 use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::{Cluster, directory};
 use crate::{
-    AlterConfigsMode, Command, ConfigAlteration, ConfigChange, ConfigTarget, ControllerId, Delta, Election, IsrMember,
-    IsrProposal, LeaderRecovery, LevelRange, LogElection, ManualAssignment, MorePartitions, NamedPartition, NewBroker,
-    NewTopic, Partition, Reassignment, Replica, ReplicaDirectory, ReplicaEnd, State, Topic, TopicRef, Voter, Waiver,
+    AlterConfigsMode, Command, ConfigAlteration, ConfigChange, ConfigTarget, ControllerId, CoordinatorKind, Delta,
+    Election, IsrMember, IsrProposal, LeaderRecovery, LevelRange, LogElection, ManualAssignment, MorePartitions,
+    NamedPartition, NewBroker, NewCoordinator, NewShards, NewTopic, Partition, Reassignment, Replica, ReplicaDirectory,
+    ReplicaEnd, State, Topic, TopicRef, Voter, Waiver, shards,
 };
 
 /// A command in the making: epochs and topic ids are filled in from the state at its turn, so that most of them are
@@ -31,6 +34,9 @@ enum Step {
     ElectFromLogs { name: u8, answers: u8, ends: [i64; 3], waiver: u8 },
     Reassign { name: u8, brokers: Option<Vec<i32>>, any_factor: bool },
     Voters { first: u64, second: u64 },
+    Come { incarnation: u8, transaction: bool },
+    Go { which: u8 },
+    Shards { transaction: bool, count: i32, factor: i16 },
     Create { names: Vec<u8>, partitions: Option<i32>, factor: Option<i16>, validate_only: bool },
     CreateByHand { name: u8, brokers: Vec<i32> },
     Delete { names: Vec<u8>, by_id: bool },
@@ -67,6 +73,10 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (name.clone(), prop::option::of(prop::collection::vec(1..4i32, 1..4)), any::<bool>())
             .prop_map(|(name, brokers, any_factor)| Step::Reassign { name, brokers, any_factor }),
         1 => (0..3u64, 0..3u64).prop_map(|(first, second)| Step::Voters { first, second }),
+        3 => (0..5u8, prop::bool::weighted(0.2)).prop_map(|(incarnation, transaction)| Step::Come { incarnation, transaction }),
+        2 => (0..8u8).prop_map(|which| Step::Go { which }),
+        2 => (prop::bool::weighted(0.2), 0..6i32, 1..4i16)
+            .prop_map(|(transaction, count, factor)| Step::Shards { transaction, count, factor }),
         4 => (prop::collection::vec(name.clone(), 1..3), prop::option::of(-1..4i32), prop::option::of(0..4i16), prop::bool::weighted(0.2))
             .prop_map(|(names, partitions, factor, validate_only)| Step::Create { names, partitions, factor, validate_only }),
         1 => (name.clone(), prop::collection::vec(0..5i32, 0..4)).prop_map(|(name, brokers)| Step::CreateByHand { name, brokers }),
@@ -176,6 +186,24 @@ fn command(state: &State, step: &Step) -> Command {
             let voter = |id| Voter { id: ControllerId(id), directory: directory(300) };
             Command::SetVoters { voters: vec![voter(first), voter(second)] }
         }
+        Step::Come { incarnation, transaction } => Command::RegisterCoordinator(NewCoordinator {
+            kind: kind(transaction),
+            incarnation: Uuid::from_u128(0xc00 + u128::from(incarnation)),
+            name: String::new(),
+            // Two of them are at one address.
+            internal_address: format!("g{}:1", incarnation.min(3)),
+            levels: LevelRange::SUPPORTED,
+        }),
+        Step::Go { which } => {
+            let epoch = state.all_coordinators().nth(usize::from(which)).map(|known| known.epoch);
+            Command::RemoveCoordinator { epoch: epoch.unwrap_or(CoordinatorEpoch(i64::from(which))) }
+        }
+        Step::Shards { transaction, count, factor } => Command::CreateShards(NewShards {
+            kind: kind(transaction),
+            partitions: count,
+            replication_factor: factor,
+            configs: Vec::new(),
+        }),
         Step::Create { names, partitions, factor, validate_only } => {
             let topics = names.iter().map(|index| new_topic(index, partitions, factor)).collect();
             Command::CreateTopics { topics, validate_only }
@@ -211,6 +239,10 @@ fn command(state: &State, step: &Step) -> Command {
             Command::AssignReplicasToDirs { broker: BrokerId(id), epoch: known(id), assignments }
         }
     }
+}
+
+fn kind(transaction: bool) -> CoordinatorKind {
+    if transaction { CoordinatorKind::Transaction } else { CoordinatorKind::Group }
 }
 
 /// Those of a broker's three directories whose bit is set.
@@ -267,6 +299,7 @@ fn check(state: &State) {
         }
     }
     assert_eq!(state.topics().count(), state.topic_count());
+    assert_eq!(shards::invariants::check(state), Ok(()));
     for broker in state.brokers() {
         assert_eq!(state.replica_count(broker.id), counts.get(&broker.id).copied().unwrap_or(0));
         let preferred = |(_, p): &(_, &Arc<Partition>)| p.preferred_leader() == Some(broker.id);
@@ -279,6 +312,8 @@ fn check(state: &State) {
 fn check_step(before: &State, after: &State) {
     assert!(after.next_producer_id() >= before.next_producer_id());
     assert!(after.last_broker_epoch() >= before.last_broker_epoch());
+    assert!(after.last_coordinator_epoch() >= before.last_coordinator_epoch());
+    assert_eq!(shards::invariants::check_step(before, after), Ok(()));
     for topic in before.topics() {
         let Some(now) = after.topic(topic.id()) else { continue };
         assert!(now.partition_count() >= topic.partition_count());

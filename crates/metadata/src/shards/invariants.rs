@@ -1,0 +1,90 @@
+//! What always holds of shards, as predicates: for tests and for the simulator, which asks after every step.
+
+use std::fmt;
+
+use levada_types::{CoordinatorEpoch, PartitionIndex};
+
+use crate::{CoordinatorKind, State};
+
+/// A rule of shards that does not hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Broken {
+    /// A shard belongs to somebody who is not a live coordinator of its kind.
+    OwnerNotLive(CoordinatorKind, PartitionIndex, CoordinatorEpoch),
+    /// A shard belongs to nobody although there is a live coordinator of its kind.
+    Ownerless(CoordinatorKind, PartitionIndex),
+    /// One coordinator owns at least two shards more than another: the least and the most.
+    Uneven(CoordinatorKind, usize, usize),
+    /// The topic of shards is gone, or has another number of partitions than there are shards.
+    NoTopic(CoordinatorKind),
+    /// A shard has changed its owner, and the leader epoch of its partition has not grown.
+    NotFenced(CoordinatorKind, PartitionIndex),
+    /// A coordinator epoch was given to two, or is not above those given before.
+    EpochNotNew(CoordinatorEpoch),
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OwnerNotLive(kind, shard, owner) => {
+                write!(f, "{kind} shard {shard} is owned by {owner}, who is gone")
+            }
+            Self::Ownerless(kind, shard) => write!(f, "{kind} shard {shard} is owned by nobody"),
+            Self::Uneven(kind, least, most) => write!(f, "{kind} coordinators own from {least} to {most} shards"),
+            Self::NoTopic(kind) => write!(f, "the {kind} shards and the partitions of their topic differ"),
+            Self::NotFenced(kind, shard) => write!(f, "{kind} shard {shard} moved under the same leader epoch"),
+            Self::EpochNotNew(epoch) => write!(f, "coordinator epoch {epoch} was given before"),
+        }
+    }
+}
+
+/// What holds in every state: a shard has one owner, who is live, as soon as anybody is; shards are spread evenly.
+///
+/// # Errors
+/// The first rule that does not hold.
+pub fn check(state: &State) -> Result<(), Broken> {
+    for (kind, shards) in state.shard_topics() {
+        let live: Vec<CoordinatorEpoch> = state.coordinators(kind).map(|coordinator| coordinator.epoch).collect();
+        if state.topic(shards.topic()).is_none_or(|topic| topic.partitions().len() != shards.owners().len()) {
+            return Err(Broken::NoTopic(kind));
+        }
+        for (shard, owner) in (0..).zip(shards.owners()) {
+            match owner {
+                Some(owner) if !live.contains(&owner) => return Err(Broken::OwnerNotLive(kind, shard, owner)),
+                None if !live.is_empty() => return Err(Broken::Ownerless(kind, shard)),
+                _ => {}
+            }
+        }
+        let counts = live.iter().map(|epoch| shards.owners().filter(|owner| *owner == Some(*epoch)).count());
+        let (least, most) = counts.fold((usize::MAX, 0), |(least, most), n| (least.min(n), most.max(n)));
+        if most > least.saturating_add(1) {
+            return Err(Broken::Uneven(kind, least, most));
+        }
+    }
+    Ok(())
+}
+
+/// What holds of every change: a shard that passes to another owner, or to nobody, is fenced by a greater leader epoch, and
+/// no coordinator epoch is given twice.
+///
+/// # Errors
+/// The first rule that does not hold.
+pub fn check_step(before: &State, after: &State) -> Result<(), Broken> {
+    for (kind, then) in before.shard_topics() {
+        let Some(now) = after.shards(kind).filter(|now| now.topic() == then.topic()) else { continue };
+        for ((shard, was), is) in (0..).zip(then.owners()).zip(now.owners()) {
+            let epoch = |state: &State| state.partition(then.topic(), shard).map(|partition| partition.leader_epoch);
+            if was != is && epoch(after) <= epoch(before) {
+                return Err(Broken::NotFenced(kind, shard));
+            }
+        }
+    }
+    for coordinator in after.all_coordinators() {
+        let known = before.coordinator(coordinator.epoch);
+        let is_new = known.is_none() && coordinator.epoch.0 > before.last_coordinator_epoch();
+        if !is_new && known.is_none_or(|known| known.incarnation != coordinator.incarnation) {
+            return Err(Broken::EpochNotNew(coordinator.epoch));
+        }
+    }
+    Ok(())
+}
