@@ -1,4 +1,5 @@
-//! Between roles: generated from `proto/levada/internal/v1`, and the conversions to the types of `levada-metadata`.
+//! Between roles: generated from `proto/levada/internal/v1`, and the conversions to the types of `levada-metadata` and
+//! `levada-groups`.
 //!
 //! Messages come from the network or the disk, so a conversion to a type of the house checks what it reads and fails
 //! with [`ConversionError`]; the other way cannot fail.
@@ -7,6 +8,7 @@ mod command_conversion;
 mod conversion_error;
 mod coordinators;
 mod field;
+mod groups;
 mod metadata_conversion;
 mod nodes;
 mod partition_commands;
