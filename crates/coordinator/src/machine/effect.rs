@@ -1,5 +1,7 @@
 //! What a shard wants done.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use levada_shard::Token;
 use levada_types::{BrokerId, ErrorCode, LeaderEpoch, Offset};
@@ -43,10 +45,11 @@ pub enum Effect<R> {
         /// With what.
         answer: Result<R, Unserved>,
     },
-    /// Fail every request from this one on that was not answered yet.
-    FailFrom {
-        /// The first one.
-        token: Token,
+    /// Fail every request of these that was not answered yet. Requests that the machine has not heard of when it says this are
+    /// not among them.
+    Fail {
+        /// Which ones.
+        tokens: Range<Token>,
         /// With what.
         with: Unserved,
     },

@@ -1,5 +1,7 @@
 //! A shard that serves: decides, sends, and answers what is committed.
 
+use std::ops::Range;
+
 use levada_shard::{Context, Core, Defect, Output, Rules, Token};
 use levada_types::{ErrorCode, Offset, TimestampMs};
 
@@ -35,8 +37,8 @@ impl<C: Core> Serving<C> {
     }
 
     /// Sessions count anew from now.
-    pub(super) fn resume(&mut self, first: Token, context: &mut Context<'_>, effects: &mut Effects<C>) {
-        self.decide(first, effects, |core| core.resume(context));
+    pub(super) fn resume(&mut self, next: Token, context: &mut Context<'_>, effects: &mut Effects<C>) {
+        self.decide(next..next, effects, |core| core.resume(context));
     }
 
     /// A request.
@@ -51,15 +53,15 @@ impl<C: Core> Serving<C> {
             effects.push(Effect::Answer { token, answer: Err(Unserved::Overloaded) });
             return;
         }
-        self.decide(token, effects, |core| core.handle(token, request, context));
+        self.decide(token..Token(token.0 + 1), effects, |core| core.handle(token, request, context));
     }
 
     /// Time has passed, or the metadata has changed.
-    pub(super) fn tick(&mut self, first: Token, context: &mut Context<'_>, effects: &mut Effects<C>) -> Next {
+    pub(super) fn tick(&mut self, next: Token, context: &mut Context<'_>, effects: &mut Effects<C>) -> Next {
         if self.write_deadline().is_some_and(|deadline| deadline <= context.now) {
             return Next::LoadAgain("an append went unanswered");
         }
-        self.decide(first, effects, |core| core.tick(context));
+        self.decide(next..next, effects, |core| core.tick(context));
         Next::GoOn
     }
 
@@ -137,8 +139,13 @@ impl<C: Core> Serving<C> {
         Some(sent.at.saturating_add(self.limits.write_timeout_ms))
     }
 
-    /// Has the core decide, and keeps what it returns in order.
-    fn decide(&mut self, first: Token, effects: &mut Effects<C>, ask: impl FnOnce(&mut C) -> Output<C::Response>) {
+    /// Has the core decide about these requests, one or none, and keeps what it returns in order.
+    fn decide(
+        &mut self,
+        tokens: Range<Token>,
+        effects: &mut Effects<C>,
+        ask: impl FnOnce(&mut C) -> Output<C::Response>,
+    ) {
         let before = self.core.clone();
         let Output { mut writes, answers } = ask(&mut self.core);
         writes.retain(|write| !write.records.is_empty());
@@ -147,11 +154,11 @@ impl<C: Core> Serving<C> {
             effects.extend(
                 answers.into_iter().map(|(token, _)| Effect::Answer { token, answer: Err(Unserved::TooLarge) }),
             );
-            effects.push(Effect::FailFrom { token: first, with: Unserved::TooLarge });
+            effects.push(Effect::Fail { tokens, with: Unserved::TooLarge });
             return;
         }
         if !writes.is_empty() {
-            self.under_way.add(writes, before, first, &self.limits);
+            self.under_way.add(writes, before, tokens.start, &self.limits);
         }
         match self.under_way.back_mut().filter(|_| !self.rules.breaks(Defect::AnswerUncommitted)) {
             Some(newest) => newest.parked.extend(answers),
@@ -161,20 +168,14 @@ impl<C: Core> Serving<C> {
     }
 
     /// The oldest append was refused: back to before it.
-    fn set_back(
-        &mut self,
-        code: ErrorCode,
-        next: Token,
-        context: &mut Context<'_>,
-        effects: &mut Effects<C>,
-    ) -> Next {
-        let dropped = self.under_way.set_back(self.under_way.committed_end());
-        let Some((oldest, first)) = dropped.front().map(|oldest| (oldest.before.clone(), oldest.first)) else {
+    fn set_back(&mut self, code: ErrorCode, next: Token, context: &mut Context<'_>, effects: &mut Effects<C>) -> Next {
+        let Some((before, first)) = self.under_way.front().map(|oldest| (oldest.before.clone(), oldest.first)) else {
             return Next::GoOn;
         };
-        let Some(before) = oldest else {
+        let Some(before) = before else {
             return Next::LoadAgain("an append was refused whose first part is committed");
         };
+        let dropped = self.under_way.set_back(self.under_way.committed_end());
         let with = if code == ErrorCode::MessageTooLarge || code == ErrorCode::RecordListTooLarge {
             Unserved::TooLarge
         } else {
@@ -182,7 +183,7 @@ impl<C: Core> Serving<C> {
         };
         let parked = dropped.into_iter().flat_map(|batch| batch.parked);
         effects.extend(parked.map(|(token, _)| Effect::Answer { token, answer: Err(with) }));
-        effects.push(Effect::FailFrom { token: first, with });
+        effects.push(Effect::Fail { tokens: first..next, with });
         effects.push(Effect::Tell(News::SetBack(code)));
         if !self.rules.breaks(Defect::RefusedKeepsState) {
             self.core = before;

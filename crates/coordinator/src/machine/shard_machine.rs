@@ -154,7 +154,7 @@ impl<C: Core> ShardMachine<C> {
             return;
         }
         self.leave(Unserved::Moved, effects);
-        effects.push(Effect::FailFrom { token: Token(0), with: Unserved::Moved });
+        effects.push(self.fail_all(Unserved::Moved));
         effects.push(Effect::Close);
         // Whatever comes of what was begun is not wanted any more.
         self.attempt += 1;
@@ -171,9 +171,14 @@ impl<C: Core> ShardMachine<C> {
             Stage::Serving(serving) => serving.into_kept(),
         };
         if !kept.as_ref().is_some_and(|kept| kept.is_in_step) {
-            effects.push(Effect::FailFrom { token: Token(0), with });
+            effects.push(self.fail_all(with));
         }
         self.stage = Stage::Away { kept };
+    }
+
+    /// Fails every request that was heard of and not answered.
+    fn fail_all(&self, with: Unserved) -> Effect<C::Response> {
+        Effect::Fail { tokens: Token(0)..self.next, with }
     }
 
     fn go_on(&mut self, next: Next, now: TimestampMs, effects: &mut Effects<C>) {
@@ -242,12 +247,12 @@ impl<C: Core> ShardMachine<C> {
         if let Some(Kept { core, is_in_step, .. }) = kept.as_ref().filter(|kept| kept.end == end) {
             // What waits in a state that was set back was failed when it was.
             if !is_in_step {
-                effects.push(Effect::FailFrom { token: Token(0), with: Unserved::Interrupted });
+                effects.push(self.fail_all(Unserved::Interrupted));
             }
             self.serve(core.clone(), end, end, 0, context, effects);
             return;
         }
-        effects.push(Effect::FailFrom { token: Token(0), with: Unserved::Interrupted });
+        effects.push(self.fail_all(Unserved::Interrupted));
         let (core, from) = kept.map_or_else(|| (self.empty.clone(), start), |kept| (kept.core, kept.end));
         if from == end {
             self.serve(core, from, end, 0, context, effects);
@@ -305,13 +310,7 @@ impl<C: Core> ShardMachine<C> {
         self.stage = Stage::Serving(serving);
     }
 
-    fn request(
-        &mut self,
-        token: Token,
-        request: C::Request,
-        context: &mut Context<'_>,
-        effects: &mut Effects<C>,
-    ) {
+    fn request(&mut self, token: Token, request: C::Request, context: &mut Context<'_>, effects: &mut Effects<C>) {
         self.next = Token(token.0 + 1);
         let refusal = match &mut self.stage {
             Stage::Serving(serving) => return serving.handle(token, request, context, effects),

@@ -109,7 +109,11 @@ impl<C: Core> UnderWay<C> {
     ///
     /// # Errors
     /// [`BatchError`] if it cannot be encoded; it counts as sent.
-    pub(super) fn next_to_send(&mut self, now: TimestampMs, limits: &Limits) -> Option<(Sent, Result<Bytes, BatchError>)> {
+    pub(super) fn next_to_send(
+        &mut self,
+        now: TimestampMs,
+        limits: &Limits,
+    ) -> Option<(Sent, Result<Bytes, BatchError>)> {
         if self.sent >= limits.appends_under_way {
             return None;
         }
