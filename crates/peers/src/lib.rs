@@ -6,14 +6,17 @@
 //! the image back, and none repeats what might have been done and must not be done twice.
 
 mod backoff;
+mod broker_channels;
 mod broker_session;
 mod controller_client;
 mod controllers;
+mod lag_client;
 mod lease;
 mod metadata_assembler;
 mod metadata_watch;
 mod outcome;
 mod quorum;
+mod record_reader;
 mod replica_logs;
 mod session_state;
 mod session_stream;
@@ -22,10 +25,12 @@ mod submit_error;
 pub use broker_session::BrokerSession;
 pub use controller_client::ControllerClient;
 pub use controllers::{CLUSTER_HEADER, Controllers};
+pub use lag_client::{LagClient, MAX_PLACES_PER_REQUEST, Place, ReaderLag, ReaderPlace};
 pub use lease::Lease;
 pub use metadata_watch::{MetadataWatch, StaleImage, WatchFailure};
 pub use outcome::never_connected;
 pub use quorum::{Quorum, QuorumError, QuorumMember};
+pub use record_reader::{MAX_PARTITIONS_PER_READ, ReadPosition, ReadRecords, RecordReader};
 pub use replica_logs::{MAX_REPLICAS_PER_REQUEST, ReplicaLog, ReplicaLogs, ReplicaLogsError, partition_of};
 pub use session_state::{RegistrationError, SessionState};
 pub use submit_error::SubmitError;
