@@ -1,9 +1,10 @@
-//! How long a broker may believe that the controller has not fenced it.
+//! How long a broker or coordinator may believe that the controller has not counted it out.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// A broker's right to act on what it leads, for as long as its controller counts it among the living.
+/// A broker's right to act on what it leads, and a coordinator's to answer from what it holds, for as long as the controller
+/// counts it among the living.
 ///
 /// A heartbeat that the active controller has taken renews the session for the session timeout from when it *arrived*, so
 /// until that long after it was *sent* that controller fences nobody for silence. It is asked for by the clock, not by a
@@ -11,7 +12,8 @@ use std::time::{Duration, Instant};
 ///
 /// A broken stream, and a controller that takes over, fence sooner. Then nobody can lead in place of a broker that is alone
 /// in sync, but by an unclean election: where the topic allows it, the controller waits with it for a session's time from the
-/// fence on, and so for the end of the lease. One that is held by hand waits for nothing.
+/// fence on, and so for the end of the lease. One that is held by hand waits for nothing. A coordinator that was removed sooner
+/// writes nothing any more, whatever its lease says: its shards passed under new leader epochs.
 #[derive(Debug)]
 pub struct Lease {
     begun: Instant,

@@ -1,17 +1,20 @@
 //! Routed, retrying clients of the internal services, and the watch that keeps the metadata image.
 //!
 //! [`Controllers`] knows the way to the controllers and which of them is active. On it stand [`ControllerClient`], which
-//! submits commands, [`MetadataWatch`], which keeps the newest [`levada_metadata::Image`], and [`BrokerSession`], which
-//! keeps a broker registered; beside it [`ReplicaLogs`], which asks brokers what their logs hold. None of them ever moves
-//! the image back, and none repeats what might have been done and must not be done twice.
+//! submits commands, [`MetadataWatch`], which keeps the newest [`levada_metadata::Image`], [`BrokerSession`], which keeps a
+//! broker registered, and [`CoordinatorSession`], which keeps a coordinator registered; beside it [`ReplicaLogs`], which asks
+//! brokers what their logs hold. None of them ever moves the image back, and none repeats what might have been done and must
+//! not be done twice.
 
 mod backoff;
 mod broker_channels;
 mod broker_session;
 mod controller_client;
 mod controllers;
+mod coordinator_session;
 mod lag_client;
 mod lease;
+mod member_session;
 mod metadata_assembler;
 mod metadata_watch;
 mod outcome;
@@ -25,6 +28,7 @@ mod submit_error;
 pub use broker_session::BrokerSession;
 pub use controller_client::ControllerClient;
 pub use controllers::{CLUSTER_HEADER, Controllers};
+pub use coordinator_session::CoordinatorSession;
 pub use lag_client::{LagClient, MAX_PLACES_PER_REQUEST, Place, ReaderLag, ReaderPlace};
 pub use lease::Lease;
 pub use metadata_watch::{MetadataWatch, StaleImage, WatchFailure};

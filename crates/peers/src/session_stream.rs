@@ -6,7 +6,7 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use levada_proto::internal::session_request::Kind as Ask;
 use levada_proto::internal::session_response::Kind as Told;
-use levada_proto::internal::{RegisterBroker, SessionOpened, SessionRequest, SessionResponse};
+use levada_proto::internal::{RegisterBroker, RegisterCoordinator, SessionOpened, SessionRequest, SessionResponse};
 use levada_service::net::Address;
 use levada_types::BrokerId;
 use tokio::sync::{mpsc, watch};
@@ -23,10 +23,10 @@ const OUTBOX: usize = 4;
 const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long one controller may take to answer a registration before the others are asked beside it. Many times what an
-/// answer takes, and a small part of the 1.5 s after which a new active controller misses a broker.
+/// answer takes, and a small part of the 1.5 s after which a new active controller misses a process.
 const ASKED_ALONE: Duration = Duration::from_millis(250);
 
-/// A stream on which the broker is registered.
+/// A stream on which the process is registered.
 pub(crate) struct SessionStream {
     /// The controller at its other end.
     pub(crate) address: Address,
@@ -36,21 +36,40 @@ pub(crate) struct SessionStream {
     pub(crate) opened: SessionOpened,
 }
 
-/// Registers one broker.
+/// Who registers.
+#[derive(Debug, Clone)]
+pub(crate) enum Registration {
+    Broker(RegisterBroker),
+    Coordinator(RegisterCoordinator),
+}
+
+impl Registration {
+    /// The first message of a stream, by what is known of the cluster now.
+    fn ask(&self, newest: &MetadataWatch) -> Ask {
+        match self {
+            Self::Broker(register) => {
+                let known = newest.image().broker(BrokerId(register.id)).map(|known| known.epoch.0);
+                Ask::Register(RegisterBroker { replaces: known, ..register.clone() })
+            }
+            Self::Coordinator(register) => Ask::RegisterCoordinator(register.clone()),
+        }
+    }
+}
+
+/// Registers one broker or coordinator.
 #[derive(Debug, Clone)]
 pub(crate) struct Registrar {
     pub(crate) controllers: Controllers,
-    pub(crate) register: RegisterBroker,
+    pub(crate) registration: Registration,
     /// What is known of the cluster.
     pub(crate) newest: MetadataWatch,
 }
 
 impl Registrar {
-    /// Registers the broker with the controller at `address`.
+    /// Registers with the controller at `address`.
     pub(crate) async fn open(&self, address: &Address) -> Result<SessionStream, Status> {
         let (outbox, messages) = mpsc::channel(OUTBOX);
-        let known = self.newest.image().broker(BrokerId(self.register.id)).map(|known| known.epoch.0);
-        send(&outbox, Ask::Register(RegisterBroker { replaces: known, ..self.register.clone() }));
+        send(&outbox, self.registration.ask(&self.newest));
         let mut stub = self.controllers.stub(address);
         let opening = async {
             let mut inbox = stub.session(ReceiverStream::new(messages)).await?.into_inner();
@@ -61,11 +80,11 @@ impl Registrar {
         timed.unwrap_or_else(|_| Err(Status::unavailable("the registration was not answered")))
     }
 
-    /// Registers the broker with the controller at `address` or, should that not answer soon, with whichever controller is
-    /// the first to take it: an address that swallows what it is sent must not hold the broker until it is missed elsewhere.
+    /// Registers with the controller at `address` or, should that not answer soon, with whichever controller is the first to
+    /// take the registration: an address that swallows what it is sent must not hold a process until it is missed elsewhere.
     ///
     /// # Errors
-    /// What the one at `address` says, if no other has taken the broker by then.
+    /// What the one at `address` says, if no other has taken the registration by then.
     pub(crate) async fn open_soon(&self, address: &Address) -> Result<SessionStream, Status> {
         let (late, is_late) = watch::channel(false);
         let mut here = std::pin::pin!(self.open(address));
@@ -78,18 +97,18 @@ impl Registrar {
         tokio::select! {
             opened = here => match opened {
                 Ok(stream) => Ok(stream),
-                // Another one may have taken the broker and be about to say so.
+                // Another one may have taken it and be about to say so.
                 Err(status) => tokio::time::timeout(ASKED_ALONE, elsewhere).await.map_err(|_| status),
             },
             found = &mut elsewhere => Ok(found),
         }
     }
 
-    /// Registers the broker with another controller than the one at `than`, once there is another active one: asks all
+    /// Registers with another controller than the one at `than`, once there is another active one: asks all
     /// others at once, and again, while `silent` holds. Only the active controller takes a registration, so asking does
     /// the present session no harm. Never resolves if there is nobody else to ask.
     ///
-    /// One that answers just as the silent one speaks again still counts: it has the broker's session now.
+    /// One that answers just as the silent one speaks again still counts: it has the session now.
     pub(crate) async fn open_elsewhere(self, than: Address, mut silent: watch::Receiver<bool>) -> SessionStream {
         if silent.wait_for(|silent| *silent).await.is_ok() {
             let others = self.controllers.others(&than, &self.newest.image());

@@ -1,4 +1,4 @@
-//! Keeps the sessions of the active controller and fences the brokers whose sessions are over.
+//! Keeps the sessions of the active controller, and takes those out of the living whose sessions are over.
 
 use std::collections::HashMap;
 use std::io::ErrorKind;
@@ -7,33 +7,34 @@ use std::time::{Duration, Instant};
 
 use levada_metadata::{Command, SubmitError};
 use levada_service::net::Network;
-use levada_types::{BrokerEpoch, BrokerId, MetadataOffset};
+use levada_types::MetadataOffset;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::member::{Epoch, Member};
 use super::table::{Expired, Heard, SessionLimits, SessionTable, StreamId};
 use crate::active::Active;
 use crate::feed::Feed;
 
-/// The pause before a fencing whose outcome is unknown is tried again.
+/// The pause before the end of a session whose outcome is unknown is tried again.
 const RETRY_PAUSE: Duration = Duration::from_millis(50);
 
-/// The first pause between looks for the process of a broker whose stream broke; each is twice the one before, up to the
+/// The first pause between looks for the process of a member whose stream broke; each is twice the one before, up to the
 /// grace period.
 const LOOK_PAUSE: Duration = Duration::from_millis(10);
 
 /// How long one look may take at least: several round trips of a local network.
 const ONE_LOOK: Duration = Duration::from_millis(25);
 
-/// How long a broker that stops waits for the others to know. It is mostly some milliseconds, and one that is cut off must
+/// How long a node that stops waits for the others to know. It is mostly some milliseconds, and one that is cut off must
 /// not hold it.
 const SPREAD_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Sessions that are open or awaited.
 const SESSIONS: &str = "levada_controller_sessions";
 
-/// Brokers fenced because their sessions were over.
+/// Brokers fenced and coordinators removed because their sessions were over.
 const EXPIRED: &str = "levada_controller_sessions_expired_total";
 
 /// Whether this node is the active controller.
@@ -54,7 +55,7 @@ struct Inner {
     sessions: Mutex<Sessions>,
     /// Wakes the task that expires sessions when a deadline has come nearer.
     sooner: Notify,
-    /// Wakes those who wait for brokers to apply something, also when one of these has gone. Never told while `sessions` is
+    /// Wakes those who wait for members to apply something, also when one of these has gone. Never told while `sessions` is
     /// locked: who is woken locks it.
     heard: watch::Sender<()>,
 }
@@ -82,7 +83,7 @@ impl Sessions {
 struct StreamHandle {
     /// Ends it.
     ended: CancellationToken,
-    /// The offset whose arrival the broker is to report.
+    /// The offset whose arrival the member is to report.
     report: watch::Sender<MetadataOffset>,
 }
 
@@ -90,9 +91,9 @@ struct StreamHandle {
 #[derive(Debug, Clone)]
 pub(super) struct OpenStream {
     pub(super) id: StreamId,
-    /// Cancelled when the stream is no longer the broker's session.
+    /// Cancelled when the stream is no longer the member's session.
     pub(super) ended: CancellationToken,
-    /// The offset whose arrival the broker is to report.
+    /// The offset whose arrival the member is to report.
     pub(super) report: watch::Receiver<MetadataOffset>,
 }
 
@@ -143,9 +144,9 @@ impl SessionKeeper {
         drop(sessions);
         if active {
             // Whoever died with the former active controller need not be waited for.
-            for broker in self.inner.feed.image().brokers().filter(|broker| !broker.fenced) {
-                let (keeper, id, epoch) = (self.clone(), broker.id, broker.epoch);
-                tokio::spawn(async move { keeper.look_for(id, epoch).await });
+            for (member, _, epoch) in Member::live(&self.inner.feed.image()) {
+                let keeper = self.clone();
+                tokio::spawn(async move { keeper.look_for(member, epoch).await });
             }
         }
     }
@@ -154,33 +155,28 @@ impl SessionKeeper {
         let mut sessions = self.sessions();
         let Some(table) = &mut sessions.table else { return };
         let expired = table.expire(Instant::now());
-        for Expired { broker, epoch, streams } in expired {
+        for Expired { member, epoch, streams } in expired {
             for stream in streams {
                 sessions.end(stream);
             }
             metrics::counter!(EXPIRED).increment(1);
-            tracing::warn!(%broker, %epoch, "a broker's session is over; fencing it");
+            tracing::warn!(%member, %epoch, "a session is over; what it holds goes to others");
             let active = self.inner.active.clone();
-            tokio::spawn(async move { submit_until_known(&active, Command::FenceBroker { id: broker, epoch }).await });
+            tokio::spawn(async move { submit_until_known(&active, member.end(epoch)).await });
         }
         gauge(&sessions);
     }
 
-    /// Whether another process is here under this broker's number.
-    pub(super) fn is_taken(&self, broker: BrokerId, incarnation: Uuid) -> bool {
-        self.sessions().table.as_ref().is_some_and(|table| table.is_taken(broker, incarnation))
+    /// Whether another process is here in this member's place.
+    pub(super) fn is_taken(&self, member: Member, incarnation: Uuid) -> bool {
+        self.sessions().table.as_ref().is_some_and(|table| table.is_taken(member, incarnation))
     }
 
     /// Opens a session on a new stream. `None` if this is not the active controller any more.
-    pub(super) fn open(
-        &self,
-        broker: BrokerId,
-        who: (Uuid, BrokerEpoch),
-        registered_at: MetadataOffset,
-    ) -> Option<OpenStream> {
+    pub(super) fn open(&self, member: Member, who: (Uuid, Epoch), registered_at: MetadataOffset) -> Option<OpenStream> {
         let mut sessions = self.sessions();
         let id = StreamId(sessions.next_stream);
-        let former = sessions.table.as_mut()?.open(broker, who, registered_at, id, Instant::now());
+        let former = sessions.table.as_mut()?.open(member, who, registered_at, id, Instant::now());
         sessions.next_stream += 1;
         for stream in former {
             sessions.end(stream);
@@ -193,12 +189,12 @@ impl SessionKeeper {
         Some(OpenStream { id, ended, report })
     }
 
-    /// Takes in a heartbeat; `None` if the stream is not the broker's session any more.
-    pub(super) fn heard(&self, broker: BrokerId, stream: StreamId, said: (MetadataOffset, bool)) -> Option<Heard> {
+    /// Takes in a heartbeat; `None` if the stream is not the member's session any more.
+    pub(super) fn heard(&self, member: Member, stream: StreamId, said: (MetadataOffset, bool)) -> Option<Heard> {
         let committed = *self.inner.feed.offset().borrow();
         let heard = {
             let mut sessions = self.sessions();
-            let heard = sessions.table.as_mut()?.heard(broker, stream, said, committed, Instant::now());
+            let heard = sessions.table.as_mut()?.heard(member, stream, said, committed, Instant::now());
             if let Some(left) = heard.and_then(|heard| heard.left) {
                 sessions.end(left);
             }
@@ -208,7 +204,7 @@ impl SessionKeeper {
         heard
     }
 
-    /// Has every broker that is here report as soon as it has applied `offset`, and waits for that, for a bounded time.
+    /// Has everybody who is here report as soon as it has applied `offset`, and waits for that, for a bounded time.
     pub(super) async fn spread(&self, offset: MetadataOffset) {
         let mut heard = self.inner.heard.subscribe();
         {
@@ -221,37 +217,37 @@ impl SessionKeeper {
         let all =
             heard.wait_for(|()| self.sessions().table.as_ref().is_none_or(|table| table.behind(offset).is_empty()));
         if tokio::time::timeout(SPREAD_TIMEOUT, all).await.is_err() {
-            tracing::info!(%offset, "some brokers take long to hear of a broker that stops; it goes without them");
+            tracing::info!(%offset, "some take long to hear of a node that stops; it goes without them");
         }
     }
 
-    /// The stream broke; its broker has the grace period to come back, unless its process is gone.
-    pub(super) fn broken(&self, broker: BrokerId, epoch: BrokerEpoch, stream: StreamId) {
+    /// The stream broke; its member has the grace period to come back, unless its process is gone.
+    pub(super) fn broken(&self, member: Member, epoch: Epoch, stream: StreamId) {
         let mut sessions = self.sessions();
         sessions.streams.remove(&stream);
         if let Some(table) = &mut sessions.table {
-            table.broken(broker, stream, Instant::now());
+            table.broken(member, stream, Instant::now());
         }
         drop(sessions);
         self.inner.heard.send_replace(());
         self.inner.sooner.notify_one();
         let keeper = self.clone();
-        tokio::spawn(async move { keeper.look_for(broker, epoch).await });
+        tokio::spawn(async move { keeper.look_for(member, epoch).await });
     }
 
-    /// Ends the wait for a broker whose stream broke as soon as its machine says that nobody listens at its address.
-    async fn look_for(&self, broker: BrokerId, epoch: BrokerEpoch) {
-        let address = self.inner.feed.image().broker(broker).and_then(|known| known.internal_address.parse().ok());
+    /// Ends the wait for a member whose stream broke as soon as its machine says that nobody listens at its address.
+    async fn look_for(&self, member: Member, epoch: Epoch) {
+        let address = member.internal_address(epoch, &self.inner.feed.image()).and_then(|known| known.parse().ok());
         let Some(address) = address else { return };
         let dialer = self.inner.network.dialer(address);
-        let is_awaited = || self.sessions().table.as_ref().is_some_and(|table| table.is_awaited(broker, epoch));
+        let is_awaited = || self.sessions().table.as_ref().is_some_and(|table| table.is_awaited(member, epoch));
         let mut pause = LOOK_PAUSE;
         while is_awaited() {
             // What was sent to a listener that closes just then may get no answer at all; the next is refused.
             let tried = tokio::time::timeout(pause.max(ONE_LOOK), dialer.connect()).await;
             if matches!(&tried, Ok(Err(error)) if error.kind() == ErrorKind::ConnectionRefused) {
                 if let Some(table) = &mut self.sessions().table {
-                    table.gone(broker, epoch, Instant::now());
+                    table.gone(member, epoch, Instant::now());
                 }
                 return self.inner.sooner.notify_one();
             }
@@ -261,12 +257,12 @@ impl SessionKeeper {
         }
     }
 
-    /// The broker has stopped in good order.
-    pub(super) fn close(&self, broker: BrokerId, stream: StreamId) {
+    /// The member has stopped in good order.
+    pub(super) fn close(&self, member: Member, stream: StreamId) {
         let mut sessions = self.sessions();
         sessions.streams.remove(&stream);
         if let Some(table) = &mut sessions.table {
-            table.close(broker, stream);
+            table.close(member, stream);
         }
         gauge(&sessions);
         drop(sessions);

@@ -1,6 +1,7 @@
-//! Sessions: which brokers are there, and what happens when one falls silent.
+//! Sessions: which brokers and coordinators are there, and what happens when one falls silent.
 
 mod keeper;
+mod member;
 mod stream;
 mod table;
 

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use levada_metadata::{Command, NewBroker, Response};
+use levada_metadata::{Command, NewBroker, NewCoordinator, Response};
 use levada_proto::internal as pb;
 use levada_proto::internal::session_request::Kind as Ask;
 use levada_proto::internal::session_response::Kind as Tell;
@@ -13,12 +13,14 @@ use levada_types::{BrokerEpoch, BrokerId, ErrorCode, MetadataOffset};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, Streaming};
+use uuid::Uuid;
 
 use super::keeper::OpenStream;
+use super::member::{Epoch, Member};
 use crate::refusal;
 use crate::service::Context;
 
-/// How long a broker has to say who it is.
+/// How long a node has to say who it is.
 const REGISTER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The other end of the stream.
@@ -35,21 +37,19 @@ pub(crate) async fn serve(
         let first = tokio::time::timeout(REGISTER_TIMEOUT, inbox.message()).await;
         let first = first.map_err(|_| Status::deadline_exceeded("a session begins with a registration"))?;
         let first = first.map_err(unreadable)?;
-        let Some(Ask::Register(new)) = first.and_then(|message| message.kind) else {
-            return Err(Status::invalid_argument("a session begins with a registration"));
-        };
-        let session = register(&context, new, &outbox).await?;
+        let registration = Registration::read(first.and_then(|message| message.kind))?;
+        let session = register(&context, registration, &outbox).await?;
         let ended = session.stream.ended.clone();
         let result = tokio::select! {
             result = session.keep(&mut inbox) => result,
             () = ended.cancelled() => Err(session.why_ended()),
             () = shutdown.cancelled() => Err(Status::unavailable("this controller is shutting down")),
         };
-        context.sessions.broken(session.broker, session.epoch, session.stream.id);
+        context.sessions.broken(session.member, session.epoch, session.stream.id);
         result
     };
     if let Err(status) = served.await {
-        // The broker may be the one that has gone.
+        // The other side may be the one that has gone.
         let _ = outbox.send(Err(status)).await;
     }
 }
@@ -57,36 +57,62 @@ pub(crate) async fn serve(
 struct Session<'a> {
     context: &'a Context,
     outbox: &'a Outbox,
-    broker: BrokerId,
-    epoch: BrokerEpoch,
+    member: Member,
+    epoch: Epoch,
     stream: OpenStream,
     /// The newest heartbeat that renewed the session.
     renewed_by: AtomicU64,
 }
 
+/// The first message of a session, read.
+struct Registration {
+    member: Member,
+    incarnation: Uuid,
+    command: Command,
+}
+
+impl Registration {
+    fn read(first: Option<Ask>) -> Result<Self, Status> {
+        match first {
+            Some(Ask::Register(new)) => {
+                let new = NewBroker::try_from(new).map_err(|error| refusal::malformed(&error))?;
+                let (member, incarnation) = (Member::Broker(new.id), new.incarnation);
+                Ok(Self { member, incarnation, command: Command::RegisterBroker(new) })
+            }
+            Some(Ask::RegisterCoordinator(new)) => {
+                let new = NewCoordinator::try_from(new).map_err(|error| refusal::malformed(&error))?;
+                let (member, incarnation) = (Member::Coordinator(new.kind, new.incarnation), new.incarnation);
+                Ok(Self { member, incarnation, command: Command::RegisterCoordinator(new) })
+            }
+            _ => Err(Status::invalid_argument("a session begins with a registration")),
+        }
+    }
+}
+
 async fn register<'a>(
     context: &'a Context,
-    new: pb::RegisterBroker,
+    registration: Registration,
     outbox: &'a Outbox,
 ) -> Result<Session<'a>, Status> {
-    let new = NewBroker::try_from(new).map_err(|error| refusal::malformed(&error))?;
-    let (broker, incarnation) = (new.id, new.incarnation);
+    let Registration { member, incarnation, command } = registration;
     if !context.active.is_active() {
         return Err(refusal::not_active(&context.active));
     }
-    if context.sessions.is_taken(broker, incarnation) {
-        let message = format!("another process is here as broker {broker}; stop it, or give this one another node.id");
+    if context.sessions.is_taken(member, incarnation) {
+        let message = format!("another process is here as {member}; stop it, or give this one another node.id");
         return Err(status_of(ErrorCode::DuplicateBrokerRegistration, message));
     }
-    let submitted = context.active.submit(Command::RegisterBroker(new)).await;
+    let submitted = context.active.submit(command).await;
     let (response, offset) = submitted.map_err(|error| refusal::of_submit(error, &context.active))?;
-    let Response::RegisterBroker(result) = response else {
-        return Err(Status::internal("a registration was answered with something else"));
+    let result = match response {
+        Response::RegisterBroker(result) => result.map(|epoch| Epoch(epoch.0)),
+        Response::RegisterCoordinator(result) => result.map(|epoch| Epoch(epoch.0)),
+        _ => return Err(Status::internal("a registration was answered with something else")),
     };
     let epoch = result.map_err(|error| status_of(error.code, error.message))?;
-    let opened = context.sessions.open(broker, (incarnation, epoch), offset);
+    let opened = context.sessions.open(member, (incarnation, epoch), offset);
     let stream = opened.ok_or_else(|| refusal::not_active(&context.active))?;
-    let session = Session { context, outbox, broker, epoch, stream, renewed_by: AtomicU64::new(0) };
+    let session = Session { context, outbox, member, epoch, stream, renewed_by: AtomicU64::new(0) };
     session
         .tell(Tell::Opened(pb::SessionOpened {
             epoch: epoch.0,
@@ -114,7 +140,9 @@ impl Session<'_> {
             match message.kind {
                 Some(Ask::Heartbeat(heartbeat)) => self.heartbeat(heartbeat).await?,
                 Some(Ask::ShutdownNotice(pb::ShutdownNotice {})) => return self.stop().await,
-                Some(Ask::Register(_)) => return Err(Status::invalid_argument("a session has one registration")),
+                Some(Ask::Register(_) | Ask::RegisterCoordinator(_)) => {
+                    return Err(Status::invalid_argument("a session has one registration"));
+                }
                 None => return Err(Status::invalid_argument("a session message of an unknown kind")),
             }
         }
@@ -126,54 +154,66 @@ impl Session<'_> {
             return Ok(());
         }
         let said = (MetadataOffset(heartbeat.applied_offset), heartbeat.ready);
-        let heard = self.context.sessions.heard(self.broker, self.stream.id, said).ok_or_else(|| self.why_ended())?;
+        let heard = self.context.sessions.heard(self.member, self.stream.id, said).ok_or_else(|| self.why_ended())?;
         if heard.renewed {
             self.renewed_by.store(heartbeat.number, Ordering::Relaxed);
         }
-        if heard.may_lead && self.is_fenced() {
-            let command = Command::UnfenceBroker { id: self.broker, epoch: self.epoch };
-            let submitted = self.context.active.submit(command).await;
-            match submitted.map_err(|error| refusal::of_submit(error, &self.context.active))? {
-                (Response::UnfenceBroker(Err(error)), _) => return Err(status_of(error.code, error.message)),
-                _ => tracing::info!(broker = %self.broker, epoch = %self.epoch, "a broker may lead"),
-            }
+        match self.member {
+            Member::Broker(id) if heard.may_lead && self.is_out() => self.unfence(id).await?,
+            // Somebody has removed it; when it registers again it is another one.
+            Member::Coordinator(..) if self.is_out() => return Err(self.why_ended()),
+            _ => {}
         }
         let committed_offset = self.context.feed.image().offset().0;
         let number = self.renewed_by.load(Ordering::Relaxed);
-        self.tell(Tell::HeartbeatAck(pb::HeartbeatAck { committed_offset, fenced: self.is_fenced(), number })).await
+        self.tell(Tell::HeartbeatAck(pb::HeartbeatAck { committed_offset, fenced: self.is_out(), number })).await
     }
 
-    /// Takes everything out of the broker's hands, some at a time, and waits until those that it goes to know it.
+    async fn unfence(&self, id: BrokerId) -> Result<(), Status> {
+        let command = Command::UnfenceBroker { id, epoch: BrokerEpoch(self.epoch.0) };
+        let submitted = self.context.active.submit(command).await;
+        match submitted.map_err(|error| refusal::of_submit(error, &self.context.active))? {
+            (Response::UnfenceBroker(Err(error)), _) => Err(status_of(error.code, error.message)),
+            _ => {
+                tracing::info!(broker = %id, epoch = %self.epoch, "a broker may lead");
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes everything out of the member's hands, some at a time, and waits until those that it goes to know it.
     async fn stop(&self) -> Result<(), Status> {
         let offset = loop {
-            let command = Command::StopBroker { id: self.broker, epoch: self.epoch };
-            let submitted = self.context.active.submit(command).await;
+            let submitted = self.context.active.submit(self.member.stop(self.epoch)).await;
             let (response, offset) = submitted.map_err(|error| refusal::of_submit(error, &self.context.active))?;
             match response {
-                Response::StopBroker(Ok(0)) => break offset,
-                Response::StopBroker(Err(error)) => return Err(status_of(error.code, error.message)),
+                Response::StopBroker(Ok(0)) | Response::RemoveCoordinator(Ok(())) => break offset,
+                Response::StopBroker(Err(error)) | Response::RemoveCoordinator(Err(error)) => {
+                    return Err(status_of(error.code, error.message));
+                }
                 _ => {}
             }
         };
-        self.context.sessions.close(self.broker, self.stream.id);
+        self.context.sessions.close(self.member, self.stream.id);
         self.context.sessions.spread(offset).await;
-        tracing::info!(broker = %self.broker, epoch = %self.epoch, "a broker stops in good order");
+        tracing::info!(member = %self.member, epoch = %self.epoch, "a node stops in good order");
         self.tell(Tell::Stopped(pb::Stopped { offset: offset.0 })).await
     }
 
-    fn is_fenced(&self) -> bool {
-        let image = self.context.feed.image();
-        image.broker(self.broker).is_none_or(|broker| broker.epoch != self.epoch || broker.fenced)
+    fn is_out(&self) -> bool {
+        self.member.is_out(self.epoch, &self.context.feed.image())
     }
 
     async fn tell(&self, kind: Tell) -> Result<(), Status> {
         let told = self.outbox.send(Ok(pb::SessionResponse { kind: Some(kind) })).await;
-        told.map_err(|_| Status::cancelled("the broker has gone"))
+        told.map_err(|_| Status::cancelled("the other side has gone"))
     }
 
     fn why_ended(&self) -> Status {
         if self.context.active.is_active() {
-            Status::deadline_exceeded("this session is over: the broker was silent for too long or has another stream")
+            Status::deadline_exceeded(
+                "this session is over: nothing was heard on it for too long, or there is another one",
+            )
         } else {
             refusal::not_active(&self.context.active)
         }

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use levada_metadata::State;
-use levada_types::{BrokerEpoch, BrokerId, MetadataOffset};
+use levada_types::MetadataOffset;
 use uuid::Uuid;
+
+use super::member::{Epoch, Member};
 
 /// How late a look at the sessions may come. Far more than a busy machine delays a timer.
 const STOOD_STILL: Duration = Duration::from_millis(500);
@@ -14,10 +16,10 @@ const STOOD_STILL: Duration = Duration::from_millis(500);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct StreamId(pub(super) u64);
 
-/// How long brokers may be silent.
+/// How long members may be silent.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SessionLimits {
-    /// How long a broker may be silent on an open stream.
+    /// How long a member may be silent on an open stream.
     pub(crate) timeout: Duration,
     /// How long it has to come back after its stream broke.
     pub(crate) grace: Duration,
@@ -29,19 +31,19 @@ pub(crate) struct SessionLimits {
 #[derive(Debug)]
 pub(super) struct SessionTable {
     limits: SessionLimits,
-    sessions: BTreeMap<BrokerId, Session>,
+    sessions: BTreeMap<Member, Session>,
 }
 
 #[derive(Debug)]
 struct Session {
     incarnation: Uuid,
-    epoch: BrokerEpoch,
+    epoch: Epoch,
     /// Its current stream; none while it is awaited.
     stream: Option<StreamId>,
     /// Further streams that the same process has opened, oldest first. It may ask twice for a session, if the answer takes
     /// long or a controller has two addresses, and goes on with one: the one that it says something on.
     spare: Vec<StreamId>,
-    /// The broker must have applied this before it may lead.
+    /// The member must have applied this before it may lead.
     registered_at: MetadataOffset,
     /// When it is over unless it is renewed.
     deadline: Instant,
@@ -51,22 +53,22 @@ struct Session {
     applied: MetadataOffset,
 }
 
-/// What a heartbeat says about a broker.
+/// What a heartbeat says about a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Heard {
     /// It is ready and has applied its own registration, so it may lead.
     pub(super) may_lead: bool,
     /// Its session is renewed: it lasts for the timeout from now.
     pub(super) renewed: bool,
-    /// The stream that the broker has left for the one it was heard on, to be ended.
+    /// The stream that the member has left for the one it was heard on, to be ended.
     pub(super) left: Option<StreamId>,
 }
 
 /// A session that is over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Expired {
-    pub(super) broker: BrokerId,
-    pub(super) epoch: BrokerEpoch,
+    pub(super) member: Member,
+    pub(super) epoch: Epoch,
     /// Its streams, which are to be ended.
     pub(super) streams: Vec<StreamId>,
 }
@@ -80,7 +82,7 @@ impl Session {
         self.stream == Some(stream) || self.spare.contains(&stream)
     }
 
-    /// The broker is heard on `stream`; gives the one that it has left for this one, if it has.
+    /// The member is heard on `stream`; gives the one that it has left for this one, if it has.
     fn go_on_with(&mut self, stream: StreamId) -> Option<StreamId> {
         let at = self.spare.iter().position(|spare| *spare == stream)?;
         self.spare.remove(at);
@@ -89,13 +91,13 @@ impl Session {
 }
 
 impl SessionTable {
-    /// A table that awaits every broker which is not fenced: the streams to the former active controller were never
-    /// seen here, so each broker gets the same time to come.
+    /// A table that awaits everybody whom the metadata count among the living: the streams to the former active controller were never
+    /// seen here, so each gets the same time to come.
     pub(super) fn adopt(limits: SessionLimits, state: &State, now: Instant) -> Self {
-        let awaited = state.brokers().filter(|broker| !broker.fenced).map(|broker| {
+        let awaited = Member::live(state).map(|(member, incarnation, epoch)| {
             let session = Session {
-                incarnation: broker.incarnation,
-                epoch: broker.epoch,
+                incarnation,
+                epoch,
                 stream: None,
                 spare: Vec::new(),
                 registered_at: MetadataOffset(0),
@@ -103,30 +105,30 @@ impl SessionTable {
                 must_reach: MetadataOffset(0),
                 applied: MetadataOffset(0),
             };
-            (broker.id, session)
+            (member, session)
         });
         Self { limits, sessions: awaited.collect() }
     }
 
-    /// Whether another incarnation of the broker is here on an open stream. Two processes then claim one number, and the
+    /// Whether another incarnation of the member is here on an open stream. Two processes then claim one number, and the
     /// one that is here keeps it until it falls silent.
-    pub(super) fn is_taken(&self, broker: BrokerId, incarnation: Uuid) -> bool {
-        self.sessions.get(&broker).is_some_and(|s| s.stream.is_some() && s.incarnation != incarnation)
+    pub(super) fn is_taken(&self, member: Member, incarnation: Uuid) -> bool {
+        self.sessions.get(&member).is_some_and(|s| s.stream.is_some() && s.incarnation != incarnation)
     }
 
-    /// A broker has registered, or come back, on `stream`. Gives the streams of its former session, which are to be ended.
+    /// A member has registered, or come back, on `stream`. Gives the streams of its former session, which are to be ended.
     ///
     /// A process that is here already has one more stream now, until it is heard on one of them or the others break.
     pub(super) fn open(
         &mut self,
-        broker: BrokerId,
-        (incarnation, epoch): (Uuid, BrokerEpoch),
+        member: Member,
+        (incarnation, epoch): (Uuid, Epoch),
         registered_at: MetadataOffset,
         stream: StreamId,
         now: Instant,
     ) -> Vec<StreamId> {
         let same = |s: &&mut Session| s.stream.is_some() && (s.incarnation, s.epoch) == (incarnation, epoch);
-        if let Some(session) = self.sessions.get_mut(&broker).filter(same) {
+        if let Some(session) = self.sessions.get_mut(&member).filter(same) {
             session.deadline = now + self.limits.timeout;
             session.spare.push(stream);
             return Vec::new();
@@ -141,24 +143,24 @@ impl SessionTable {
             must_reach: registered_at,
             applied: MetadataOffset(0),
         };
-        self.sessions.insert(broker, session).map(Session::streams).unwrap_or_default()
+        self.sessions.insert(member, session).map(Session::streams).unwrap_or_default()
     }
 
-    /// A heartbeat came in on `stream`, which is the broker's session from now on. `None` if that is not the broker's
+    /// A heartbeat came in on `stream`, which is the member's session from now on. `None` if that is not the member's
     /// stream any more.
     ///
-    /// One that has not applied what was committed at its last renewal does not renew: a broker that lives but does not
+    /// One that has not applied what was committed at its last renewal does not renew: a member that lives but does not
     /// follow the metadata is of no more use than a silent one.
     pub(super) fn heard(
         &mut self,
-        broker: BrokerId,
+        member: Member,
         stream: StreamId,
         (applied, ready): (MetadataOffset, bool),
         committed: MetadataOffset,
         now: Instant,
     ) -> Option<Heard> {
         let timeout = self.limits.timeout;
-        let session = self.sessions.get_mut(&broker).filter(|s| s.has(stream))?;
+        let session = self.sessions.get_mut(&member).filter(|s| s.has(stream))?;
         let left = session.go_on_with(stream);
         session.applied = session.applied.max(applied);
         let renewed = applied >= session.must_reach;
@@ -169,9 +171,9 @@ impl SessionTable {
         Some(Heard { may_lead: ready && applied >= session.registered_at, renewed, left })
     }
 
-    /// `stream` broke. Its broker has the grace period to come back, unless it is here on another one.
-    pub(super) fn broken(&mut self, broker: BrokerId, stream: StreamId, now: Instant) {
-        let Some(session) = self.sessions.get_mut(&broker) else { return };
+    /// `stream` broke. Its member has the grace period to come back, unless it is here on another one.
+    pub(super) fn broken(&mut self, member: Member, stream: StreamId, now: Instant) {
+        let Some(session) = self.sessions.get_mut(&member) else { return };
         session.spare.retain(|spare| *spare != stream);
         if session.stream == Some(stream) {
             session.stream = session.spare.pop();
@@ -181,34 +183,34 @@ impl SessionTable {
         }
     }
 
-    /// The broker is known to be gone: its session is over now, if it has not come back since `epoch`.
-    pub(super) fn gone(&mut self, broker: BrokerId, epoch: BrokerEpoch, now: Instant) {
-        if let Some(session) = self.sessions.get_mut(&broker).filter(|s| s.stream.is_none() && s.epoch == epoch) {
+    /// The member is known to be gone: its session is over now, if it has not come back since `epoch`.
+    pub(super) fn gone(&mut self, member: Member, epoch: Epoch, now: Instant) {
+        if let Some(session) = self.sessions.get_mut(&member).filter(|s| s.stream.is_none() && s.epoch == epoch) {
             session.deadline = session.deadline.min(now);
         }
     }
 
-    /// Whether the broker is awaited: its stream broke and its time has not passed yet.
-    pub(super) fn is_awaited(&self, broker: BrokerId, epoch: BrokerEpoch) -> bool {
-        self.sessions.get(&broker).is_some_and(|s| s.stream.is_none() && s.epoch == epoch)
+    /// Whether the member is awaited: its stream broke and its time has not passed yet.
+    pub(super) fn is_awaited(&self, member: Member, epoch: Epoch) -> bool {
+        self.sessions.get(&member).is_some_and(|s| s.stream.is_none() && s.epoch == epoch)
     }
 
-    /// The streams of the brokers that are here and have not told yet that they have applied `offset`.
+    /// The streams of the members that are here and have not told yet that they have applied `offset`.
     pub(super) fn behind(&self, offset: MetadataOffset) -> Vec<StreamId> {
         self.sessions.values().filter(|s| s.applied < offset).filter_map(|s| s.stream).collect()
     }
 
-    /// The broker of `stream` has stopped in good order.
-    pub(super) fn close(&mut self, broker: BrokerId, stream: StreamId) {
-        if self.sessions.get(&broker).is_some_and(|s| s.has(stream)) {
-            self.sessions.remove(&broker);
+    /// The member of `stream` has stopped in good order.
+    pub(super) fn close(&mut self, member: Member, stream: StreamId) {
+        if self.sessions.get(&member).is_some_and(|s| s.has(stream)) {
+            self.sessions.remove(&member);
         }
     }
 
     /// Takes out the sessions whose time has passed.
     ///
     /// None is taken if this comes much later than the first was due: then it was this controller that stood still, and what
-    /// the brokers said in the meantime is yet to be read. Each gets the grace period for that.
+    /// the members said in the meantime is yet to be read. Each gets the grace period for that.
     pub(super) fn expire(&mut self, now: Instant) -> Vec<Expired> {
         if self.next_deadline().is_some_and(|due| now.saturating_duration_since(due) > STOOD_STILL) {
             let earliest = now + self.limits.grace;
@@ -216,7 +218,7 @@ impl SessionTable {
             return Vec::new();
         }
         let gone = self.sessions.extract_if(.., |_, session| session.deadline <= now);
-        gone.map(|(broker, s)| Expired { broker, epoch: s.epoch, streams: s.streams() }).collect()
+        gone.map(|(member, s)| Expired { member, epoch: s.epoch, streams: s.streams() }).collect()
     }
 
     /// When the next session is over unless it is renewed.
@@ -232,17 +234,20 @@ impl SessionTable {
 
 #[cfg(test)]
 mod tests {
+    use levada_metadata::{Coordinator, CoordinatorKind, Delta, LevelRange};
+    use levada_types::{BrokerId, CoordinatorEpoch};
+
     use super::*;
 
-    const BROKER: BrokerId = BrokerId(1);
+    const BROKER: Member = Member::Broker(BrokerId(1));
     const LIMITS: SessionLimits = SessionLimits {
         timeout: Duration::from_secs(9),
         grace: Duration::from_millis(200),
         reconnect: Duration::from_millis(1_500),
     };
 
-    fn who(n: u128) -> (Uuid, BrokerEpoch) {
-        (Uuid::from_u128(n), BrokerEpoch(n as i64))
+    fn who(n: u128) -> (Uuid, Epoch) {
+        (Uuid::from_u128(n), Epoch(n as i64))
     }
 
     fn opened(now: Instant) -> SessionTable {
@@ -260,7 +265,7 @@ mod tests {
         assert!(table.heard(BROKER, StreamId(1), caught_up, MetadataOffset(10), later).is_some());
         assert_eq!(table.expire(start + LIMITS.timeout), []);
         assert_eq!(table.next_deadline(), Some(later + LIMITS.timeout));
-        let expired = Expired { broker: BROKER, epoch: BrokerEpoch(1), streams: vec![StreamId(1)] };
+        let expired = Expired { member: BROKER, epoch: Epoch(1), streams: vec![StreamId(1)] };
         assert_eq!(table.expire(later + LIMITS.timeout), [expired]);
         assert_eq!(table.heard(BROKER, StreamId(1), caught_up, MetadataOffset(10), later), None);
     }
@@ -394,6 +399,27 @@ mod tests {
         assert_eq!(table.behind(MetadataOffset(20)), []);
         table.broken(BROKER, StreamId(1), start);
         assert_eq!(table.behind(MetadataOffset(21)), [], "nobody waits for one that is not here");
+    }
+
+    #[test]
+    fn a_new_active_controller_awaits_brokers_and_coordinators_alike() {
+        let start = Instant::now();
+        let (mut state, incarnation) = (State::new(), Uuid::from_u128(5));
+        let coordinator = Coordinator {
+            epoch: CoordinatorEpoch(3),
+            kind: CoordinatorKind::Group,
+            incarnation,
+            name: String::new(),
+            internal_address: "memory:g-1".to_owned(),
+            levels: LevelRange::SUPPORTED,
+        };
+        state.apply(&Delta::CoordinatorRegistered { coordinator: coordinator.into() }).unwrap();
+        let member = Member::Coordinator(CoordinatorKind::Group, incarnation);
+        let mut table = SessionTable::adopt(LIMITS, &state, start);
+        assert!(table.is_awaited(member, Epoch(3)));
+        assert_eq!(table.next_deadline(), Some(start + LIMITS.reconnect));
+        let expired = Expired { member, epoch: Epoch(3), streams: Vec::new() };
+        assert_eq!(table.expire(start + LIMITS.reconnect), [expired]);
     }
 
     #[test]

@@ -1,13 +1,13 @@
 //! A broker's session across its life: registration, readiness, broken streams, notice, refusal.
 
-use levada_metadata::{Endpoint, EndpointProtocol, Image, LevelRange, NewBroker};
-use levada_peers::{BrokerSession, MetadataWatch};
+use levada_metadata::{CoordinatorKind, Endpoint, EndpointProtocol, Image, LevelRange, NewBroker, NewCoordinator};
+use levada_peers::{BrokerSession, CoordinatorSession, MetadataWatch};
 use levada_proto::internal::session_request::Kind as Ask;
 use levada_proto::internal::session_response::Kind as Told;
 use levada_proto::internal::{HeartbeatAck, Report, SessionOpened, SessionResponse, Stopped};
 use levada_proto::status::status_of;
 use levada_service::net::Network;
-use levada_types::{BrokerEpoch, BrokerId, DirectoryId, ErrorCode, MetadataOffset};
+use levada_types::{BrokerEpoch, BrokerId, CoordinatorEpoch, DirectoryId, ErrorCode, MetadataOffset};
 use std::time::Duration;
 
 use levada_service::shutdown::CancellationToken;
@@ -297,4 +297,36 @@ async fn a_controller_that_answers_late_still_gets_the_session_if_it_is_the_firs
     late.open(12, 40);
     late.heartbeat(0, false).await;
     assert_eq!(session.registered().await, Ok(BrokerEpoch(12)));
+}
+
+#[tokio::test]
+async fn a_coordinator_that_gets_another_epoch_has_no_lease_until_it_is_heard_under_it() {
+    let network = Network::new();
+    let mut handle = controller(&network, "c-1").await;
+    let metadata = MetadataWatch::holding(Image::new());
+    let new = NewCoordinator {
+        kind: CoordinatorKind::Group,
+        incarnation: uuid::Uuid::from_u128(77),
+        name: "g-1".to_owned(),
+        internal_address: "memory:g-1".to_owned(),
+        levels: LevelRange::SUPPORTED,
+    };
+    let session = CoordinatorSession::open(way_to(&network, &["c-1"]), &new, metadata);
+    let (lease, mut state) = (session.lease(), session.state());
+    let mut epochs = Vec::new();
+    for epoch in [3, 3, 4] {
+        let mut stream = handle.sessions.recv().await.unwrap();
+        let Ask::RegisterCoordinator(register) = stream.next().await else { panic!("the first message registers") };
+        assert_eq!(NewCoordinator::try_from(register).unwrap(), new);
+        stream.open(epoch, 40);
+        let Ask::Heartbeat(beat) = stream.next().await else { panic!("a heartbeat comes next") };
+        // It was sent after the answer to the registration had been taken in.
+        epochs.push((session.epoch(), lease.is_current()));
+        let ack = HeartbeatAck { committed_offset: 41, fenced: false, number: beat.number };
+        stream.answer(Told::HeartbeatAck(ack));
+        state.wait_for(|state| !state.fenced).await.unwrap();
+        assert!(lease.is_current());
+    }
+    let at = |epoch| Some(CoordinatorEpoch(epoch));
+    assert_eq!(epochs, [(at(3), false), (at(3), true), (at(4), false)]);
 }
