@@ -1,149 +1,185 @@
-//! Groups of the next-generation protocol (KIP-848).
+//! Groups of the next-generation protocol (KIP-848): the coordinator assigns, and each member is brought to its part of the
+//! assignment by itself.
+//!
+//! A change of members, subscriptions or topics raises the *group epoch*; a *target assignment* is computed for it; each
+//! member moves to the target's epoch on its own: it gives up what it shall not keep, and gets what others have given up.
+//! A partition belongs to its old owner until that one has said that it owns it no more, or is gone ([`Hard::owners`]).
+//!
+//! Members of the classic protocol may be in the group while it is moved from one protocol to the other ([`classic`]).
 
-use levada_metadata::Image;
-use levada_shard::Token;
-use levada_types::{ErrorCode, TimestampMs, TopicId};
+mod classic;
+mod clocks;
+mod describe;
+mod embedded;
+mod expression;
+mod hard;
+mod heartbeat;
+mod migration;
+mod offsets;
+mod reconcile;
+mod refused;
+mod request;
+mod subscribed;
+mod subscription;
+mod target;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use levada_types::{TimestampMs, TopicId};
+
+use clocks::Clocks;
+use expression::Expressions;
+use hard::{Hard, Member};
+use subscribed::Subscribed;
+
+pub(crate) use classic::{join, leave};
+pub(crate) use heartbeat::heartbeat;
+pub(crate) use offsets::CommitScope;
 
 use crate::{
     GroupConfig,
-    api::{
-        ConsumerGroupDescribeAnswer, ConsumerGroupHeartbeat, ConsumerGroupHeartbeatAnswer, Heartbeat, JoinGroup,
-        LeaveGroup, Response, SyncGroup,
-    },
     draft::Draft,
     group::Group,
-    records::ConsumerRecord,
+    records::{Change, ConsumerRecord, MemberState, Record},
 };
 
 /// A group of the next-generation protocol. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct ConsumerGroup {}
-
-/// A heartbeat to a group of any kind: `None` is a group that does not exist yet. Creates it, converts an empty or
-/// (migration policy) a classic group with members, and may leave `None` or a classic group behind.
-pub(crate) fn heartbeat(group: &mut Option<Group>, token: Token, request: ConsumerGroupHeartbeat, draft: &mut Draft<'_>) {
-    let _ = (group, request);
-    let answer = ConsumerGroupHeartbeatAnswer {
-        error: ErrorCode::UnsupportedVersion,
-        error_message: None,
-        member_id: None,
-        member_epoch: -1,
-        heartbeat_interval_ms: 0,
-        assignment: None,
-    };
-    draft.answer(token, Response::ConsumerGroupHeartbeat(answer));
-}
-
-/// A member of the classic protocol joins a group with members that is of the next-generation one.
-pub(crate) fn join(group: &mut Option<Group>, token: Token, request: JoinGroup, draft: &mut Draft<'_>) {
-    let _ = (group, request);
-    draft.answer(token, Response::Failed(ErrorCode::InconsistentGroupProtocol));
-}
-
-/// A member of the classic protocol leaves such a group (which may become a classic one by that).
-pub(crate) fn leave(group: &mut Option<Group>, token: Token, request: LeaveGroup, draft: &mut Draft<'_>) {
-    let _ = (group, request);
-    draft.answer(token, Response::Failed(ErrorCode::UnknownMemberId));
+pub(crate) struct ConsumerGroup {
+    hard: Hard,
+    clocks: Clocks,
+    expressions: Expressions,
+    subscribed: Subscribed,
+    /// Whether what is soft has still to be made of what is hard; from then on it is kept up to date.
+    is_stale: bool,
+    /// When there is something to do for the group as a whole: a target assignment is due, or what is soft is stale.
+    due: Option<TimestampMs>,
 }
 
 /// Does what has become due by time, such as sessions that are over.
 pub(crate) fn tick(group: &mut Option<Group>, draft: &mut Draft<'_>) {
-    let _ = (group, draft);
+    let Some(Group::Consumer(consumer)) = group else { return };
+    consumer.refresh(draft);
+    let mut removed = false;
+    while let Some(member) = consumer.clocks.expired(draft.now) {
+        consumer.clocks.remove(&member);
+        removed |= consumer.remove(&member, draft);
+    }
+    if removed {
+        consumer.bump(draft);
+    }
+    consumer.assign_if_due(draft);
+    migration::downgrade(group, draft);
 }
 
 /// Takes in a record that is replayed. `None` is a group that does not exist yet; `None` is left when nothing is left.
 pub(crate) fn replay(group: &mut Option<Group>, record: ConsumerRecord) {
-    let _ = group;
-    match record {}
+    if !matches!(group, Some(Group::Consumer(_))) {
+        // What tombstones leave of a group is no group.
+        if record.change.is_tombstone() {
+            return;
+        }
+        *group = Some(Group::Consumer(ConsumerGroup { is_stale: true, ..ConsumerGroup::default() }));
+    }
+    if let Some(Group::Consumer(consumer)) = group {
+        let ends = record.change == Change::Group(None);
+        consumer.hard.apply(&record.change);
+        if ends && consumer.hard.is_gone() {
+            *group = None;
+        }
+    }
 }
 
 impl ConsumerGroup {
-    /// A member of the classic protocol asks for its assignment.
-    pub(crate) fn sync(&mut self, token: Token, request: SyncGroup, draft: &mut Draft<'_>) {
-        let _ = request;
-        draft.answer(token, Response::Failed(ErrorCode::UnknownMemberId));
+    /// Changes the hard state and writes what changes it.
+    fn write(&mut self, change: Change, draft: &mut Draft<'_>) {
+        self.hard.apply(&change);
+        draft.write(&Record::Consumer(ConsumerRecord { group_id: Arc::clone(&draft.group_id), change }));
     }
 
-    /// A member of the classic protocol gives a sign of life.
-    pub(crate) fn classic_heartbeat(&mut self, token: Token, request: Heartbeat, draft: &mut Draft<'_>) {
-        let _ = request;
-        draft.answer(token, Response::Failed(ErrorCode::UnknownMemberId));
+    fn member(&self, id: &str) -> Option<&Member> {
+        self.hard.members.get(id)
     }
 
     /// Loaded or set back: every session counts anew from now, and what is soft is made of what is hard.
     pub(crate) fn resume(&mut self, now: TimestampMs, config: &GroupConfig) {
-        let _ = (now, config);
+        self.clocks = Clocks::default();
+        for (id, member) in &self.hard.members {
+            let session = match &member.told.classic {
+                Some(classic) => classic.session_timeout_ms,
+                None => config.group_consumer_session_timeout_ms,
+            };
+            let revokes = member.current.state == MemberState::UnrevokedPartitions && !member.is_classic();
+            self.clocks.set(id, |clock| {
+                clock.session = Some(after(now, session));
+                clock.rebalance = revokes.then(|| after(now, member.told.rebalance_timeout_ms));
+            });
+        }
+        self.is_stale = true;
+        // Only a tick may write.
+        self.due = Some(now);
+    }
+
+    /// A time not later than the first thing that becomes due.
+    pub(crate) fn next_deadline(&self) -> Option<TimestampMs> {
+        [self.clocks.next(), self.due].into_iter().flatten().min()
     }
 
     /// These topics are new, gone or different; called only if the metadata changed.
     pub(crate) fn topics_changed(&mut self, changed: &[TopicId], draft: &mut Draft<'_>) {
-        let _ = (changed, draft);
-    }
-
-    /// A time not later than the first thing that becomes due; asked after everything that changes the group, so it is
-    /// to be at hand (no scan over the members).
-    pub(crate) fn next_deadline(&self) -> Option<TimestampMs> {
-        None
+        if self.is_stale {
+            self.refresh(draft);
+        } else if self.look_again(changed, draft) {
+            self.bump(draft);
+        }
+        self.assign_if_due(draft);
     }
 
     /// Whether it has no members.
     pub(crate) fn is_empty(&self) -> bool {
-        true
-    }
-
-    /// The state's name, as in [`ConsumerGroupDescribeAnswer::state`].
-    pub(crate) fn state_name(&self) -> &'static str {
-        "Empty"
-    }
-
-    /// Describes it.
-    pub(crate) fn describe(&self, image: &Image) -> ConsumerGroupDescribeAnswer {
-        let _ = image;
-        ConsumerGroupDescribeAnswer {
-            error: ErrorCode::None,
-            error_message: None,
-            state: self.state_name().to_owned(),
-            group_epoch: 0,
-            assignment_epoch: 0,
-            assignor: String::new(),
-            members: Vec::new(),
-        }
+        self.hard.members.is_empty()
     }
 
     /// Whether any member is subscribed to the topic (by name or by a resolved expression): its offsets are neither
     /// deleted nor expired.
     pub(crate) fn is_subscribed_to(&self, topic: &str) -> bool {
-        let _ = topic;
-        false
-    }
-
-    /// Whether a commit of this member under this epoch (generation, for a member of the classic protocol) is taken.
-    ///
-    /// # Errors
-    /// UNKNOWN_MEMBER_ID, STALE_MEMBER_EPOCH, ILLEGAL_GENERATION, FENCED_INSTANCE_ID, FENCED_MEMBER_EPOCH (an older
-    /// stream).
-    pub(crate) fn check_commit(
-        &mut self,
-        member_id: &str,
-        group_instance_id: Option<&str>,
-        epoch: i32,
-        stream_number: Option<u64>,
-    ) -> Result<(), ErrorCode> {
-        let _ = (member_id, group_instance_id, epoch, stream_number);
-        Err(ErrorCode::UnknownMemberId)
-    }
-
-    /// Whether this member may read offsets under this epoch. Not asked for clients that are no members.
-    ///
-    /// # Errors
-    /// UNKNOWN_MEMBER_ID, STALE_MEMBER_EPOCH.
-    pub(crate) fn check_fetch(&self, member_id: &str, epoch: i32) -> Result<(), ErrorCode> {
-        let _ = (member_id, epoch);
-        Err(ErrorCode::UnknownMemberId)
+        self.hard.subscribes_to(topic)
     }
 
     /// Writes the tombstones of everything that was written of an empty group, which is then dropped.
     pub(crate) fn write_tombstones(&self, group_id: &str, draft: &mut Draft<'_>) {
-        let _ = (group_id, draft);
+        let group_id: Arc<str> = group_id.into();
+        let hard = &self.hard;
+        let mut changes: Vec<Change> = Vec::new();
+        changes.extend(hard.members.keys().map(|id| Change::Current(Arc::clone(id), None)));
+        changes.extend(hard.targets.keys().map(|id| Change::Target(Arc::clone(id), None)));
+        changes.extend(hard.target_epoch.map(|_| Change::TargetEpoch(None)));
+        changes.extend(hard.members.keys().map(|id| Change::Member(Arc::clone(id), None)));
+        changes.extend(hard.regexes.keys().map(|regex| Change::Regex(Arc::clone(regex), None)));
+        changes.extend(hard.has_subscription_metadata.then_some(Change::SubscriptionMetadata(None)));
+        changes.push(Change::Group(None));
+        for change in changes {
+            draft.write(&Record::Consumer(ConsumerRecord { group_id: Arc::clone(&group_id), change }));
+        }
     }
+
+    /// Takes a member out, with what was written of it. Whether it was there.
+    fn remove(&mut self, id: &Arc<str>, draft: &mut Draft<'_>) -> bool {
+        let Some(member) = self.hard.members.get(id).cloned() else { return false };
+        self.clocks.remove(id);
+        self.write(Change::Current(Arc::clone(id), None), draft);
+        if self.hard.targets.contains_key(id) {
+            self.write(Change::Target(Arc::clone(id), None), draft);
+        }
+        self.write(Change::Member(Arc::clone(id), None), draft);
+        self.unsubscribe(&member.told, draft);
+        true
+    }
+}
+
+/// A time so many milliseconds after `now`; at once where the number makes no sense.
+fn after(now: TimestampMs, ms: i32) -> TimestampMs {
+    now.saturating_add(ms.max(0).into())
 }

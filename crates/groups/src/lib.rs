@@ -6,7 +6,7 @@
 //!
 //! Floor 1: pure. Time, metadata and fresh ids come in by [`levada_shard::Context`].
 
-mod assignor;
+pub mod assignor;
 mod classic;
 mod config;
 mod consumer;
@@ -14,9 +14,11 @@ mod draft;
 mod group;
 mod groups;
 mod offsets;
+#[cfg(test)]
+mod world;
 
 pub mod api;
 pub mod records;
 
 pub use config::{GroupConfig, MigrationPolicy};
-pub use groups::Groups;
+pub use groups::{GroupCounts, Groups, MAX_GROUP_ID_BYTES};

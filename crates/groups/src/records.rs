@@ -11,7 +11,10 @@ mod writer;
 
 use bytes::Bytes;
 
-pub use consumer::ConsumerRecord;
+pub use consumer::{
+    Change, ClassicMember, ConsumerMember, ConsumerRecord, CurrentAssignment, GroupEpoch, MemberState, OwnedPartitions,
+    Partitions, ResolvedRegex, TargetEpoch,
+};
 pub use group_metadata::{GroupMetadata, MemberMetadata};
 pub use offset_commit::{OffsetKey, OffsetValue};
 pub use reader::{Reader, RecordError};

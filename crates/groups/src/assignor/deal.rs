@@ -52,12 +52,7 @@ pub(super) fn deal<'a>(
 
 /// Gives partitions to members that stand where a replica stands. Those that fit in the fewest racks go first, and among a
 /// partition's racks the one that still wants the most is served.
-fn deal_near<'a>(
-    spec: &Spec,
-    owners: &mut [Option<u32>],
-    racks_of: impl Fn(usize) -> &'a [u32],
-    hands: &mut [Hand],
-) {
+fn deal_near<'a>(spec: &Spec, owners: &mut [Option<u32>], racks_of: impl Fn(usize) -> &'a [u32], hands: &mut [Hand]) {
     let mut racks: BTreeMap<u32, (u32, VecDeque<usize>)> = BTreeMap::new();
     for (at, hand) in hands.iter().enumerate().filter(|(_, hand)| hand.want > 0) {
         if let Some(rack) = spec.members.get(hand.member as usize).and_then(|member| member.rack) {

@@ -110,7 +110,8 @@ struct Step {
 
 impl Chains {
     fn new(classes: &[Class]) -> Self {
-        let members = classes.iter().flat_map(|class| class.subscribers.last()).max().map_or(0, |&last| last as usize + 1);
+        let members =
+            classes.iter().flat_map(|class| class.subscribers.last()).max().map_or(0, |&last| last as usize + 1);
         let mut links = vec![Vec::new(); members];
         for (number, class) in classes.iter().enumerate() {
             for (at, &member) in class.subscribers.iter().enumerate() {
@@ -128,7 +129,8 @@ impl Chains {
     /// Looks for chains from everybody, the fullest first. Whether it found any.
     fn round(&mut self, classes: &mut [Class], loads: &mut [u32]) -> bool {
         let mut found = false;
-        let mut sources: BTreeSet<(u32, u32)> = (0u32..).zip(&self.links).map(|(m, _)| (loads[m as usize], m)).collect();
+        let mut sources: BTreeSet<(u32, u32)> =
+            (0u32..).zip(&self.links).map(|(m, _)| (loads[m as usize], m)).collect();
         while let Some((load, source)) = sources.pop_last() {
             if load < 2 {
                 break;

@@ -79,7 +79,8 @@ fn can_be_evened(spec: &Spec, assignment: &[Vec<Slot>]) -> bool {
 }
 
 fn any_spec() -> impl Strategy<Value = Spec> {
-    let topics = prop::collection::vec((0u32..12, prop::collection::vec(prop::collection::vec(0u32..3, 0..3), 12)), 1..6);
+    let topics =
+        prop::collection::vec((0u32..12, prop::collection::vec(prop::collection::vec(0u32..3, 0..3), 12)), 1..6);
     topics.prop_flat_map(|topics| {
         let count = topics.len() as u32;
         let owned = prop::collection::vec((0..count + 1, 0u32..14), 0..12);

@@ -36,7 +36,8 @@ struct Owned(Vec<Vec<u32>>);
 
 impl Owned {
     fn of(spec: &Spec) -> Self {
-        let mut owners: Vec<Vec<u32>> = spec.topics.iter().map(|topic| vec![NOBODY; topic.partitions as usize]).collect();
+        let mut owners: Vec<Vec<u32>> =
+            spec.topics.iter().map(|topic| vec![NOBODY; topic.partitions as usize]).collect();
         for (member, number) in spec.members.iter().zip(0u32..) {
             for slot in &member.owned {
                 let owner = owners.get_mut(slot.topic as usize).and_then(|of| of.get_mut(slot.partition as usize));

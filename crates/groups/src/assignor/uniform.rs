@@ -61,11 +61,14 @@ fn keep(spec: &Spec, class_of: &[usize], classes: &mut [Class], owners: &mut [Ve
         for slot in &member.owned {
             let position = match last {
                 Some((topic, position)) if topic == slot.topic => position,
-                _ => class_of.get(slot.topic as usize).and_then(|&class| Some((class, classes.get(class)?.position(number)?))),
+                _ => class_of
+                    .get(slot.topic as usize)
+                    .and_then(|&class| Some((class, classes.get(class)?.position(number)?))),
             };
             last = Some((slot.topic, position));
             let Some((class, at)) = position else { continue };
-            let owner = owners.get_mut(slot.topic as usize).and_then(|of_topic| of_topic.get_mut(slot.partition as usize));
+            let owner =
+                owners.get_mut(slot.topic as usize).and_then(|of_topic| of_topic.get_mut(slot.partition as usize));
             if let Some(owner) = owner
                 && *owner == NOBODY
             {

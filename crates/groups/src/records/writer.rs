@@ -25,6 +25,11 @@ impl Writer {
         self.bytes.freeze()
     }
 
+    /// Bytes as they are.
+    pub fn raw(&mut self, value: &[u8]) {
+        self.bytes.put_slice(value);
+    }
+
     /// A byte.
     pub fn i8(&mut self, value: i8) {
         self.bytes.put_i8(value);

@@ -1,0 +1,196 @@
+//! A group moves from one protocol to the other while it has members (`group.consumer.migration.policy`).
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use levada_types::{ErrorCode, PartitionIndex, TopicId};
+
+use super::{
+    ConsumerGroup, after,
+    classic::told_to_classic,
+    embedded,
+    refused::{Refused, unknown_member},
+};
+use crate::{
+    api::ConsumerGroupHeartbeat,
+    classic::{CONSUMER_PROTOCOL_TYPE, ClassicGroup, ClassicMember as MemberOfClassic},
+    draft::Draft,
+    group::Group,
+    records::{
+        Change, ClassicMember, ConsumerMember, CurrentAssignment, GroupEpoch, MemberMetadata, MemberState,
+        OwnedPartitions, RecordError, TargetEpoch,
+    },
+};
+
+/// Before a member of the next-generation protocol joins: makes the group one of that protocol, if it is not.
+///
+/// # Errors
+/// GROUP_ID_NOT_FOUND if it may not become one, as in Kafka, and what would keep this member from joining afterwards: it
+/// must not be converted for somebody who is refused.
+pub(super) fn upgrade(
+    group: &mut Option<Group>,
+    request: &ConsumerGroupHeartbeat,
+    draft: &mut Draft<'_>,
+) -> Result<(), Refused> {
+    let upgraded = match group {
+        Some(Group::Consumer(_)) => return Ok(()),
+        None => {
+            check_room(0, draft)?;
+            ConsumerGroup::default()
+        }
+        Some(Group::Classic(classic)) if classic.is_empty() => {
+            check_room(0, draft)?;
+            classic.write_tombstone(draft);
+            ConsumerGroup::default()
+        }
+        Some(Group::Classic(classic)) => {
+            let members = check_upgrade(classic, request, draft)?;
+            classic.fail_waiting(ErrorCode::RebalanceInProgress, draft);
+            let generation = classic.generation();
+            classic.write_tombstone(draft);
+            ConsumerGroup::of_classic(generation, members, draft)
+        }
+    };
+    *group = Some(Group::Consumer(upgraded));
+    Ok(())
+}
+
+/// A member of a classic group, as it will be in one of the next-generation protocol.
+struct Upgraded {
+    id: Arc<str>,
+    told: ConsumerMember,
+    assigned: embedded::NamedPartitions,
+}
+
+fn check_room(members: usize, draft: &Draft<'_>) -> Result<(), Refused> {
+    let max = draft.config.group_consumer_max_size;
+    if members >= usize::try_from(max).unwrap_or(0) {
+        let message = format!("the group has {members} members, and {max} is the most (group.consumer.max.size)");
+        return Err(Refused::new(ErrorCode::GroupMaxSizeReached, message));
+    }
+    Ok(())
+}
+
+fn check_upgrade(
+    classic: &ClassicGroup,
+    request: &ConsumerGroupHeartbeat,
+    draft: &Draft<'_>,
+) -> Result<Vec<Upgraded>, Refused> {
+    let cannot =
+        |why: &str| Refused::new(ErrorCode::GroupIdNotFound, format!("the group is of the classic protocol, {why}"));
+    if !draft.config.group_consumer_migration_policy.upgrades() {
+        return Err(cannot("and group.consumer.migration.policy keeps it so"));
+    }
+    if !classic.is_of_consumers() {
+        return Err(cannot("and its members are no consumers"));
+    }
+    let replaces = |member: &MemberOfClassic| {
+        member.instance_id.is_some() && member.instance_id.as_deref() == request.instance_id.as_deref()
+    };
+    if !classic.members().any(replaces) {
+        check_room(classic.members().len(), draft)?;
+    }
+    if classic.members().any(|member| *member.member_id == *request.member_id && !replaces(member)) {
+        return Err(unknown_member(&request.member_id));
+    }
+    let upgraded: Result<Vec<Upgraded>, RecordError> =
+        classic.members().map(|member| upgrade_member(member, classic.protocol_name())).collect();
+    upgraded.map_err(|error| cannot(&format!("and what a member says cannot be read: {error}")))
+}
+
+fn upgrade_member(member: &MemberOfClassic, protocol: Option<&str>) -> Result<Upgraded, RecordError> {
+    // All protocols say the same of a consumer.
+    let chosen = member.protocols.iter().find(|known| Some(known.name.as_str()) == protocol);
+    let metadata = chosen.or(member.protocols.first()).map(|protocol| protocol.metadata.clone()).unwrap_or_default();
+    let subscription = embedded::Subscription::read(&metadata)?;
+    let told = ConsumerMember {
+        instance_id: member.instance_id.as_deref().map(str::to_owned),
+        rack_id: subscription.rack,
+        client_id: member.client_id.to_string(),
+        client_host: member.client_host.to_string(),
+        topic_names: subscription.topics.into_iter().collect(),
+        topic_regex: None,
+        rebalance_timeout_ms: member.rebalance_timeout_ms,
+        server_assignor: None,
+        classic: Some(ClassicMember {
+            session_timeout_ms: member.session_timeout_ms,
+            protocols: member.protocols.to_vec(),
+        }),
+    };
+    let assigned = embedded::read_assignment(&member.assignment)?;
+    Ok(Upgraded { id: Arc::clone(&member.member_id), told, assigned })
+}
+
+impl ConsumerGroup {
+    /// A group of members that have what the classic group's last generation gave them. Whoever waited for a generation is
+    /// asked to join again, and then speaks to this group.
+    fn of_classic(generation: i32, members: Vec<Upgraded>, draft: &mut Draft<'_>) -> Self {
+        let mut group = Self::default();
+        let mut given: BTreeSet<(TopicId, PartitionIndex)> = BTreeSet::new();
+        let mut sessions = Vec::new();
+        let mut assignments = Vec::new();
+        // The epoch first: whoever loads these records sees a group from its first record on.
+        group.write(Change::Group(Some(GroupEpoch { epoch: generation, metadata_hash: 0 })), draft);
+        for Upgraded { id, told, assigned } in members {
+            sessions.push((Arc::clone(&id), told.classic.as_ref().map_or(0, |classic| classic.session_timeout_ms)));
+            group.tell(&id, told, draft);
+            let mut owned = OwnedPartitions::default();
+            for (topic, partitions) in assigned {
+                let Some(topic) = draft.image.topic_id(&topic) else { continue };
+                // An assignor of the clients may have given one to two of them.
+                for partition in partitions.into_iter().filter(|&partition| given.insert((topic, partition))) {
+                    owned.insert(topic, partition, generation);
+                }
+            }
+            assignments.push((id, owned));
+        }
+        for (id, assigned) in assignments {
+            let target = Arc::new(assigned.partitions());
+            group.write(Change::Target(Arc::clone(&id), Some(target)), draft);
+            let current = CurrentAssignment {
+                epoch: generation,
+                previous_epoch: generation,
+                state: MemberState::Stable,
+                assigned,
+                revoking: OwnedPartitions::default(),
+            };
+            group.write(Change::Current(id, Some(Arc::new(current))), draft);
+        }
+        group.write(Change::TargetEpoch(Some(TargetEpoch { epoch: generation, timestamp: 0 })), draft);
+        for (id, session_timeout_ms) in sessions {
+            let deadline = after(draft.now, session_timeout_ms);
+            group.clocks.set(&id, |clock| clock.session = Some(deadline));
+        }
+        group
+    }
+}
+
+/// After a member has left: makes the group a classic one if only members of that protocol are left.
+pub(super) fn downgrade(group: &mut Option<Group>, draft: &mut Draft<'_>) {
+    let Some(Group::Consumer(consumer)) = group else { return };
+    let members = consumer.hard.members.len();
+    let fits = members <= usize::try_from(draft.config.group_max_size).unwrap_or(0);
+    let is_classic = members > 0 && members == consumer.hard.classic_members as usize;
+    if !is_classic || !fits || !draft.config.group_consumer_migration_policy.downgrades() {
+        return;
+    }
+    consumer.write_tombstones(&Arc::clone(&draft.group_id), draft);
+    let members = consumer.hard.members.iter().filter_map(|(id, member)| {
+        let classic = member.told.classic.as_ref()?;
+        let metadata = MemberMetadata {
+            member_id: id.to_string(),
+            group_instance_id: member.told.instance_id.clone(),
+            client_id: member.told.client_id.clone(),
+            client_host: member.told.client_host.clone(),
+            rebalance_timeout_ms: member.told.rebalance_timeout_ms,
+            session_timeout_ms: classic.session_timeout_ms,
+            subscription: classic.protocols.first().map(|protocol| protocol.metadata.clone()).unwrap_or_default(),
+            assignment: told_to_classic(&member.current, classic, draft),
+        };
+        Some(MemberOfClassic::new(&metadata, CONSUMER_PROTOCOL_TYPE, classic.protocols.clone().into()))
+    });
+    let members = members.collect();
+    let mut classic = ClassicGroup::from_members(consumer.hard.group_epoch(), CONSUMER_PROTOCOL_TYPE, members, draft);
+    // What the others had is to be given out again.
+    classic.rebalance(draft);
+    *group = Some(Group::Classic(classic));
+}
