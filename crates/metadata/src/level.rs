@@ -11,6 +11,13 @@ pub struct MetadataLevel(pub u16);
 /// The name of the feature whose level this is, as ApiVersions and UpdateFeatures show it.
 pub const METADATA_FEATURE: &str = "metadata.level";
 
+/// The name of Kafka's feature by which clients and tools see that the consumer group protocol (KIP-848) is there. It comes
+/// with the metadata level that has coordinators, and has no level of its own to be set to.
+pub const GROUP_FEATURE: &str = "group.version";
+
+/// The level of [`GROUP_FEATURE`]: Kafka's, from 4.0 on.
+pub const GROUP_LEVEL: u16 = 1;
+
 impl MetadataLevel {
     /// The first level: brokers, topics, partitions, settings, producer ids.
     pub const FIRST: Self = Self(1);
@@ -20,6 +27,12 @@ impl MetadataLevel {
     pub const SECOND: Self = Self(2);
     /// The newest level that this build can write and read.
     pub const LATEST: Self = Self::SECOND;
+
+    /// The level of [`GROUP_FEATURE`] in a cluster at this one, if it has the feature.
+    #[must_use]
+    pub fn group_level(self) -> Option<u16> {
+        (self >= Self::SECOND).then_some(GROUP_LEVEL)
+    }
 }
 
 impl fmt::Display for MetadataLevel {

@@ -42,7 +42,7 @@ pub use delta::{ConfigResource, Delta};
 pub use entry::{Entry, RunPosition};
 pub use image::{Applied, Image};
 pub use item_error::ItemError;
-pub use level::{LevelRange, METADATA_FEATURE, MetadataLevel};
+pub use level::{GROUP_FEATURE, GROUP_LEVEL, LevelRange, METADATA_FEATURE, MetadataLevel};
 pub use partition::{IsrMember, LeaderRecovery, Partition, Replica};
 pub use proposer::{Effect, Event, Genesis, Outcome, Proposer, SubmitError, Ticket, WriteId};
 pub use rebalance::Rebalance;

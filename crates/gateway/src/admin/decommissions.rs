@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use levada_broker::api::PartitionError;
-use levada_metadata::config::StaticConfigs;
 use levada_metadata::rebalance::{Plan, PlanOptions, StuckReplica};
 use levada_metadata::{BrokerRegistration, Command, Image, Partition, Response};
 use levada_proto::v1;
@@ -43,7 +42,7 @@ pub(super) async fn describe(
     }
     // Where the draining brokers' replicas would go, as the controller asks it; nothing is moved by asking.
     let options = PlanOptions { balance: false, max_moves: usize::MAX };
-    let stuck = Plan::new(&image, &StaticConfigs::default(), options).stuck;
+    let stuck = Plan::new(&image, options).stuck;
     let ids: Vec<i32> = asked.iter().map(|id| id.0).collect();
     let mut bytes: HashMap<i32, i64> = HashMap::new();
     for told in neighbours::log_dirs_of(gateway, &ids, &[]).await.into_iter().filter(|told| told.error.is_none()) {

@@ -1,8 +1,9 @@
-//! The cluster's features (KIP-584). There is one, the metadata level.
+//! The cluster's features (KIP-584): the metadata level, and what comes with it.
 
 use levada_broker::api::PartitionError;
 use levada_metadata::{
-    Command, FeatureChange, FeatureUpdate, Image, LevelRange, METADATA_FEATURE, MetadataLevel, Response,
+    Command, FeatureChange, FeatureUpdate, GROUP_FEATURE, GROUP_LEVEL, Image, LevelRange, METADATA_FEATURE,
+    MetadataLevel, Response,
 };
 use levada_proto::v1;
 use levada_types::ErrorCode;
@@ -15,7 +16,9 @@ pub(super) fn describe(image: &Image) -> v1::DescribeFeaturesResponse {
     let controllers = image.controllers().map(|node| (format!("controller {}", node.id), node.levels));
     let mut common = LevelRange::SUPPORTED;
     let mut limited_by = Vec::new();
-    for (node, levels) in brokers.chain(controllers) {
+    let coordinators =
+        image.all_coordinators().map(|node| (format!("{} coordinator {}", node.kind, node.name), node.levels));
+    for (node, levels) in brokers.chain(controllers).chain(coordinators) {
         common.min = common.min.max(levels.min);
         common.max = common.max.min(levels.max);
         if levels.min > LevelRange::SUPPORTED.min || levels.max < LevelRange::SUPPORTED.max {
@@ -23,14 +26,21 @@ pub(super) fn describe(image: &Image) -> v1::DescribeFeaturesResponse {
             limited_by.push(v1::NodeLevels { node, min_level, max_level });
         }
     }
-    let feature = v1::Feature {
+    let metadata = v1::Feature {
         name: METADATA_FEATURE.to_owned(),
         finalized_level: image.level().map(level),
         min_supported_level: level(common.min),
         max_supported_level: level(common.max),
         limited_by,
     };
-    v1::DescribeFeaturesResponse { features: vec![feature] }
+    let group = v1::Feature {
+        name: GROUP_FEATURE.to_owned(),
+        finalized_level: image.level().and_then(MetadataLevel::group_level).map(u32::from),
+        min_supported_level: GROUP_LEVEL.into(),
+        max_supported_level: GROUP_LEVEL.into(),
+        limited_by: Vec::new(),
+    };
+    v1::DescribeFeaturesResponse { features: vec![metadata, group] }
 }
 
 fn level(level: MetadataLevel) -> u32 {

@@ -1,7 +1,6 @@
 //! Evening out the brokers.
 
 use levada_broker::api::PartitionError;
-use levada_metadata::config::StaticConfigs;
 use levada_metadata::rebalance::{Plan, PlanOptions};
 use levada_metadata::{BrokerRegistration, Command, Image, Rebalance, Response};
 use levada_proto::v1;
@@ -53,7 +52,7 @@ pub(super) fn describe(image: &Image) -> v1::DescribeRebalanceResponse {
 
 fn planned(image: &Image) -> u32 {
     let options = PlanOptions { balance: true, max_moves: MAX_PLANNED };
-    count(Plan::new(image, &StaticConfigs::default(), options).moves.len())
+    count(Plan::new(image, options).moves.len())
 }
 
 fn count(len: usize) -> u32 {

@@ -2,7 +2,7 @@
 
 use kafka_protocol::messages::ApiVersionsResponse;
 use kafka_protocol::messages::api_versions_response::{ApiVersion, FinalizedFeatureKey, SupportedFeatureKey};
-use levada_metadata::{Image, LevelRange, METADATA_FEATURE, MetadataLevel};
+use levada_metadata::{GROUP_FEATURE, GROUP_LEVEL, Image, LevelRange, METADATA_FEATURE, MetadataLevel};
 use levada_types::ErrorCode;
 
 use super::{Handlers, code_of};
@@ -15,8 +15,9 @@ const FEATURES_SINCE: i16 = 3;
 
 /// Tells the version table; with `UnsupportedVersion` too, so that the client can choose a version that exists.
 ///
-/// The features are this platform's own. Those of Kafka that a client looks for (`metadata.version`,
-/// `transaction.version`, `group.version`) are not among them, which a client takes for level 0: not there.
+/// Beside this platform's own there is `group.version`, by which Kafka's tools see that the consumer group protocol is there.
+/// Others of Kafka's that a client looks for (`metadata.version`, `transaction.version`) are not among them, which a client
+/// takes for level 0: not there.
 pub(super) fn handle(handlers: &Handlers, head: Head, code: ErrorCode) -> ApiVersionsResponse {
     let keys = APIS.iter().map(|api| {
         ApiVersion::default()
@@ -30,22 +31,28 @@ pub(super) fn handle(handlers: &Handlers, head: Head, code: ErrorCode) -> ApiVer
 
 fn with_features(response: ApiVersionsResponse, image: &Image) -> ApiVersionsResponse {
     let LevelRange { min, max } = LevelRange::SUPPORTED;
-    let supported = SupportedFeatureKey::default()
-        .with_name(text(METADATA_FEATURE))
-        .with_min_version(number(min))
-        .with_max_version(number(max));
-    let finalized = image.level().map(|level| {
-        FinalizedFeatureKey::default()
-            .with_name(text(METADATA_FEATURE))
-            .with_min_version_level(number(level))
-            .with_max_version_level(number(level))
+    // From 1 on, not from 0: a client that asks in version 3 cannot read a least level of 0 (KAFKA-17011).
+    let supported =
+        [(METADATA_FEATURE, (number(min), number(max))), (GROUP_FEATURE, (level(GROUP_LEVEL), level(GROUP_LEVEL)))];
+    let supported = supported.map(|(name, (min, max))| {
+        SupportedFeatureKey::default().with_name(text(name)).with_min_version(min).with_max_version(max)
+    });
+    let group = image.level().and_then(MetadataLevel::group_level).map(level);
+    let finalized = [(METADATA_FEATURE, image.level().map(number)), (GROUP_FEATURE, group)];
+    let finalized = finalized.into_iter().filter_map(|(name, level)| {
+        let key = FinalizedFeatureKey::default().with_name(text(name));
+        level.map(|level| key.with_min_version_level(level).with_max_version_level(level))
     });
     response
-        .with_supported_features(vec![supported])
+        .with_supported_features(supported.to_vec())
         .with_finalized_features_epoch(i64::try_from(image.offset().0).unwrap_or(i64::MAX))
-        .with_finalized_features(finalized.into_iter().collect())
+        .with_finalized_features(finalized.collect())
 }
 
-fn number(level: MetadataLevel) -> i16 {
-    i16::try_from(level.0).unwrap_or(i16::MAX)
+fn number(metadata: MetadataLevel) -> i16 {
+    level(metadata.0)
+}
+
+fn level(level: u16) -> i16 {
+    i16::try_from(level).unwrap_or(i16::MAX)
 }

@@ -179,7 +179,13 @@ async fn quorum(offered: &mut Offered) {
 }
 
 async fn features(offered: &mut Offered) {
-    for (name, level, code) in [("metadata.level", 2, 0), ("metadata.level", 1, 95), ("metadata.version", 27, 95)] {
+    for (name, level, code) in [
+        ("metadata.level", 2, 0),
+        ("metadata.level", 1, 95),
+        ("group.version", 1, 0),
+        ("group.version", 0, 95),
+        ("metadata.version", 27, 95),
+    ] {
         let asked = |version| {
             let key = update_features_request::FeatureUpdateKey::default()
                 .with_feature(text(name))
@@ -253,7 +259,8 @@ async fn the_versions_of_apis_come_with_the_levels_of_features() {
         if version < 3 {
             assert_eq!((supported, finalized), (vec![], vec![]));
         } else {
-            assert_eq!((supported, finalized), (vec![("metadata.level", 1, 2)], vec![("metadata.level", 2)]));
+            assert_eq!(supported, [("metadata.level", 1, 2), ("group.version", 1, 1)]);
+            assert_eq!(finalized, [("metadata.level", 2), ("group.version", 1)]);
             assert!(response.finalized_features_epoch >= 0);
         }
     }

@@ -1,9 +1,12 @@
-//! The cluster's finalised features (KIP-584): there is one, the metadata level.
+//! The cluster's finalised features (KIP-584): the metadata level, and what comes with it.
 
 use levada_types::ErrorCode;
 
 use super::draft::Draft;
-use crate::{Delta, FeatureChange, FeatureUpdate, ItemError, METADATA_FEATURE, MetadataLevel, State, UpdatedFeature};
+use crate::{
+    Delta, FeatureChange, FeatureUpdate, GROUP_FEATURE, ItemError, METADATA_FEATURE, MetadataLevel, State,
+    UpdatedFeature,
+};
 
 pub(super) fn update(draft: &mut Draft, updates: &[FeatureUpdate], validate_only: bool) -> Vec<UpdatedFeature> {
     let mut results: Vec<UpdatedFeature> = Vec::with_capacity(updates.len());
@@ -14,7 +17,7 @@ pub(super) fn update(draft: &mut Draft, updates: &[FeatureUpdate], validate_only
         } else {
             check(draft.state(), update)
         };
-        level = level.or(result.as_ref().ok().copied());
+        level = level.or(result.as_ref().ok().copied().flatten());
         results.push(UpdatedFeature { name: update.name.clone(), result: result.map(|_| ()) });
     }
     let level = level.filter(|level| Some(*level) != draft.state().level());
@@ -29,11 +32,31 @@ pub(super) fn update(draft: &mut Draft, updates: &[FeatureUpdate], validate_only
     results
 }
 
-fn check(state: &State, update: &FeatureUpdate) -> Result<MetadataLevel, ItemError> {
-    let invalid = |message: String| Err(ItemError::new(ErrorCode::InvalidUpdateVersion, message));
-    if update.name != METADATA_FEATURE {
-        return invalid(format!("there is no feature {:?}; there is {METADATA_FEATURE}", update.name));
+/// The metadata level that is asked for, if the update asks for one.
+fn check(state: &State, update: &FeatureUpdate) -> Result<Option<MetadataLevel>, ItemError> {
+    match update.name.as_str() {
+        METADATA_FEATURE => check_level(state, update).map(Some),
+        GROUP_FEATURE => check_group(state, update).map(|()| None),
+        other => {
+            let message =
+                format!("there is no feature {other:?}; there is {METADATA_FEATURE}, and {GROUP_FEATURE} with it");
+            Err(ItemError::new(ErrorCode::InvalidUpdateVersion, message))
+        }
     }
+}
+
+/// It is where the metadata level has it, and goes nowhere else.
+fn check_group(state: &State, update: &FeatureUpdate) -> Result<(), ItemError> {
+    let current = state.level().and_then(MetadataLevel::group_level).unwrap_or(0);
+    if u16::try_from(update.level) == Ok(current) {
+        return Ok(());
+    }
+    let message = format!("{GROUP_FEATURE} is at {current}; it changes with {METADATA_FEATURE} alone");
+    Err(ItemError::new(ErrorCode::InvalidUpdateVersion, message))
+}
+
+fn check_level(state: &State, update: &FeatureUpdate) -> Result<MetadataLevel, ItemError> {
+    let invalid = |message: String| Err(ItemError::new(ErrorCode::InvalidUpdateVersion, message));
     let current = state.level().unwrap_or(MetadataLevel::FIRST);
     let Ok(level) = u16::try_from(update.level).map(MetadataLevel) else {
         return invalid(format!("{} is no level of {METADATA_FEATURE}", update.level));

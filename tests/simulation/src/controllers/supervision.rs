@@ -1,6 +1,5 @@
 //! What the active controller minds by itself: sessions, elections from logs, brokers that are emptied, the topic.
 
-use levada_metadata::config::StaticConfigs;
 use levada_metadata::rebalance::{Plan, PlanOptions};
 use levada_metadata::{Command, LogElection, NewTopic, ReplicaEnd, WaitingFor, Waiver};
 use levada_types::{BrokerId, LeaderEpoch};
@@ -105,7 +104,7 @@ impl Universe {
             return Vec::new();
         }
         let options = PlanOptions { balance: false, max_moves: 1 };
-        let reassignments = Plan::new(image, &StaticConfigs::default(), options).moves;
+        let reassignments = Plan::new(image, options).moves;
         if reassignments.is_empty() {
             return Vec::new();
         }

@@ -133,6 +133,21 @@ fn the_level_rises_once_every_node_supports_it() {
 }
 
 #[test]
+fn the_level_of_group_coordinators_is_that_of_the_metadata() {
+    let group = |level| [feature(crate::GROUP_FEATURE, level, FeatureChange::Upgrade)];
+    let invalid = [Some(ErrorCode::InvalidUpdateVersion)];
+    let mut cluster = Cluster::at_level(MetadataLevel::FIRST);
+    assert_eq!(update(&mut cluster, &group(1), false), invalid);
+    let mut cluster = Cluster::new();
+    let before = cluster.state.clone();
+    assert_eq!(update(&mut cluster, &group(1), false), [None], "as it is already");
+    for level in [0, 2, -1] {
+        assert_eq!(update(&mut cluster, &group(level), false), invalid);
+    }
+    assert_eq!(cluster.state, before);
+}
+
+#[test]
 fn features_that_cannot_be_are_refused_all_together() {
     let mut cluster = Cluster::with_brokers([1]);
     let invalid = Some(ErrorCode::InvalidUpdateVersion);
