@@ -7,6 +7,7 @@
 //! - `threads`: the log threads and the actors on them, the only ones who write to logs.
 //! - `replication`: the streams between brokers, and what goes out of the replicas' state machines.
 //! - `services`: what faces ask, one room each.
+//! - `shard_log`: what the owners of coordinators' shards ask: append sessions, and reading up to an offset.
 //! - `directories`: data directories that fail, and what the controller knows of them.
 //! - `reassignment`: what brokers tell of their logs.
 //! - `reconcile`: makes the hosted replicas what the metadata image says.
@@ -33,6 +34,7 @@ mod reassignment;
 mod reconcile;
 mod replication;
 mod services;
+mod shard_log;
 mod telemetry;
 #[cfg(test)]
 mod tests;

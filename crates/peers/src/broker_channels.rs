@@ -11,7 +11,7 @@ use tonic::transport::Channel;
 
 /// The connections. Clones share them.
 #[derive(Debug, Clone)]
-pub(crate) struct BrokerChannels {
+pub struct BrokerChannels {
     network: Network,
     profile: Profile,
     /// The channel to each broker, and where it leads.
@@ -19,12 +19,15 @@ pub(crate) struct BrokerChannels {
 }
 
 impl BrokerChannels {
-    pub(crate) fn new(network: Network, profile: Profile) -> Self {
+    /// Over `network`, with connections of this profile.
+    #[must_use]
+    pub fn new(network: Network, profile: Profile) -> Self {
         Self { network, profile, channels: Arc::default() }
     }
 
     /// The channel to `broker`, connected when it is first used; `None` if its address cannot be read.
-    pub(crate) fn to(&self, broker: &BrokerRegistration) -> Option<Channel> {
+    #[must_use]
+    pub fn to(&self, broker: &BrokerRegistration) -> Option<Channel> {
         let address: Address = broker.internal_address.parse().ok()?;
         let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((known, channel)) = channels.get(&broker.id)

@@ -25,6 +25,7 @@ mod session_state;
 mod session_stream;
 mod submit_error;
 
+pub use broker_channels::BrokerChannels;
 pub use broker_session::BrokerSession;
 pub use controller_client::ControllerClient;
 pub use controllers::{CLUSTER_HEADER, Controllers};

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use levada_replication::{ReplicaConfig, Rules};
+use levada_shard::AppendSession;
 use levada_types::{BrokerEpoch, BrokerId};
 
 use super::follow::Leaders;
@@ -29,6 +30,8 @@ pub(crate) struct Replication {
     lag_time_max_ms: i64,
     /// Replicas that were opened.
     opened: AtomicU64,
+    /// Append sessions that were opened, over all partitions.
+    append_sessions: AtomicU64,
     /// Whether this broker may commit alone.
     pub(crate) mandate: Mandate,
     /// Those who fsync.
@@ -54,6 +57,7 @@ impl Replication {
             broker: options.broker_id(),
             lag_time_max_ms: options.replica_lag_time_max_ms(),
             opened: AtomicU64::new(0),
+            append_sessions: AtomicU64::new(0),
             mandate,
             flushers,
             proposals: Proposals::default(),
@@ -75,6 +79,12 @@ impl Replication {
             retry_ms: RETRY_MS,
             rules: Rules::default(),
         }
+    }
+
+    /// A number that no append session of this process has had. After a new start every partition that this broker leads has
+    /// another leader epoch.
+    pub(crate) fn next_append_session(&self) -> AppendSession {
+        AppendSession(self.append_sessions.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
     /// After how long out of touch a follower falls out of sync, in milliseconds.

@@ -10,7 +10,7 @@ use crate::partition::Partition;
 
 impl Broker {
     /// The replica that this broker hosts, if it can be used.
-    pub(super) fn locate(&self, id: &TopicIdPartition) -> Result<Arc<Partition>, PartitionError> {
+    pub(crate) fn locate(&self, id: &TopicIdPartition) -> Result<Arc<Partition>, PartitionError> {
         if let Some(partition) = self.partitions.get(id) {
             partition.check_usable()?;
             return Ok(partition);

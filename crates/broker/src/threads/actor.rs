@@ -6,12 +6,14 @@ use std::sync::Arc;
 
 use levada_log::{AppendBatch, AppendError, AppendInfo, LogError, LogWriter, Origin};
 use levada_replication::{Attach, Effect, Event, Replica};
+use levada_shard::AppendGate;
 use levada_types::{BrokerEpoch, ErrorCode, LeaderEpoch, Offset};
 
 use super::complaints::Complaints;
 use super::gather::Slot;
 use super::job::{Append, Attached, DeleteRecords, FindReader, Frame, Job, Sight};
 use super::replica_steps::Baggage;
+use super::uncommitted::{self, Uncommitted};
 use crate::api::{Acks, DescribedProducer, PartitionError, Produced};
 use crate::clock::{now_ms, uptime_ms};
 use crate::partition::{Health, Partition};
@@ -29,9 +31,10 @@ pub(super) struct Actor {
     pub(super) broker_epoch: BrokerEpoch,
     /// The epoch under which this replica leads, if it does.
     pub(super) leads: Option<LeaderEpoch>,
-    /// Appended with `acks=all` and not yet committed, in the order of their offsets. Bounded by the unanswered requests
-    /// that faces allow.
-    uncommitted: VecDeque<Uncommitted>,
+    /// Appended with `acks=all` and not yet committed.
+    pub(super) uncommitted: Uncommitted,
+    /// The append session of the owner of the shard here, if this is a partition of coordinators.
+    pub(super) gate: AppendGate,
     /// Log starts that wait for the other replicas. Bounded likewise.
     deletions: Vec<Deletion>,
     /// Followers that frames go out to.
@@ -55,12 +58,6 @@ pub(super) struct Actor {
     /// Room for what the replica wants done, and for what that leads to.
     pub(super) effects: Vec<Effect>,
     pub(super) events: VecDeque<Event>,
-}
-
-struct Uncommitted {
-    end: Offset,
-    produced: Produced,
-    answer: Slot<Result<Produced, PartitionError>>,
 }
 
 struct Deletion {
@@ -98,7 +95,8 @@ impl Actor {
             replica: None,
             broker_epoch: BrokerEpoch(-1),
             leads: None,
-            uncommitted: VecDeque::new(),
+            uncommitted: Uncommitted::default(),
+            gate: AppendGate::default(),
             deletions: Vec::new(),
             sendings: Vec::new(),
             starved: None,
@@ -149,6 +147,9 @@ impl Actor {
                 Job::FindReader(FindReader { among, offset, answer }) => {
                     answer.fill(self.replica.as_ref().and_then(|replica| replica.reading_replica(&among, offset)));
                 }
+                Job::OpenSession(open) => self.open_session(open),
+                Job::AppendInSession(append) => self.append_in_session(*append, metrics),
+                Job::ConfirmSession(confirm) => self.confirm_session(confirm),
                 Job::Reach(answer) => answer.fill(()),
                 Job::DescribeProducers(answer) => answer.fill(Some(self.describe_producers())),
                 Job::Configure(config) => self.writer.update_config(*config),
@@ -205,7 +206,7 @@ impl Actor {
         scratch.waiting.push(Waiting { append_acks: append.acks, answer: append.answer, share: append.share });
     }
 
-    fn not_leader(&self) -> PartitionError {
+    pub(super) fn not_leader(&self) -> PartitionError {
         PartitionError::with_leader(ErrorCode::NotLeaderOrFollower, self.partition.role().hint())
     }
 
@@ -261,32 +262,22 @@ impl Actor {
         };
         let end = info.last_offset + 1;
         if acks == Acks::All && end > committed {
-            self.uncommitted.push_back(Uncommitted { end, produced, answer });
+            self.uncommitted.keep(end, uncommitted::Waiting::Client(produced, answer));
             return Some(end);
         }
         answer.fill(Ok(produced));
         None
     }
 
-    /// Answers those whose records are below `committed`. A duplicate stands behind its original, and so waits for it.
-    pub(super) fn answer_committed(&mut self, committed: Offset) {
-        while self.uncommitted.front().is_some_and(|first| first.end <= committed) {
-            if let Some(first) = self.uncommitted.pop_front() {
-                first.answer.fill(Ok(first.produced));
-            }
-        }
-    }
-
     /// Answers everybody who waits for replicas with this error.
     pub(super) fn fail_uncommitted(&mut self, code: ErrorCode) {
-        for uncommitted in take(&mut self.uncommitted) {
-            uncommitted.answer.fill(Err(PartitionError::with_leader(code, self.partition.role().hint())));
-        }
+        self.uncommitted.fail(code, self.partition.role().hint());
     }
 
     /// What a leader kept for its clients is over.
     pub(super) fn stop_leading(&mut self) {
         self.leads = None;
+        self.gate.close();
         self.partition.stop_leading();
         self.fail_uncommitted(ErrorCode::NotLeaderOrFollower);
         for deletion in take(&mut self.deletions) {

@@ -5,12 +5,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 use levada_log::{Flushed, LogConfig, LogWriter};
 use levada_replication::{Attach, Event, PartitionView};
+use levada_shard::{AppendSession, AppendTicket};
 use levada_types::{BrokerEpoch, BrokerId, LeaderEpoch, Offset, TimestampMs};
+use tokio::sync::oneshot;
 
 use super::gather::Slot;
 use super::in_flight::Share;
 use crate::api::{Acks, DescribedProducer, PartitionError, Produced};
 use crate::replication::FollowerLink;
+use crate::shard_log::{AppendOutcome, OpenedSession};
 
 /// One job of a partition's actor. Whoever waits for one holds the other end of its slot; a job that is dropped undone
 /// answers through it.
@@ -33,6 +36,12 @@ pub(crate) enum Job {
     DeleteRecords(DeleteRecords),
     /// Find the replica that a consumer is to read from.
     FindReader(FindReader),
+    /// Open an append session, which ends every earlier one.
+    OpenSession(OpenSession),
+    /// Append a batch under the newest session.
+    AppendInSession(Box<SessionAppend>),
+    /// Tell whether a session is the newest one.
+    ConfirmSession(ConfirmSession),
     /// Say when everything that was asked before is done.
     Reach(Slot<()>),
     /// Tell which producers the log remembers.
@@ -108,4 +117,28 @@ pub(crate) struct FindReader {
     /// Where it reads.
     pub(crate) offset: Offset,
     pub(crate) answer: Slot<Option<BrokerId>>,
+}
+
+/// The owner of a shard opens an append session.
+pub(crate) struct OpenSession {
+    /// The leader epoch that it believes in.
+    pub(crate) leader_epoch: LeaderEpoch,
+    pub(crate) answer: oneshot::Sender<Result<OpenedSession, PartitionError>>,
+}
+
+/// A batch of the owner of a shard.
+pub(crate) struct SessionAppend {
+    pub(crate) ticket: AppendTicket,
+    pub(crate) records: Bytes,
+    /// Dropped, it says that the outcome is unknown.
+    pub(crate) answer: oneshot::Sender<AppendOutcome>,
+    /// Given back when the batch was appended or refused.
+    pub(crate) share: Share,
+}
+
+/// Somebody asks whether a session is the newest one.
+pub(crate) struct ConfirmSession {
+    pub(crate) leader_epoch: LeaderEpoch,
+    pub(crate) session: AppendSession,
+    pub(crate) answer: Slot<bool>,
 }

@@ -7,6 +7,9 @@
 //!
 //! What acknowledgements wait for to be fsynced is fsynced by threads of its own, and their word comes back as a job.
 //!
+//! Whoever owns the shard on a partition of coordinators appends under a session (`levada_shard::AppendGate`), which the actor
+//! asks in the order of the appends.
+//!
 //! The replica's state machine (`levada_replication`) lives in the actor too: it is told of everything that happens to the
 //! log, in the order in which it happens.
 
@@ -20,11 +23,15 @@ mod log_threads;
 mod mailbox;
 mod ready_queue;
 mod replica_steps;
+mod session_steps;
+mod uncommitted;
 
 pub(crate) use flushers::Flushers;
 pub(crate) use gather::{Gather, Slot};
 pub(crate) use in_flight::{InFlight, Share};
-pub(crate) use job::{Append, Attached, DeleteRecords, FindReader, Frame, Job, Sight};
+pub(crate) use job::{
+    Append, Attached, ConfirmSession, DeleteRecords, FindReader, Frame, Job, OpenSession, SessionAppend, Sight,
+};
 pub(crate) use log_threads::LogThreads;
 pub(crate) use mailbox::{Mailbox, Posted};
 pub(crate) use ready_queue::ReadyQueue;

@@ -104,12 +104,12 @@ impl Actor {
             Effect::HighWatermark { offset } => {
                 self.partition.set_high_watermark(offset, take(&mut baggage.gained));
                 if self.leads.is_some() {
-                    self.answer_committed(offset);
+                    self.uncommitted.answer(offset);
                     self.sendings.iter().for_each(Sending::wake);
                 }
             }
             Effect::Flush => self.wants_flush = true,
-            Effect::Acknowledge { end } => self.answer_committed(end),
+            Effect::Acknowledge { end } => self.uncommitted.answer(end),
             Effect::FailAwaited { code } => self.fail_uncommitted(code),
             Effect::Propose(proposal) => {
                 self.replication.proposals.post(&self.partition, self.broker_epoch, proposal);

@@ -21,6 +21,7 @@ use super::sender::{Outbox, send_frames};
 use crate::Broker;
 use crate::reassignment::replica_logs_service;
 use crate::replication::wire::{Attachment, Malformed, ack_from, attach_from};
+use crate::shard_log::{SHARD_LOG_MESSAGE, shard_log_service};
 use crate::threads::{Attached, Job};
 
 /// Messages that wait for the transport. Two, so that one is read while the other is sent.
@@ -42,12 +43,14 @@ pub(crate) fn replication_server(
     stop: CancellationToken,
 ) -> impl Future<Output = Result<(), GrpcServerError>> {
     let replica_logs = replica_logs_service(Arc::clone(&broker));
+    let shard_log = shard_log_service(Arc::clone(&broker), stop.clone());
     let service = ReplicationServer::new(Service { broker, stop: stop.clone() })
         .max_decoding_message_size(MAX_REQUEST_BYTES)
         .max_encoding_message_size(usize::MAX);
     let limit = MessageLimit { bytes: MAX_REQUEST_BYTES, setting: None };
     let server = GrpcServer::internal(&GrpcOptions::default(), Profile::Bulk)
         .add_service(replica_logs)
+        .add_service_within(shard_log, SHARD_LOG_MESSAGE)
         .add_service_within(service, limit);
     server.serve(listener, stop)
 }
