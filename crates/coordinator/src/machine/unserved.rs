@@ -35,15 +35,17 @@ impl Unserved {
         !matches!(self, Self::Interrupted | Self::Moved)
     }
 
-    /// Kafka's code for it.
+    /// Kafka's code for it. NOT_COORDINATOR, COORDINATOR_LOAD_IN_PROGRESS and COORDINATOR_NOT_AVAILABLE say that nothing was
+    /// done.
     #[must_use]
     pub const fn code(self) -> ErrorCode {
         match self {
-            Self::NotOwner | Self::Moved => ErrorCode::NotCoordinator,
+            Self::NotOwner => ErrorCode::NotCoordinator,
             Self::Loading => ErrorCode::CoordinatorLoadInProgress,
             // As Kafka's coordinators answer when their log is too large a batch's or has too few replicas.
             Self::TooLarge => ErrorCode::UnknownServerError,
-            Self::Overloaded | Self::NotTaken(_) | Self::Interrupted => ErrorCode::CoordinatorNotAvailable,
+            Self::Overloaded | Self::NotTaken(_) => ErrorCode::CoordinatorNotAvailable,
+            Self::Interrupted | Self::Moved => ErrorCode::RequestTimedOut,
         }
     }
 }

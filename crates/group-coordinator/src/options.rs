@@ -1,0 +1,77 @@
+//! What an operator may say about a group coordinator.
+
+use levada_coordinator::machine::Limits;
+use levada_metadata::config::{BROKER_CONFIGS, StaticConfigs};
+use levada_service::grpc::GrpcOptions;
+use levada_service::options::{OptionsError, OptionsLoader};
+use serde::{Deserialize, Serialize};
+
+/// Requests that may be unanswered at one time, over all connections and on each: ten thousand members may wait for their
+/// groups at once, on the one connection of a broker.
+const CONCURRENT_REQUESTS: u32 = 100_000;
+
+/// How long a request may take, in milliseconds: a day, since members say how long they wait for others, and their brokers how
+/// long they wait for an answer.
+const REQUEST_TIMEOUT_MS: u64 = 24 * 3_600_000;
+
+/// The options of the group coordinator role.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GroupCoordinatorOptions {
+    /// What operators see this process called. By default the address of its internal services.
+    #[serde(rename = "coordinator.name")]
+    pub name: Option<String>,
+    /// Requests that may wait for one shard; more are refused, and the brokers repeat them.
+    #[serde(rename = "coordinator.queued.max.requests")]
+    pub queued_requests: usize,
+    /// Bytes of records that one shard may have decided on and not committed; beyond, requests are refused.
+    #[serde(rename = "coordinator.parked.max.bytes")]
+    pub parked_bytes: usize,
+    /// Milliseconds that handing the shards over, and answering what is under way, may take each when the process stops.
+    #[serde(rename = "shutdown.drain.timeout.ms")]
+    pub drain_timeout_ms: u64,
+    /// Settings of groups and offsets that the process was given.
+    #[serde(skip)]
+    pub statics: StaticConfigs,
+    /// The limits of the gRPC server.
+    #[serde(skip)]
+    pub grpc: GrpcOptions,
+}
+
+impl Default for GroupCoordinatorOptions {
+    fn default() -> Self {
+        Self {
+            name: None,
+            // Several times the members of the largest groups that are usual, each with one request.
+            queued_requests: 16_384,
+            parked_bytes: Limits::default().max_parked_bytes,
+            drain_timeout_ms: 10_000,
+            statics: StaticConfigs::default(),
+            grpc: GrpcOptions::default(),
+        }
+    }
+}
+
+impl GroupCoordinatorOptions {
+    /// Takes the role's options, the limits of its server and the settings of groups that may stand in the same file.
+    ///
+    /// # Errors
+    /// [`OptionsError`] names the option that is wrong.
+    pub fn load(loader: &mut OptionsLoader) -> Result<Self, OptionsError> {
+        let mut options: Self = loader.take()?;
+        options.grpc = loader.take()?;
+        let given = loader.take_settings(BROKER_CONFIGS.iter().map(|def| def.name));
+        options.statics =
+            StaticConfigs::new(given).map_err(|error| OptionsError::invalid(error.name(), error.to_string()))?;
+        Ok(options)
+    }
+
+    /// The limits of the server, which has to let every member of every group wait.
+    pub(crate) fn server(&self) -> GrpcOptions {
+        let mut grpc = self.grpc.clone();
+        grpc.max_concurrent_streams = grpc.max_concurrent_streams.max(CONCURRENT_REQUESTS);
+        grpc.max_concurrent_requests = grpc.max_concurrent_requests.max(CONCURRENT_REQUESTS as usize);
+        grpc.request_timeout_ms = grpc.request_timeout_ms.max(REQUEST_TIMEOUT_MS);
+        grpc.drain_timeout_ms = self.drain_timeout_ms;
+        grpc
+    }
+}
