@@ -1,4 +1,4 @@
-// franz-go (kgo, with kadm for topics) against Levada: consumes by partition, without a group.
+// franz-go (kgo, with kadm for topics) against Levada: by partition without a group, and as a member of one.
 package main
 
 import (
@@ -34,6 +34,10 @@ type options struct {
 func main() {
 	if len(os.Args) < 2 {
 		fail("usage: client PHASE --bootstrap HOST:PORT --topic TOPIC --compression TYPE --corpus FILE")
+	}
+	if os.Args[1] == "member" {
+		member(os.Args[2:])
+		return
 	}
 	var o options
 	flags := flag.NewFlagSet("client", flag.ExitOnError)

@@ -1,4 +1,4 @@
-// kafkajs: produces and administers. It consumes through groups only.
+// kafkajs: produces and administers, and is a member of groups. It does not consume without one.
 
 'use strict'
 
@@ -20,6 +20,7 @@ async function main() {
   const [phase, ...rest] = process.argv.slice(2)
   const options = {}
   for (let i = 0; i < rest.length; i += 2) options[rest[i].replace(/^--/, '')] = rest[i + 1]
+  if (phase === 'member') return require('./member')(options)
   const corpus = fs.readFileSync(options.corpus, 'utf8').trimEnd().split('\n').map((line, index) => {
     const [key, path] = line.split('\t')
     return { index, key, value: fs.readFileSync(path) }

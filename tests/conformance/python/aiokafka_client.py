@@ -4,10 +4,15 @@ import asyncio
 from collections import deque
 from typing import Iterable, Iterator, Optional
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
+from aiokafka.errors import CommitFailedError, IllegalStateError
 
+import membership
 import phases
+from membership import Membership
 from phases import Acknowledged, Entry, Stored
 
 SECONDS = 30
@@ -119,6 +124,47 @@ class Aiokafka(phases.Client):
         if self.consumer is not None:
             self.run(self.consumer.stop())
         self.loop.close()
+
+    @staticmethod
+    def member(wanted: Membership) -> None:
+        asyncio.run(Aiokafka.be_a_member(wanted))
+
+    @staticmethod
+    async def be_a_member(wanted: Membership) -> None:
+        class Listener(ConsumerRebalanceListener):
+            def on_partitions_assigned(self, assigned):
+                membership.gained(place.partition for place in assigned)
+
+            def on_partitions_revoked(self, revoked):
+                membership.gave(place.partition for place in revoked)
+
+        assignor = {"range": RangePartitionAssignor, "sticky": StickyPartitionAssignor}
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=wanted.bootstrap,
+            group_id=wanted.group,
+            group_instance_id=wanted.instance,
+            partition_assignment_strategy=[assignor[wanted.protocol]],
+            session_timeout_ms=wanted.session_ms,
+            heartbeat_interval_ms=wanted.heartbeat_ms,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+        )
+        consumer.subscribe([wanted.topic], listener=Listener())
+        await consumer.start()
+        while not membership.leaving.is_set():
+            messages = await consumer.getmany(timeout_ms=100, max_records=100)
+            processed = {}
+            for place, of_place in messages.items():
+                for message in of_place:
+                    membership.record(message.partition, message.offset)
+                    processed[place] = message.offset + 1
+            if processed:
+                try:
+                    await consumer.commit(processed)
+                except (CommitFailedError, IllegalStateError):
+                    # Whoever gets the partitions reads them again.
+                    pass
+        await consumer.stop()
 
 
 phases.main(Aiokafka)

@@ -2,13 +2,26 @@
 
 from typing import Iterable, Iterator, Optional
 
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
+import membership
 import phases
+from membership import Membership
 from phases import Acknowledged, Entry, Stored
 
 SECONDS = 30
+
+# Why a commit may fail in the midst of a rebalance: whoever gets the partition reads it again.
+OVERTAKEN = {
+    KafkaError.REBALANCE_IN_PROGRESS,
+    KafkaError.ILLEGAL_GENERATION,
+    KafkaError.UNKNOWN_MEMBER_ID,
+    KafkaError.STALE_MEMBER_EPOCH,
+    KafkaError.FENCED_MEMBER_EPOCH,
+    KafkaError._ASSIGNMENT_LOST,
+    KafkaError._STATE,
+}
 
 
 class ConfluentKafka(phases.Client):
@@ -74,6 +87,43 @@ class ConfluentKafka(phases.Client):
     def offset_at_time(self, topic: str, partition: int, timestamp: int) -> Optional[int]:
         (found,) = self.consumer.offsets_for_times([TopicPartition(topic, partition, timestamp)], SECONDS)
         return found.offset if found.offset >= 0 else None
+
+    @staticmethod
+    def member(wanted: Membership) -> None:
+        settings = {
+            "bootstrap.servers": wanted.bootstrap,
+            "group.id": wanted.group,
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+        }
+        if wanted.protocol == "consumer":
+            settings["group.protocol"] = "consumer"
+        else:
+            settings["partition.assignment.strategy"] = wanted.protocol
+            settings["session.timeout.ms"] = wanted.session_ms
+            settings["heartbeat.interval.ms"] = wanted.heartbeat_ms
+        if wanted.instance:
+            settings["group.instance.id"] = wanted.instance
+        consumer = Consumer(settings)
+        consumer.subscribe(
+            [wanted.topic],
+            on_assign=lambda _, places: membership.gained(place.partition for place in places),
+            on_revoke=lambda _, places: membership.gave(place.partition for place in places),
+            on_lost=lambda _, places: membership.lost(place.partition for place in places),
+        )
+        while not membership.leaving.is_set():
+            messages = consumer.consume(100, 0.1)
+            for message in messages:
+                if message.error():
+                    raise KafkaException(message.error())
+                membership.record(message.partition(), message.offset())
+            if messages:
+                try:
+                    consumer.commit(asynchronous=False)
+                except KafkaException as exception:
+                    if exception.args[0].code() not in OVERTAKEN:
+                        raise
+        consumer.close()
 
 
 phases.main(ConfluentKafka)

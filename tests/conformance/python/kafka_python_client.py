@@ -3,10 +3,15 @@
 from collections import deque
 from typing import Iterable, Iterator, Optional
 
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import ConsumerRebalanceListener, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient, NewTopic
+from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
+from kafka.coordinator.assignors.range import RangePartitionAssignor
+from kafka.errors import CommitFailedError, RebalanceInProgressError
 
+import membership
 import phases
+from membership import Membership
 from phases import Acknowledged, Entry, Stored
 
 SECONDS = 30
@@ -73,6 +78,42 @@ class KafkaPython(phases.Client):
         place = TopicPartition(topic, partition)
         found = self.consumer.offsets_for_times({place: timestamp})[place]
         return found.offset if found else None
+
+    @staticmethod
+    def member(wanted: Membership) -> None:
+        class Listener(ConsumerRebalanceListener):
+            def on_partitions_assigned(self, assigned):
+                membership.gained(place.partition for place in assigned)
+
+            def on_partitions_revoked(self, revoked):
+                membership.gave(place.partition for place in revoked)
+
+            def on_partitions_lost(self, lost):
+                membership.lost(place.partition for place in lost)
+
+        assignor = {"range": RangePartitionAssignor, "cooperative-sticky": CooperativeStickyAssignor}
+        consumer = KafkaConsumer(
+            bootstrap_servers=wanted.bootstrap,
+            group_id=wanted.group,
+            group_instance_id=wanted.instance,
+            partition_assignment_strategy=[assignor[wanted.protocol]],
+            session_timeout_ms=wanted.session_ms,
+            heartbeat_interval_ms=wanted.heartbeat_ms,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+        )
+        consumer.subscribe([wanted.topic], listener=Listener())
+        while not membership.leaving.is_set():
+            messages = consumer.poll(timeout_ms=100, max_records=100)
+            for message in (message for of_place in messages.values() for message in of_place):
+                membership.record(message.partition, message.offset)
+            if messages:
+                try:
+                    consumer.commit()
+                except (CommitFailedError, RebalanceInProgressError):
+                    # Whoever gets the partitions reads them again.
+                    pass
+        consumer.close(autocommit=False)
 
 
 phases.main(KafkaPython)

@@ -5,6 +5,8 @@ import itertools
 import sys
 from typing import Callable, Iterable, Iterator, NamedTuple, Optional
 
+import membership
+from membership import Membership
 
 # How long a fetch at the end of a partition may wait for more, in milliseconds. What a client asks next waits behind it on
 # the same connection, and these programs ask much and wait for nothing.
@@ -62,8 +64,18 @@ class Client:
     def close(self) -> None:
         """Called at the end."""
 
+    @staticmethod
+    def member(wanted: Membership) -> None:
+        """Is a member of a group until `membership.leaving` is set; commits what it has told of, and tells `membership`."""
+        raise NotImplementedError
+
 
 def main(client_type: type[Client]) -> None:
+    if sys.argv[1] == "member":
+        membership.watch_stdin()
+        client_type.member(membership.parse(sys.argv[2:]))
+        membership.left()
+        return
     parser = argparse.ArgumentParser()
     parser.add_argument("phase", choices=["produce", "verify", "produce-endlessly"])
     parser.add_argument("--bootstrap", required=True)

@@ -1,4 +1,4 @@
-// sarama against Levada: consumes by partition, without a group.
+// sarama against Levada: by partition without a group, and as a member of one.
 package main
 
 import (
@@ -32,6 +32,10 @@ type options struct {
 func main() {
 	if len(os.Args) < 2 {
 		fail("usage: client PHASE --bootstrap HOST:PORT --topic TOPIC --compression TYPE --corpus FILE")
+	}
+	if os.Args[1] == "member" {
+		member(os.Args[2:])
+		return
 	}
 	var o options
 	flags := flag.NewFlagSet("client", flag.ExitOnError)

@@ -40,6 +40,11 @@ impl KafkaServer {
     /// Formats a data directory for a node on ports that are free now. `jars` is the directory with Kafka's server and all
     /// that it needs.
     pub fn prepare(jars: &Path) -> Outcome<Self> {
+        Self::prepare_with(jars, &[])
+    }
+
+    /// The same with settings of its own.
+    pub fn prepare_with(jars: &Path, settings: &[(&str, &str)]) -> Outcome<Self> {
         let home = tempfile::Builder::new().prefix("kafka-").tempdir()?;
         let kafka = Self { jars: jars.to_owned(), home, address: free_address()?, process: None };
         let (address, controller) = (kafka.address, free_address()?);
@@ -51,8 +56,9 @@ impl KafkaServer {
                  listeners=PLAINTEXT://{address},CONTROLLER://{controller}\n\
                  controller.listener.names=CONTROLLER\n\
                  listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT\n\
-                 log.dirs={}\noffsets.topic.replication.factor=1\n",
-                kafka.data_dir().display()
+                 log.dirs={}\noffsets.topic.replication.factor=1\n{}",
+                kafka.data_dir().display(),
+                settings.iter().map(|(name, value)| format!("{name}={value}\n")).collect::<String>()
             ),
         )?;
         let status = kafka

@@ -34,6 +34,10 @@ pub(super) struct Client {
     consumes: bool,
     /// Whether it speaks gRPC, not the Kafka protocol.
     grpc: bool,
+    /// How it can be a member of a group: assignors of the classic protocol, and `consumer` for the next-generation one.
+    group_protocols: &'static [&'static str],
+    /// With which of these its members can be static ones that come back.
+    static_protocols: &'static [&'static str],
 }
 
 /// What is done with a client.
@@ -42,6 +46,8 @@ pub(super) struct Client {
 enum Subject {
     /// The round trip of the corpus, in phases.
     RoundTrip,
+    /// Consumer groups: members that join, leave, crash and come back.
+    Groups,
     /// The administration of a cluster, in phases.
     Cluster,
     /// A data directory of a real Kafka, whose jars the environment names.
@@ -70,13 +76,29 @@ pub(super) enum Installation {
 /// Every toolchain.
 pub(super) const TOOLCHAINS: [Toolchain; 8] = [
     Toolchain {
-        clients: &["confluent-kafka", "kafka-python", "aiokafka", "grpcio"],
+        clients: &[
+            "confluent-kafka",
+            "confluent-kafka-groups",
+            "kafka-python",
+            "kafka-python-groups",
+            "aiokafka",
+            "aiokafka-groups",
+            "grpcio",
+        ],
         needs: &["python3"],
         install: python,
     },
-    Toolchain { clients: &["kafka-clients", "kafka-clients-admin"], needs: &["java", "mvn"], install: java },
-    Toolchain { clients: &["kafkajs"], needs: &["node", "npm"], install: node },
-    Toolchain { clients: &["franz-go", "sarama", "sarama-2024"], needs: &["go"], install: go },
+    Toolchain {
+        clients: &["kafka-clients", "kafka-clients-groups", "kafka-clients-admin"],
+        needs: &["java", "mvn"],
+        install: java,
+    },
+    Toolchain { clients: &["kafkajs", "kafkajs-groups"], needs: &["node", "npm"], install: node },
+    Toolchain {
+        clients: &["franz-go", "franz-go-groups", "sarama", "sarama-groups", "sarama-2024"],
+        needs: &["go"],
+        install: go,
+    },
     Toolchain { clients: &["kcat"], needs: &["kcat"], install: kcat },
     Toolchain { clients: &["grpcurl"], needs: &["go"], install: grpcurl },
     Toolchain { clients: &["kafka-tools"], needs: &["java", "mvn"], install: kafka_tools },
@@ -103,6 +125,23 @@ impl Client {
             compressions: ALL,
             consumes: true,
             grpc: false,
+            group_protocols: &[],
+            static_protocols: &[],
+        }
+    }
+
+    /// The same program as a member of groups, under the name `NAME-groups`.
+    fn groups(&self, protocols: &'static [&'static str]) -> Self {
+        Self {
+            name: format!("{}-groups", self.name),
+            argv: self.argv.clone(),
+            env: self.env.clone(),
+            subject: Subject::Groups,
+            compressions: &[],
+            consumes: self.consumes,
+            grpc: self.grpc,
+            group_protocols: protocols,
+            static_protocols: protocols,
         }
     }
 }
@@ -133,10 +172,16 @@ fn python(workspace: &Workspace, directory: &Path) -> Outcome<Vec<Client>> {
         .run()?;
 
     let client = |name: &str, file: &str| Client::new(name, &[&python, &sources.join(file)]);
+    let confluent_kafka = client("confluent-kafka", "confluent_kafka_client.py");
+    let kafka_python = client("kafka-python", "kafka_python_client.py");
+    let aiokafka = client("aiokafka", "aiokafka_client.py");
     Ok(vec![
-        client("confluent-kafka", "confluent_kafka_client.py"),
-        client("kafka-python", "kafka_python_client.py"),
-        client("aiokafka", "aiokafka_client.py"),
+        confluent_kafka.groups(&["range", "cooperative-sticky", "consumer"]),
+        kafka_python.groups(&["range", "cooperative-sticky"]),
+        aiokafka.groups(&["range", "sticky"]),
+        confluent_kafka,
+        kafka_python,
+        aiokafka,
         Client {
             env: BTreeMap::from([("PYTHONPATH".into(), stubs.display().to_string())]),
             grpc: true,
@@ -156,8 +201,10 @@ fn java(workspace: &Workspace, directory: &Path) -> Outcome<Vec<Client>> {
         .run()?;
     let classpath = format!("{0}/classes:{0}/lib/*", built.display());
     let client = |name: &str, class: &str| Client::new(name, &[&"java", &"-cp", &classpath, &class]);
+    let kafka_clients = client("kafka-clients", "levada.conformance.Client");
     Ok(vec![
-        client("kafka-clients", "levada.conformance.Client"),
+        kafka_clients.groups(&["range", "cooperative-sticky", "consumer"]),
+        kafka_clients,
         Client { subject: Subject::Cluster, ..client("kafka-clients-admin", "levada.conformance.Cluster") },
     ])
 }
@@ -166,13 +213,16 @@ fn node(workspace: &Workspace, directory: &Path) -> Outcome<Vec<Client>> {
     let sources = workspace.root().join("tests/conformance/node");
     let built = directory.join("node");
     fs::create_dir_all(&built).map_err(Failure::io(built.display()))?;
-    for file in ["package.json", "client.js"] {
+    for file in ["package.json", "client.js", "member.js"] {
         fs::copy(sources.join(file), built.join(file)).map_err(Failure::io(file))?;
     }
     Program::new("npm").directory(&built).args(["install", "--silent", "--no-audit", "--no-fund"]).run()?;
     // Its other codecs are plugins with native code that must be compiled for each version of Node.
     let compressions = &["none", "gzip", "snappy"];
-    Ok(vec![Client { consumes: false, compressions, ..Client::new("kafkajs", &[&"node", &built.join("client.js")]) }])
+    let kafkajs =
+        Client { consumes: false, compressions, ..Client::new("kafkajs", &[&"node", &built.join("client.js")]) };
+    // It has one assignor, and no static members.
+    Ok(vec![Client { static_protocols: &[], ..kafkajs.groups(&["round-robin"]) }, kafkajs])
 }
 
 fn go(workspace: &Workspace, directory: &Path) -> Outcome<Vec<Client>> {
@@ -187,12 +237,20 @@ fn go(workspace: &Workspace, directory: &Path) -> Outcome<Vec<Client>> {
             .run()
             .map(|()| program)
     };
-    let sarama = sources.join("sarama");
+    let franz_go = Client::new("franz-go", &[&build("client", &sources.join("go"), "go.mod")?]);
+    let directory_of_sarama = sources.join("sarama");
+    let sarama = Client::new("sarama", &[&build("sarama", &directory_of_sarama, "go.mod")?]);
     Ok(vec![
-        Client::new("franz-go", &[&build("client", &sources.join("go"), "go.mod")?]),
-        Client::new("sarama", &[&build("sarama", &sarama, "go.mod")?]),
+        // A static member of the next-generation protocol does not say that it goes, and the one that comes back is refused.
+        Client {
+            static_protocols: &["range", "cooperative-sticky"],
+            ..franz_go.groups(&["range", "cooperative-sticky", "consumer"])
+        },
+        franz_go,
+        sarama.groups(&["range", "sticky"]),
+        sarama,
         // Until 2025 its batches left their greatest timestamp out.
-        Client::new("sarama-2024", &[&build("sarama-2024", &sarama, "2024.mod")?]),
+        Client::new("sarama-2024", &[&build("sarama-2024", &directory_of_sarama, "2024.mod")?]),
     ])
 }
 

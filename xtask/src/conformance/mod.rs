@@ -6,13 +6,14 @@
 
 mod clients;
 
-use std::fs;
+use std::{fs, path::PathBuf};
 
 use clap::Args;
 use serde::Serialize;
 
 use self::clients::{Client, Installation};
 use crate::{
+    bench::kafka_jars,
     failure::{Failure, Outcome},
     report::{NotRun, Report},
     workspace::Workspace,
@@ -27,6 +28,9 @@ pub(crate) struct Options {
     /// How much of the corpus to use, in megabytes.
     #[arg(long, default_value_t = 100)]
     corpus_mb: u64,
+    /// Run the clients' groups against a real Kafka, to see that what is asked of Levada is what Kafka does.
+    #[arg(long)]
+    groups_of_kafka: bool,
     /// Install the clients, write the plan, and stop.
     #[arg(long)]
     install_only: bool,
@@ -35,7 +39,7 @@ pub(crate) struct Options {
 impl Options {
     /// Every client with the whole corpus.
     pub(crate) fn everything() -> Self {
-        Self { clients: Vec::new(), corpus_mb: 100, install_only: false }
+        Self { clients: Vec::new(), corpus_mb: 100, groups_of_kafka: false, install_only: false }
     }
 
     fn wants(&self, name: &str) -> bool {
@@ -47,6 +51,7 @@ impl Options {
 #[derive(Serialize)]
 struct Plan {
     corpus_mb: u64,
+    kafka_jars: Option<PathBuf>,
     clients: Vec<Client>,
 }
 
@@ -55,7 +60,8 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Outcome<NotRun> {
     let directory = workspace.target().join("conformance");
     fs::create_dir_all(&directory).map_err(Failure::io(directory.display()))?;
     let mut report = Report::new("conformance");
-    let mut plan = Plan { corpus_mb: options.corpus_mb, clients: Vec::new() };
+    let kafka_jars = options.groups_of_kafka.then(|| kafka_jars(workspace)).transpose()?;
+    let mut plan = Plan { corpus_mb: options.corpus_mb, kafka_jars, clients: Vec::new() };
 
     for toolchain in clients::TOOLCHAINS {
         if !toolchain.clients.iter().any(|name| options.wants(name)) {

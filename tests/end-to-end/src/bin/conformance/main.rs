@@ -2,11 +2,12 @@
 //!
 //! For each client: a corpus goes in with every compression type that the client has and comes back byte for byte, to the
 //! client itself and to librdkafka; again after a clean restart; and again after SIGKILL in the middle of producing, when
-//! everything that was acknowledged must be in its place. Beside them, clients that administer do so with a cluster, and a
-//! data directory of a real Kafka is opened. What a client program does is told in `tests/conformance/README.md`.
+//! everything that was acknowledged must be in its place. Beside them, clients are members of
+//! consumer groups, clients that administer do so with a cluster, and a data directory of a real Kafka is opened. What a client program does is told in `tests/conformance/README.md`.
 
 mod cluster;
 mod contents;
+mod groups;
 mod kafka_directory;
 mod plan;
 mod program;
@@ -47,11 +48,12 @@ fn run() -> Outcome<bool> {
             Subject::RoundTrip => round_trip::run(client, &corpus, &list),
             Subject::KafkaDirectory => kafka_directory::run(client),
             Subject::Cluster => cluster::run(client),
+            Subject::Groups => groups::run(client, plan.kafka_jars.as_deref()),
             Subject::Script => program::run_script(client),
         };
         let seconds = begun.elapsed().as_secs_f32();
         match outcome {
-            Ok(()) => println!("passed  {:<16} {seconds:.1} s  {}", client.name, client.compressions.join(" ")),
+            Ok(()) => println!("passed  {:<16} {seconds:.1} s  {}", client.name, client.variants().join(" ")),
             Err(error) => {
                 all_passed = false;
                 println!("FAILED  {:<16} {seconds:.1} s  {error}", client.name);

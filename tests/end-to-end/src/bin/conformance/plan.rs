@@ -1,6 +1,10 @@
 //! The plan: which clients there are and how each is started.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use levada_end_to_end::Outcome;
 use serde::Deserialize;
@@ -11,6 +15,8 @@ use serde::Deserialize;
 pub(crate) struct Plan {
     /// How much of the corpus to use, in MiB.
     pub(crate) corpus_mb: u64,
+    /// Where the jars of a real Kafka are that groups are run against, in place of Levada.
+    pub(crate) kafka_jars: Option<PathBuf>,
     /// The clients, in order.
     pub(crate) clients: Vec<Client>,
 }
@@ -33,6 +39,17 @@ pub(crate) struct Client {
     pub(crate) consumes: bool,
     /// Whether it speaks gRPC, not the Kafka protocol.
     pub(crate) grpc: bool,
+    /// How it can be a member of a group: assignors of the classic protocol, and `consumer` for the next-generation one.
+    pub(crate) group_protocols: Vec<String>,
+    /// With which of these its members can be static ones that come back.
+    pub(crate) static_protocols: Vec<String>,
+}
+
+impl Client {
+    /// In which variants it is run.
+    pub(crate) fn variants(&self) -> &[String] {
+        if matches!(self.subject, Subject::Groups) { &self.group_protocols } else { &self.compressions }
+    }
 }
 
 /// What is done with a client.
@@ -41,6 +58,8 @@ pub(crate) struct Client {
 pub(crate) enum Subject {
     /// The round trip of the corpus, in phases.
     RoundTrip,
+    /// Consumer groups: members that join, leave, crash and come back.
+    Groups,
     /// The administration of a cluster, in phases.
     Cluster,
     /// A data directory of a real Kafka, whose jars the environment names.

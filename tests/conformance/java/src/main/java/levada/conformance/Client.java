@@ -55,6 +55,10 @@ public final class Client {
         for (int i = 1; i + 1 < arguments.length; i += 2) {
             options.put(arguments[i], arguments[i + 1]);
         }
+        if (arguments[0].equals("member")) {
+            Member.run(options);
+            return;
+        }
         Client client = new Client(options);
         switch (arguments[0]) {
             case "produce" -> {
