@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that meets an error it does not expect fails by it")]
 
+mod groups;
 mod script;
 mod session;
 mod submit;

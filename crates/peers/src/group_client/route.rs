@@ -1,0 +1,56 @@
+//! Where a request to a group goes, as an image tells it.
+
+use levada_metadata::{CoordinatorKind, Image};
+use levada_service::net::Address;
+use levada_shard::shard_of;
+use levada_types::{CoordinatorEpoch, PartitionIndex};
+
+use super::{Failure, NO_SHARD};
+
+/// What a request is for.
+pub(super) enum Place {
+    /// A group.
+    Group(String),
+    /// All groups of a shard.
+    Shard(PartitionIndex),
+}
+
+/// The way of a request.
+pub(super) struct Route {
+    /// The shard.
+    pub(super) shard: PartitionIndex,
+    /// Its owner.
+    pub(super) owner: CoordinatorEpoch,
+    /// Where that is.
+    pub(super) address: Address,
+}
+
+impl Place {
+    /// The shard; none of them while there are none.
+    pub(super) fn shard(&self, image: &Image) -> PartitionIndex {
+        let count = image.shards(CoordinatorKind::Group).map(|shards| shards.owners().len());
+        match (self, count) {
+            (_, None) => NO_SHARD,
+            (Self::Shard(shard), _) => *shard,
+            (Self::Group(group), Some(count)) => shard_of(group, i32::try_from(count).unwrap_or(i32::MAX)),
+        }
+    }
+}
+
+impl Route {
+    /// The way by this image; `None` while there are no shards.
+    pub(super) fn find(image: &Image, place: &Place) -> Result<Option<Self>, Failure> {
+        let shard = place.shard(image);
+        if shard == NO_SHARD {
+            return Ok(None);
+        }
+        let owner = image
+            .shard_owner(CoordinatorKind::Group, shard)
+            .ok_or_else(|| Failure::unavailable(format!("no coordinator owns shard {shard}")))?;
+        let address = owner.internal_address.parse().map_err(|_| {
+            let (name, address) = (&owner.name, &owner.internal_address);
+            Failure::unavailable(format!("coordinator {name} is registered at {address}, which is no address"))
+        })?;
+        Ok(Some(Self { shard, owner: owner.epoch, address }))
+    }
+}
