@@ -26,7 +26,14 @@ pub(crate) struct Draft<'a> {
 impl<'a> Draft<'a> {
     /// Nothing written and nothing answered.
     pub(crate) fn new(group_id: Arc<str>, config: &'a GroupConfig, context: &'a mut Context<'_>) -> Self {
-        Self { group_id, now: context.now, image: context.image, config, fresh: &mut *context.fresh, output: Output::nothing() }
+        Self {
+            group_id,
+            now: context.now,
+            image: context.image,
+            config,
+            fresh: &mut *context.fresh,
+            output: Output::nothing(),
+        }
     }
 
     /// An id that nobody has had.

@@ -2,7 +2,11 @@
 
 use levada_types::TimestampMs;
 
-use crate::{api::GroupKind, classic::ClassicGroup, consumer::ConsumerGroup};
+use crate::{
+    api::GroupKind,
+    classic::{CONSUMER_PROTOCOL_TYPE, ClassicGroup},
+    consumer::ConsumerGroup,
+};
 
 /// A group. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -35,6 +39,30 @@ impl Group {
         match self {
             Self::Classic(group) => group.next_deadline(),
             Self::Consumer(group) => group.next_deadline(),
+        }
+    }
+
+    /// Its state's name.
+    pub(crate) fn state_name(&self) -> &'static str {
+        match self {
+            Self::Classic(group) => group.state().name(),
+            Self::Consumer(group) => group.state_name(),
+        }
+    }
+
+    /// The kind of its members; empty if nobody ever joined it.
+    pub(crate) fn protocol_type(&self) -> &str {
+        match self {
+            Self::Classic(group) => group.protocol_type().unwrap_or_default(),
+            Self::Consumer(_) => CONSUMER_PROTOCOL_TYPE,
+        }
+    }
+
+    /// Whether members use the topic, so that its offsets are kept.
+    pub(crate) fn is_subscribed_to(&self, topic: &str) -> bool {
+        match self {
+            Self::Classic(group) => group.is_subscribed_to(topic),
+            Self::Consumer(group) => group.is_subscribed_to(topic),
         }
     }
 }

@@ -54,7 +54,11 @@ impl ClassicMember {
 
     /// What it said in this protocol; empty if nothing.
     pub(crate) fn metadata(&self, protocol: &str) -> Bytes {
-        self.protocols.iter().find(|known| known.name == protocol).map(|known| known.metadata.clone()).unwrap_or_default()
+        self.protocols
+            .iter()
+            .find(|known| known.name == protocol)
+            .map(|known| known.metadata.clone())
+            .unwrap_or_default()
     }
 }
 

@@ -44,7 +44,9 @@ impl ClassicGroup {
             return Err(ErrorCode::IllegalGeneration);
         }
         let differs = |told: &Option<String>, own: Option<&str>| told.is_some() && told.as_deref() != own;
-        if differs(&request.protocol_type, self.protocol_type()) || differs(&request.protocol_name, self.protocol_name()) {
+        if differs(&request.protocol_type, self.protocol_type())
+            || differs(&request.protocol_name, self.protocol_name())
+        {
             return Err(ErrorCode::InconsistentGroupProtocol);
         }
         match self.state {

@@ -1,0 +1,143 @@
+//! Which request is whose; and describing, listing and deleting groups.
+
+use levada_shard::{Context, Output, Token};
+use levada_types::ErrorCode;
+
+use super::{Groups, classic::is_member_group_id, sweep::drop_group};
+use crate::{
+    api::{
+        ConsumerGroupDescribe, ConsumerGroupDescribeAnswer, ConsumerGroupHeartbeat, ConsumerGroupHeartbeatAnswer,
+        DeleteGroup, DeleteGroupAnswer, DescribeGroup, DescribeGroupAnswer, ListGroups, ListedGroup, Request, Response,
+    },
+    consumer,
+    group::Group,
+};
+
+impl Groups {
+    /// Answers a request, now or later.
+    pub(super) fn answer(
+        &mut self,
+        token: Token,
+        request: Request,
+        context: &mut Context<'_>,
+        output: &mut Output<Response>,
+    ) {
+        let answer = match request {
+            Request::JoinGroup(request) => return self.join(token, request, context, output),
+            Request::SyncGroup(request) => return self.sync(token, request, context, output),
+            Request::Heartbeat(request) => return self.heartbeat(token, request, context, output),
+            Request::LeaveGroup(request) => return self.leave(token, request, context, output),
+            Request::ConsumerGroupHeartbeat(request) => {
+                return self.consumer_heartbeat(token, request, context, output);
+            }
+            Request::OffsetCommit(request) => return self.commit(token, request, context, output),
+            Request::DeleteOffsets(request) => return self.delete_offsets(token, request, context, output),
+            Request::DeleteGroup(request) => return self.delete(token, &request, context, output),
+            Request::FetchOffsets(request) => Response::FetchOffsets(self.fetch(request, context)),
+            Request::DescribeGroup(request) => Response::DescribeGroup(self.describe(&request)),
+            Request::ConsumerGroupDescribe(request) => {
+                Response::ConsumerGroupDescribe(self.describe_consumer(&request, context))
+            }
+            Request::ListGroups(request) => Response::ListGroups(self.list(&request)),
+        };
+        output.answers.push((token, answer));
+    }
+
+    fn consumer_heartbeat(
+        &mut self,
+        token: Token,
+        request: ConsumerGroupHeartbeat,
+        context: &mut Context<'_>,
+        output: &mut Output<Response>,
+    ) {
+        if !is_member_group_id(&request.group_id) {
+            let answer = ConsumerGroupHeartbeatAnswer {
+                error: ErrorCode::InvalidGroupId,
+                error_message: Some("A group id is not empty and has at most 32767 bytes.".to_owned()),
+                member_id: Some(request.member_id),
+                member_epoch: request.member_epoch,
+                heartbeat_interval_ms: self.config.group_consumer_heartbeat_interval_ms,
+                assignment: None,
+            };
+            output.answers.push((token, Response::ConsumerGroupHeartbeat(answer)));
+            return;
+        }
+        let group_id = request.group_id.clone();
+        self.with(&group_id, context, output, |slot, _, draft| {
+            consumer::heartbeat(&mut slot.group, token, request, draft);
+        });
+    }
+
+    fn describe(&self, request: &DescribeGroup) -> DescribeGroupAnswer {
+        match self.group(&request.group_id) {
+            Some(Group::Classic(group)) => group.describe(),
+            other => {
+                let what = if other.is_none() { "There is no such group." } else { "It is not a classic group." };
+                DescribeGroupAnswer {
+                    error: ErrorCode::GroupIdNotFound,
+                    error_message: Some(what.to_owned()),
+                    state: "Dead".to_owned(),
+                    protocol_type: String::new(),
+                    protocol: String::new(),
+                    members: Vec::new(),
+                }
+            }
+        }
+    }
+
+    fn describe_consumer(&self, request: &ConsumerGroupDescribe, context: &Context<'_>) -> ConsumerGroupDescribeAnswer {
+        match self.group(&request.group_id) {
+            Some(Group::Consumer(group)) => group.describe(context.image, &self.config),
+            other => {
+                let what = if other.is_none() { "There is no such group." } else { "It is not a consumer group." };
+                ConsumerGroupDescribeAnswer {
+                    error: ErrorCode::GroupIdNotFound,
+                    error_message: Some(what.to_owned()),
+                    state: "Dead".to_owned(),
+                    group_epoch: 0,
+                    assignment_epoch: 0,
+                    assignor: String::new(),
+                    members: Vec::new(),
+                }
+            }
+        }
+    }
+
+    fn list(&self, request: &ListGroups) -> Vec<ListedGroup> {
+        let is_asked = |names: &[String], name: &str| {
+            names.is_empty() || names.iter().any(|asked| asked.eq_ignore_ascii_case(name))
+        };
+        let groups = self.slots.iter().filter_map(|(id, slot)| Some((id, slot.group.as_ref()?)));
+        groups
+            .filter(|(_, group)| is_asked(&request.states, group.state_name()))
+            .filter(|(_, group)| is_asked(&request.types, group.kind().name()))
+            .map(|(id, group)| ListedGroup {
+                group_id: id.to_string(),
+                protocol_type: group.protocol_type().to_owned(),
+                state: group.state_name().to_owned(),
+                kind: group.kind(),
+            })
+            .collect()
+    }
+
+    fn delete(
+        &mut self,
+        token: Token,
+        request: &DeleteGroup,
+        context: &mut Context<'_>,
+        output: &mut Output<Response>,
+    ) {
+        let error = match self.group(&request.group_id) {
+            None => ErrorCode::GroupIdNotFound,
+            Some(group) if !group.is_empty() => ErrorCode::NonEmptyGroup,
+            Some(_) => {
+                self.with(&request.group_id, context, output, |slot, offsets, draft| {
+                    offsets.delete_all(slot.number, draft);
+                    drop_group(slot, draft);
+                });
+                ErrorCode::None
+            }
+        };
+        output.answers.push((token, Response::DeleteGroup(DeleteGroupAnswer { error })));
+    }
+}
