@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cluster::Cluster;
-use crate::{Admin, ClientError, ConsumerBuilder, ProducerBuilder, RawProducerBuilder};
+use crate::{Admin, ClientError, ConsumerBuilder, GroupConsumerBuilder, ProducerBuilder, RawProducerBuilder};
 
 /// What holds for everything that a client does. Each option that Kafka has bears its name in its comment.
 #[derive(Debug, Clone)]
@@ -67,9 +67,14 @@ impl Client {
         RawProducerBuilder::new(self.cluster.clone(), topic.into(), partition)
     }
 
-    /// Begins a consumer.
+    /// Begins a consumer of partitions that it names itself.
     pub fn consumer(&self) -> ConsumerBuilder {
         ConsumerBuilder::new(self.cluster.clone())
+    }
+
+    /// Begins a consumer that is a member of the consumer group of this id, which is created if it does not exist.
+    pub fn subscribe(&self, group_id: impl Into<String>) -> GroupConsumerBuilder {
+        GroupConsumerBuilder::new(self.cluster.clone(), group_id.into())
     }
 
     /// Looks at the cluster and changes it.

@@ -183,7 +183,7 @@ impl Cluster {
 
     /// How long to wait after so many attempts in vain where `known` brokers can be asked: there is a pause only when each has
     /// had its turn.
-    fn pause_after(&self, attempts: usize, known: usize) -> Duration {
+    pub(crate) fn pause_after(&self, attempts: usize, known: usize) -> Duration {
         if !attempts.is_multiple_of(known) {
             return Duration::ZERO;
         }
@@ -258,7 +258,8 @@ impl Cluster {
         Instant::now() + self.options.request_timeout
     }
 
-    fn favourite(&self) -> String {
+    /// The broker that is asked first.
+    pub(crate) fn favourite(&self) -> String {
         let state = self.state.lock();
         let known = self.options.bootstrap_servers.iter().chain(&state.learned);
         known.cycle().nth(state.favourite).cloned().unwrap_or_default()
@@ -266,7 +267,7 @@ impl Cluster {
 
     /// The broker at `address` did not answer: unless somebody else has moved on already, the next one is asked from now
     /// on. Tells how many are known.
-    fn give_up(&self, address: &str) -> usize {
+    pub(crate) fn give_up(&self, address: &str) -> usize {
         let current = self.favourite();
         let mut state = self.state.lock();
         let known = self.options.bootstrap_servers.len() + state.learned.len();
@@ -278,7 +279,7 @@ impl Cluster {
 
     /// Learns from a broker that has just answered who else there is, so that the client can go on when those that it was
     /// given are gone; once in `metadata.max.age.ms`. That it does not answer this changes nothing.
-    async fn get_introduced(&self, address: &str) {
+    pub(crate) async fn get_introduced(&self, address: &str) {
         {
             let mut state = self.state.lock();
             if state.introduced.is_some_and(|at| at.elapsed() < self.options.metadata_max_age) {

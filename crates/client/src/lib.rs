@@ -43,6 +43,7 @@ mod cluster;
 mod connections;
 mod consumer;
 mod error;
+mod group_consumer;
 mod list_offsets;
 mod producer;
 mod topic_metadata;
@@ -50,15 +51,17 @@ mod topic_metadata;
 pub use admin::{
     Admin, BrokerDescription, BrokerLoad, BrokerLogDirs, ClusterDescription, ClusterHealth, ConfigChange, ConfigEntry,
     ConfigKind, ConfigResource, ConfigSource, ConfigSynonym, CreatedTopic, Decommission, Election, Feature,
-    FeatureUpdate, LogDir, LogDirReplica, NewReassignment, NewTopic, NodeLevels, OngoingReassignment,
-    PartitionDescription, PartitionOutcome, Quorum, QuorumMember, Rebalance, ReplicaProgress, StuckReplica,
-    TopicDescription, TopicListing,
+    FeatureUpdate, GroupDescription, GroupList, GroupListing, GroupMember, GroupOffset, GroupType, LogDir,
+    LogDirReplica, MovedOffset, NewReassignment, NewTopic, NodeLevels, OffsetToCommit, OngoingReassignment,
+    PartitionDescription, PartitionOutcome, Quorum, QuorumMember, Rebalance, ReplicaProgress, ResetTarget,
+    StuckReplica, TopicDescription, TopicListing, TopicSelection,
 };
 pub use client::{Client, ClientOptions};
 pub use consumer::{
     ConsumedHeader, ConsumedRecord, Consumer, ConsumerBuilder, FetchedBatches, OffsetReset, OffsetTarget, StartAt,
 };
 pub use error::{ClientError, LeaderHint};
+pub use group_consumer::{GroupConsumer, GroupConsumerBuilder, Membership, RebalanceListener};
 pub use list_offsets::ListedOffset;
 pub use producer::{
     Acks, Delivery, Partitioner, Producer, ProducerBuilder, ProducerRecord, RawAppend, RawDelivery, RawProducer,

@@ -3,6 +3,7 @@
 mod cluster_description;
 mod config;
 mod delete_records;
+mod groups;
 mod log_dirs;
 mod membership;
 mod partitions;
@@ -21,6 +22,10 @@ use tonic::{Response, Status};
 
 pub use cluster_description::{BrokerDescription, ClusterDescription, ClusterHealth};
 pub use config::{ConfigChange, ConfigEntry, ConfigKind, ConfigResource, ConfigSource, ConfigSynonym};
+pub use groups::{
+    GroupDescription, GroupList, GroupListing, GroupMember, GroupOffset, GroupType, MovedOffset, OffsetToCommit,
+    ResetTarget, TopicSelection,
+};
 pub use log_dirs::{BrokerLogDirs, LogDir, LogDirReplica};
 pub use membership::{
     BrokerLoad, Decommission, Feature, FeatureUpdate, NodeLevels, Quorum, QuorumMember, Rebalance, StuckReplica,
