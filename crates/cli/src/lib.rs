@@ -12,6 +12,7 @@ mod config;
 mod connect;
 mod consume;
 mod error;
+mod group;
 mod log;
 mod log_dump;
 mod log_import;
@@ -28,6 +29,7 @@ pub use config::ConfigCommand;
 pub use connect::ConnectArgs;
 pub use consume::ConsumeArgs;
 pub use error::CliError;
+pub use group::GroupCommand;
 pub use log::LogCommand;
 pub use output::{Format, OutputArgs};
 pub use produce::ProduceArgs;
@@ -47,6 +49,9 @@ pub enum Command {
     Produce(ProduceArgs),
     /// Consumes a topic to standard output.
     Consume(ConsumeArgs),
+    /// Shows consumer groups and how far behind they are, and moves and deletes what they have committed.
+    #[command(subcommand)]
+    Group(GroupCommand),
     /// Shows the cluster, and moves, empties, elects and evens out what is in it.
     #[command(subcommand)]
     Cluster(ClusterCommand),
@@ -70,6 +75,7 @@ pub fn run(command: Command) -> ExitCode {
         Command::Topic(command) => topic::run(command),
         Command::Produce(args) => produce::run(&args),
         Command::Consume(args) => consume::run(&args),
+        Command::Group(command) => group::run(command),
         Command::Cluster(command) => cluster::run(command),
         Command::Config(command) => config::run(command),
         Command::Log(command) => log::run(command),
@@ -121,6 +127,20 @@ mod tests {
             "produce sources --file crates --whole --partitioner crc32",
             "consume orders --from beginning --exit-at-end --format json",
             "consume orders --from -10 --max-records 10 --partition 0 --partition 2",
+            "consume orders --group billing --from beginning --max-records 10",
+            "group list --state Stable --state empty --type consumer --output json",
+            "group describe billing shipping",
+            "group describe --all-groups --state",
+            "group describe billing --members --output json",
+            "group reset-offsets billing --topic orders:0,1 --topic payments --to-earliest",
+            "group reset-offsets billing --all-topics --to-datetime 2026-01-31T12:00:00.000 --execute",
+            "group reset-offsets billing --all-topics --shift-by -10 --dry-run",
+            "group reset-offsets billing --all-topics --by-duration PT15M --output json",
+            "group reset-offsets billing --all-topics --to-current --export",
+            "group reset-offsets billing --from-file offsets.csv --execute",
+            "group reset-offsets billing --topic orders --to-offset 7",
+            "group delete billing shipping",
+            "group delete-offsets billing --topic orders:0 --topic payments",
             "cluster describe",
             "cluster brokers --output json",
             "cluster controllers",
@@ -194,6 +214,22 @@ mod tests {
             "cluster unregister",
             "cluster features --allow-downgrade",
             "cluster move-replica --broker 1 --topic orders --partition 0",
+            "consume orders --group billing --partition 0",
+            "consume orders --group billing --exit-at-end",
+            "group describe",
+            "group describe billing --all-groups",
+            "group describe billing --members --state",
+            "group list --type other",
+            "group reset-offsets billing --to-earliest",
+            "group reset-offsets billing --topic orders",
+            "group reset-offsets billing --all-topics --topic orders --to-latest",
+            "group reset-offsets billing --all-topics --to-latest --to-earliest",
+            "group reset-offsets billing --from-file a.csv --topic orders",
+            "group reset-offsets billing --from-file a.csv --to-latest",
+            "group reset-offsets billing --all-topics --to-latest --execute --dry-run",
+            "group reset-offsets billing --all-topics --to-offset -1",
+            "group delete",
+            "group delete-offsets billing",
             "bench failover",
             "bench produce --verify --bare",
         ] {

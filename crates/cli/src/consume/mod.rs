@@ -1,6 +1,7 @@
 //! `levada consume TOPIC`: records to standard output.
 
 mod format;
+mod member;
 mod start;
 
 use std::io::{self, Write};
@@ -21,6 +22,10 @@ use start::Start;
 pub struct ConsumeArgs {
     /// The topic.
     topic: String,
+    /// Consume as a member of this group: the members share the partitions, and what is written is committed. It goes on
+    /// where the group has committed; --from says where it begins if it has not. Ctrl-C leaves the group.
+    #[arg(long, value_name = "GROUP", conflicts_with_all = ["partitions", "exit_at_end"])]
+    group: Option<String>,
     /// Where to begin in each partition: `beginning`, `end`, an offset, `-N` for N before the end, or a time as
     /// `2026-01-31T12:00:00Z` or `15m ago`.
     #[arg(long, value_name = "WHERE", default_value = "beginning", allow_hyphen_values = true)]
@@ -53,10 +58,13 @@ async fn consume(args: &ConsumeArgs) -> Result<(), CliError> {
     if args.max_records == Some(0) {
         return Ok(());
     }
-    let consumer = open(args).await?;
     let writer = RecordWriter::new(args.format, &args.key_separator);
     let output = io::BufWriter::new(io::stdout().lock());
-    match copy(args, consumer, &writer, output).await {
+    let outcome = match &args.group {
+        Some(group) => member::copy(args, member::join(args, group).await?, &writer, output).await,
+        None => copy(args, open(args).await?, &writer, output).await,
+    };
+    match outcome {
         // The reader of the output has had enough.
         Err(CliError::Io { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         outcome => outcome,
