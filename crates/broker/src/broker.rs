@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use levada_log::LogStore;
-use levada_metadata::{Command, Image, Response};
-use levada_peers::{ControllerClient, MetadataWatch, Quorum, QuorumError};
+use levada_metadata::config::Resolver;
+use levada_metadata::{Command, CoordinatorKind, Image, Response};
+use levada_peers::{ControllerClient, GroupClient, MetadataWatch, Quorum, QuorumError};
+use levada_service::net::Network;
 use levada_types::{
     BrokerEpoch, BrokerId, DirectoryId, ErrorCode, Isolation, MetadataOffset, Offset, ProducerEpoch, ProducerId,
     TopicIdPartition,
@@ -35,6 +37,9 @@ pub struct Broker {
     /// The newest image that this broker has acted upon: every replica that it assigns is open.
     pub(crate) metadata: MetadataWatch,
     pub(crate) controller: ControllerClient,
+    /// Where connections to other roles are made.
+    pub(crate) network: Network,
+    pub(crate) groups: GroupClient,
     pub(crate) store: Arc<LogStore>,
     pub(crate) directories: Directories,
     pub(crate) placements: Placements,
@@ -64,15 +69,24 @@ impl Broker {
         options: BrokerOptions,
         store: LogStore,
         controller: ControllerClient,
+        network: Network,
     ) -> std::io::Result<Self> {
         let metrics = Arc::new(BrokerMetrics::new());
         let directories: Vec<_> = store.directories().iter().filter_map(|directory| directory.id).collect();
         let (mandate, flushers) = (Mandate::default(), Flushers::start(&directories)?);
         let replication = Replication::new(&options, mandate.clone(), flushers);
         let threads = LogThreads::start(&directories, options.io_threads, &replication, &metrics)?;
+        let metadata = MetadataWatch::holding(Image::new());
+        let (id, statics) = (options.broker_id(), options.statics.clone());
+        // The settings are this broker's, as in Kafka.
+        let shards = move |image: &Image| {
+            Command::create_shards(CoordinatorKind::Group, &Resolver::new(image.state(), Some(id), &statics))
+        };
         Ok(Self {
-            metadata: MetadataWatch::holding(Image::new()),
+            groups: GroupClient::new(network.clone(), metadata.clone(), controller.clone(), shards),
+            metadata,
             controller,
+            network,
             directories: Directories::of(&store),
             placements: Placements::default(),
             moves: Moves::default(),
@@ -100,6 +114,16 @@ impl Broker {
     /// The epoch of this broker's registration; `None` before there is one.
     pub fn epoch(&self) -> Option<BrokerEpoch> {
         *self.epoch.borrow()
+    }
+
+    /// The way to the coordinators of groups.
+    pub fn groups(&self) -> &GroupClient {
+        &self.groups
+    }
+
+    /// Where a face makes its connections to other roles.
+    pub fn network(&self) -> &Network {
+        &self.network
     }
 
     /// The cluster as this broker knows it and has acted upon it: what it assigns to this broker is open.

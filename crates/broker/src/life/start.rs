@@ -102,7 +102,8 @@ async fn bring_up(
     let BrokerDeps { controllers, network, internal, internal_address, disk, faces, phase, ready } = deps;
     let store = open_store(&options, disk).await?;
     let broker = Arc::new(
-        Broker::assemble(options, store, ControllerClient::new(controllers.clone())).map_err(StartError::Thread)?,
+        Broker::assemble(options, store, ControllerClient::new(controllers.clone()), network.clone())
+            .map_err(StartError::Thread)?,
     );
 
     // The logs are opened with their topics' settings, so the metadata comes first. It may be a little old: then it

@@ -200,7 +200,7 @@ fn assemble(options: &BrokerOptions, disk: &Arc<dyn Disk>) -> Arc<Broker> {
     };
     let store = LogStore::open(store_options, Arc::clone(disk), &mut || DirectoryId(Uuid::new_v4())).unwrap();
     let nobody = ControllerClient::new(Controllers::new(Network::new(), Vec::new()));
-    let broker = Broker::assemble(options.clone(), store, nobody).unwrap();
+    let broker = Broker::assemble(options.clone(), store, nobody, Network::new()).unwrap();
     broker.epoch.send_replace(Some(EPOCH));
     Arc::new(broker)
 }
