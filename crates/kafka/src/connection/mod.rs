@@ -119,7 +119,8 @@ struct Held {
 #[derive(Debug, Default)]
 struct Open {
     produces: usize,
-    fetches: usize,
+    /// Those that wait for something that may not come for long: for records, or for other members of a group.
+    waiting: usize,
     others: usize,
 }
 
@@ -127,7 +128,7 @@ impl Open {
     fn of(&mut self, head: Head) -> &mut usize {
         match head.api().key {
             ApiKey::Produce => &mut self.produces,
-            ApiKey::Fetch => &mut self.fetches,
+            ApiKey::Fetch | ApiKey::JoinGroup | ApiKey::SyncGroup => &mut self.waiting,
             _ => &mut self.others,
         }
     }
@@ -211,7 +212,7 @@ impl<S: Service> Connection<S> {
                 () = closed(socket), if (reading != Reading::Open || self.draining) && !self.peer_closed => {
                     // Nobody waits for what is open. But records that were sent before the close (acks=0 needs no
                     // answer) are still taken in, and the queue before them moves by itself.
-                    if self.open.fetches + self.open.others > 0 || self.draining {
+                    if self.open.waiting + self.open.others > 0 || self.draining {
                         return Ok(());
                     }
                     // A frame that waits for memory while its sender is gone would hold what others wait for.
@@ -334,7 +335,8 @@ impl<S: Service> Connection<S> {
         }
     }
 
-    /// Whether a drained connection need not wait: all answers have left, or nothing is open but fetches that wait for records.
+    /// Whether a drained connection need not wait: all answers have left, or nothing is open but what waits for records or
+    /// for members.
     fn is_drained(&self) -> bool {
         let waits = self.open.produces + self.open.others > 0 || self.pipeline.has_ready();
         !waits && self.outbox.is_empty()

@@ -6,12 +6,16 @@ mod alter_partition_reassignments;
 mod alter_replica_log_dirs;
 mod api_versions;
 mod config_resource;
+mod consumer_group_describe;
+mod consumer_group_heartbeat;
 mod create_partitions;
 mod create_topics;
+mod delete_groups;
 mod delete_records;
 mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
+mod describe_groups;
 mod describe_log_dirs;
 mod describe_producers;
 mod describe_quorum;
@@ -19,17 +23,26 @@ mod describe_topic_partitions;
 mod elect_leaders;
 mod fetch;
 mod find_coordinator;
+mod group_call;
+mod heartbeat;
 mod incremental_alter_configs;
 mod init_producer_id;
+mod join_group;
+mod leave_group;
 mod list_config_resources;
+mod list_groups;
 mod list_offsets;
 mod list_partition_reassignments;
 mod metadata;
+mod offset_commit;
+mod offset_delete;
+mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
 mod raft_voter;
 mod recent_brokers;
 mod remove_raft_voter;
+mod sync_group;
 mod unregister_broker;
 mod update_features;
 
@@ -45,6 +58,7 @@ use levada_broker::Broker;
 use levada_broker::api::PartitionError;
 use levada_types::ErrorCode;
 
+use self::group_call::Caller;
 use self::recent_brokers::RecentBrokers;
 use crate::connection::{Outcome, Service};
 use crate::metrics::count_error;
@@ -85,8 +99,8 @@ impl Handlers {
 }
 
 impl Service for Handlers {
-    fn start(&self, call: Call, _peer: SocketAddr) -> BoxFuture<'static, Outcome> {
-        let head = call.head;
+    fn start(&self, call: Call, peer: SocketAddr) -> BoxFuture<'static, Outcome> {
+        let (head, client_id) = (call.head, call.client_id);
         let handlers = self.clone();
         match call.request {
             Request::Produce(request) => produce::start(&handlers, head, request),
@@ -95,7 +109,36 @@ impl Service for Handlers {
                 answer(head, async move { list_offsets::handle(&handlers, head, request).await })
             }
             Request::Metadata(request) => answer(head, async move { metadata::handle(&handlers, head, request).await }),
-            Request::FindCoordinator(request) => ready(head, &find_coordinator::handle(head, request)),
+            Request::OffsetCommit(request) => {
+                answer(head, async move { offset_commit::handle(&handlers, head, request).await })
+            }
+            Request::OffsetFetch(request) => {
+                answer(head, async move { offset_fetch::handle(&handlers, head, request).await })
+            }
+            Request::FindCoordinator(request) => {
+                answer(head, async move { find_coordinator::handle(&handlers, head, request).await })
+            }
+            Request::JoinGroup(request) => {
+                answer(
+                    head,
+                    async move { join_group::handle(&handlers, head, Caller::new(client_id, peer), request).await },
+                )
+            }
+            Request::Heartbeat(request) => {
+                answer(head, async move { heartbeat::handle(&handlers, head, request).await })
+            }
+            Request::LeaveGroup(request) => {
+                answer(head, async move { leave_group::handle(&handlers, head, request).await })
+            }
+            Request::SyncGroup(request) => {
+                answer(head, async move { sync_group::handle(&handlers, head, request).await })
+            }
+            Request::DescribeGroups(request) => {
+                answer(head, async move { describe_groups::handle(&handlers, head, request).await })
+            }
+            Request::ListGroups(request) => {
+                answer(head, async move { list_groups::handle(&handlers, head, request).await })
+            }
             Request::ApiVersions(_) => ready(head, &api_versions::handle(&handlers, head, ErrorCode::None)),
             Request::UnsupportedApiVersions => {
                 ready(head, &api_versions::handle(&handlers, head, ErrorCode::UnsupportedVersion))
@@ -128,6 +171,9 @@ impl Service for Handlers {
             Request::CreatePartitions(request) => {
                 answer(head, async move { create_partitions::handle(&handlers, head, request).await })
             }
+            Request::DeleteGroups(request) => {
+                answer(head, async move { delete_groups::handle(&handlers, head, request).await })
+            }
             Request::ElectLeaders(request) => {
                 answer(head, async move { elect_leaders::handle(&handlers, head, request).await })
             }
@@ -146,12 +192,21 @@ impl Service for Handlers {
             Request::UpdateFeatures(request) => {
                 answer(head, async move { update_features::handle(&handlers, head, request).await })
             }
+            Request::OffsetDelete(request) => {
+                answer(head, async move { offset_delete::handle(&handlers, head, request).await })
+            }
             Request::DescribeCluster(request) => ready(head, &describe_cluster::handle(&handlers, head, &request)),
             Request::DescribeProducers(request) => {
                 answer(head, async move { describe_producers::handle(&handlers, head, request).await })
             }
             Request::UnregisterBroker(request) => {
                 answer(head, async move { unregister_broker::handle(&handlers, head, request).await })
+            }
+            Request::ConsumerGroupHeartbeat(request) => answer(head, async move {
+                consumer_group_heartbeat::handle(&handlers, head, Caller::new(client_id, peer), request).await
+            }),
+            Request::ConsumerGroupDescribe(request) => {
+                answer(head, async move { consumer_group_describe::handle(&handlers, head, request).await })
             }
             Request::ListConfigResources(request) => {
                 ready(head, &list_config_resources::handle(&handlers, head, &request))

@@ -28,6 +28,9 @@ const fn bits(operations: &[i32]) -> i32 {
 /// What may be done with a topic.
 pub(crate) const TOPIC: i32 = bits(&[READ, WRITE, CREATE, DELETE, ALTER, DESCRIBE, DESCRIBE_CONFIGS, ALTER_CONFIGS]);
 
+/// What may be done with a group.
+pub(crate) const GROUP: i32 = bits(&[READ, DELETE, DESCRIBE]);
+
 /// What may be done with the cluster.
 pub(crate) const CLUSTER: i32 =
     bits(&[CREATE, ALTER, DESCRIBE, CLUSTER_ACTION, DESCRIBE_CONFIGS, ALTER_CONFIGS, IDEMPOTENT_WRITE]);

@@ -135,7 +135,64 @@ fn shape(key: ApiKey) -> Option<Shape> {
                 field!(8.., Fixed(1)),
             ],
         ),
+        ApiKey::OffsetCommit => (
+            8,
+            &[
+                TEXT,
+                I32,
+                TEXT,
+                field!(7.., Text),
+                Field { kind: Fixed(8), since: 2, until: 4 },
+                field!(Array(&[TEXT, field!(Array(&[I32, I64, field!(6.., Fixed(4)), TEXT]))])),
+            ],
+        ),
+        ApiKey::OffsetFetch => (
+            6,
+            &[
+                field!(..=7, Text),
+                field!(..=7, Array(&[TEXT, field!(FixedArray(4))])),
+                field!(
+                    8..,
+                    Array(&[
+                        TEXT,
+                        field!(9.., Text),
+                        field!(9.., Fixed(4)),
+                        field!(Array(&[TEXT, field!(FixedArray(4))]))
+                    ])
+                ),
+                field!(7.., Fixed(1)),
+            ],
+        ),
         ApiKey::FindCoordinator => (3, &[field!(..=3, Text), field!(1.., Fixed(1)), field!(4.., TextArray)]),
+        ApiKey::JoinGroup => (
+            6,
+            &[
+                TEXT,
+                I32,
+                field!(1.., Fixed(4)),
+                TEXT,
+                field!(5.., Text),
+                TEXT,
+                field!(Array(&[TEXT, field!(Blob)])),
+                field!(8.., Text),
+            ],
+        ),
+        ApiKey::Heartbeat => (4, &[TEXT, I32, TEXT, field!(3.., Text)]),
+        ApiKey::LeaveGroup => (4, &[TEXT, field!(..=2, Text), field!(3.., Array(&[TEXT, TEXT, field!(5.., Text)]))]),
+        ApiKey::SyncGroup => (
+            4,
+            &[
+                TEXT,
+                I32,
+                TEXT,
+                field!(3.., Text),
+                field!(5.., Text),
+                field!(5.., Text),
+                field!(Array(&[TEXT, field!(Blob)])),
+            ],
+        ),
+        ApiKey::DescribeGroups => (5, &[field!(TextArray), field!(3.., Fixed(1))]),
+        ApiKey::ListGroups => (3, &[field!(4.., TextArray), field!(5.., TextArray)]),
         ApiKey::ApiVersions => (3, &[field!(3.., Text), field!(3.., Text)]),
         ApiKey::CreateTopics => (
             5,
@@ -166,18 +223,36 @@ fn shape(key: ApiKey) -> Option<Shape> {
         ApiKey::CreatePartitions => {
             (2, &[field!(Array(&[TEXT, I32, field!(Array(&[field!(FixedArray(4))]))])), I32, I8])
         }
+        ApiKey::DeleteGroups => (2, &[field!(TextArray)]),
         ApiKey::ElectLeaders => (2, &[field!(1.., Fixed(1)), field!(Array(&[TEXT, field!(FixedArray(4))])), I32]),
         ApiKey::IncrementalAlterConfigs => (1, &[field!(Array(&[I8, TEXT, field!(Array(&[TEXT, I8, TEXT]))])), I8]),
         ApiKey::AlterPartitionReassignments => {
             (0, &[I32, field!(1.., Fixed(1)), field!(Array(&[TEXT, field!(Array(&[I32, field!(FixedArray(4))]))]))])
         }
         ApiKey::ListPartitionReassignments => (0, &[I32, field!(Array(&[TEXT, field!(FixedArray(4))]))]),
+        ApiKey::OffsetDelete => (i16::MAX, &[TEXT, field!(Array(&[TEXT, field!(Array(&[I32]))]))]),
         ApiKey::DescribeQuorum => (0, &[field!(Array(&[TEXT, field!(Array(&[I32]))]))]),
         // What a feature may do is one byte in every version: whether it may go down, then which way it goes.
         ApiKey::UpdateFeatures => (0, &[I32, field!(Array(&[TEXT, I16, I8])), field!(1.., Fixed(1))]),
         ApiKey::DescribeCluster => (0, &[I8, field!(1.., Fixed(1)), field!(2.., Fixed(1))]),
         ApiKey::DescribeProducers => (0, &[field!(Array(&[TEXT, field!(FixedArray(4))]))]),
         ApiKey::UnregisterBroker => (0, &[I32]),
+        ApiKey::ConsumerGroupHeartbeat => (
+            0,
+            &[
+                TEXT,
+                TEXT,
+                I32,
+                TEXT,
+                TEXT,
+                I32,
+                field!(TextArray),
+                field!(1.., Text),
+                TEXT,
+                field!(Array(&[field!(Fixed(16)), field!(FixedArray(4))])),
+            ],
+        ),
+        ApiKey::ConsumerGroupDescribe => (0, &[field!(TextArray), I8]),
         ApiKey::ListConfigResources => (0, &[field!(1.., FixedArray(1))]),
         ApiKey::DescribeTopicPartitions => (0, &[field!(Array(&[TEXT])), I32, field!(Optional(&[TEXT, I32]))]),
         ApiKey::AddRaftVoter => (0, &[TEXT, I32, I32, field!(Fixed(16)), field!(Array(&[TEXT, TEXT, I16]))]),

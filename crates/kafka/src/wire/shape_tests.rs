@@ -122,6 +122,91 @@ fn lookups_are_walked_to_their_end() {
 }
 
 #[test]
+fn requests_of_members_are_walked_to_their_end() {
+    let group = || GroupId(text());
+    every_version(ApiKey::JoinGroup, |version| {
+        let protocol = join_group_request::JoinGroupRequestProtocol::default()
+            .with_name(text())
+            .with_metadata(Bytes::from_static(b"what it supports"));
+        let request = JoinGroupRequest::default()
+            .with_group_id(group())
+            .with_member_id(text())
+            .with_protocol_type(text())
+            .with_protocols(vec![protocol; 2]);
+        let request = if version < 5 { request } else { request.with_group_instance_id(Some(text())) };
+        if version < 8 { request } else { request.with_reason(Some(text())) }
+    });
+    every_version(ApiKey::SyncGroup, |version| {
+        let given = sync_group_request::SyncGroupRequestAssignment::default()
+            .with_member_id(text())
+            .with_assignment(Bytes::from_static(b"what it gets"));
+        let request = SyncGroupRequest::default().with_group_id(group()).with_assignments(vec![given; 2]);
+        if version < 5 { request } else { request.with_protocol_type(Some(text())).with_protocol_name(Some(text())) }
+    });
+    every_version(ApiKey::Heartbeat, |version| {
+        let request = HeartbeatRequest::default().with_group_id(group()).with_member_id(text());
+        if version < 3 { request } else { request.with_group_instance_id(Some(text())) }
+    });
+    every_version(ApiKey::LeaveGroup, |version| {
+        let member = leave_group_request::MemberIdentity::default().with_member_id(text());
+        let member = if version < 5 { member } else { member.with_reason(Some(text())) };
+        let request = LeaveGroupRequest::default().with_group_id(group());
+        if version < 3 { request.with_member_id(text()) } else { request.with_members(vec![member; 2]) }
+    });
+    every_version(ApiKey::ConsumerGroupHeartbeat, |version| {
+        let owned = consumer_group_heartbeat_request::TopicPartitions::default().with_partitions(vec![1, 2]);
+        let request = ConsumerGroupHeartbeatRequest::default()
+            .with_group_id(group())
+            .with_instance_id(Some(text()))
+            .with_subscribed_topic_names(Some(vec![name(); 2]))
+            .with_topic_partitions(Some(vec![owned; 2]));
+        if version < 1 { request } else { request.with_subscribed_topic_regex(Some(text())) }
+    });
+    every_version(ApiKey::ConsumerGroupHeartbeat, |_| ConsumerGroupHeartbeatRequest::default());
+}
+
+#[test]
+fn requests_about_groups_are_walked_to_their_end() {
+    let group = || GroupId(text());
+    every_version(ApiKey::OffsetCommit, |version| {
+        use offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
+        let partition = OffsetCommitRequestPartition::default().with_committed_metadata(Some(text()));
+        let partition = if version < 6 { partition } else { partition.with_committed_leader_epoch(3) };
+        let topic = OffsetCommitRequestTopic::default().with_name(name()).with_partitions(vec![partition; 2]);
+        let request = OffsetCommitRequest::default().with_group_id(group()).with_topics(vec![topic; 2]);
+        if version < 7 { request } else { request.with_group_instance_id(Some(text())) }
+    });
+    every_version(ApiKey::OffsetFetch, |version| {
+        use offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopic, OffsetFetchRequestTopics};
+        if version < 8 {
+            let topic = OffsetFetchRequestTopic::default().with_name(name()).with_partition_indexes(vec![1, 2]);
+            return OffsetFetchRequest::default().with_group_id(group()).with_topics(Some(vec![topic; 2]));
+        }
+        let topic = OffsetFetchRequestTopics::default().with_name(name()).with_partition_indexes(vec![1, 2]);
+        let some = OffsetFetchRequestGroup::default().with_group_id(group()).with_topics(Some(vec![topic; 2]));
+        let all = OffsetFetchRequestGroup::default().with_group_id(group()).with_topics(None);
+        let some = if version < 9 { some } else { some.with_member_id(Some(text())).with_member_epoch(4) };
+        OffsetFetchRequest::default().with_groups(vec![some, all])
+    });
+    every_version(ApiKey::OffsetDelete, |_| {
+        use offset_delete_request::{OffsetDeleteRequestPartition, OffsetDeleteRequestTopic};
+        let partitions = vec![OffsetDeleteRequestPartition::default(); 2];
+        let topic = OffsetDeleteRequestTopic::default().with_name(name()).with_partitions(partitions);
+        OffsetDeleteRequest::default().with_group_id(group()).with_topics(vec![topic; 2])
+    });
+    every_version(ApiKey::DescribeGroups, |_| DescribeGroupsRequest::default().with_groups(vec![group(); 2]));
+    every_version(ApiKey::ListGroups, |version| {
+        let request = ListGroupsRequest::default();
+        let request = if version < 4 { request } else { request.with_states_filter(vec![text(); 2]) };
+        if version < 5 { request } else { request.with_types_filter(vec![text(); 2]) }
+    });
+    every_version(ApiKey::DeleteGroups, |_| DeleteGroupsRequest::default().with_groups_names(vec![group(); 2]));
+    every_version(ApiKey::ConsumerGroupDescribe, |_| {
+        ConsumerGroupDescribeRequest::default().with_group_ids(vec![group(); 2])
+    });
+}
+
+#[test]
 fn changes_are_walked_to_their_end() {
     every_version(ApiKey::CreateTopics, |_| {
         use create_topics_request::{CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig};
