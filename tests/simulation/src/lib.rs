@@ -4,13 +4,13 @@
 //! Brokers are the shipped `Replica` over the shipped log on disks in memory that lose what was not synced, take their
 //! time, stand still, fill up and fail. Between them is a network that delays, reorders, doubles, drops and cuts. Clients
 //! produce with each acks level, retry and consume; an operator moves replicas, empties and stops brokers, changes the
-//! minimum, deletes the topic. Everything that is left to chance comes from one seed, so a run is its seed, and a seed
-//! that fails can be run again.
+//! minimum, deletes the topic. In some worlds the topic holds shards, and coordinators come and go. Everything that is left
+//! to chance comes from one seed, so a run is its seed, and a seed that fails can be run again.
 //!
 //! After every step the invariants of `levada_replication::invariants` are checked against the disks and the committed
-//! metadata, what is kept beside each log is compared with a replay of it, and what clients were told with what is
-//! committed. When the faults are over everything has to come together: all replicas in sync and alike, everything that was
-//! acknowledged readable.
+//! metadata, those of shards against the metadata alone, what is kept beside each log is compared with a replay of it, and
+//! what clients were told with what is committed. When the faults are over everything has to come together: all replicas in
+//! sync and alike, everything that was acknowledged readable.
 //!
 //! - `run`: one run from the first fault to the last look. `universe`: clock, queue, chance. `settings`: what differs between
 //!   worlds.

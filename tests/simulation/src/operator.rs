@@ -1,11 +1,12 @@
-//! An operator, who moves, empties and stops things.
+//! An operator, who moves, empties and stops things, and has coordinators come and go.
 
 use levada_metadata::{
-    AlterConfigsMode, Command, ConfigAlteration, ConfigChange, ConfigTarget, Election, Reassignment, TopicRef,
+    AlterConfigsMode, Command, ConfigAlteration, ConfigChange, ConfigTarget, CoordinatorKind, Election, LevelRange,
+    NewCoordinator, Reassignment, TopicRef,
 };
 use levada_types::BrokerId;
+use uuid::Uuid;
 
-use crate::controllers::TOPIC;
 use crate::happening::Happening;
 use crate::message::Party;
 use crate::universe::Universe;
@@ -20,17 +21,20 @@ impl Universe {
         self.after(delay, Happening::Operation);
         let index = self.below(self.brokers.len());
         let broker = self.brokers[index].id;
+        if self.settings.of_shards {
+            self.change_coordinators();
+        }
         let command = match self.below(20) {
             0..=4 => self.another_minimum(),
             5..=8 => Command::ElectLeaders { election: Election::Preferred, partitions: None },
             9..=12 => self.other_replicas(),
-            13 => reassign(None),
+            13 => self.reassign(None),
             14..=15 => {
                 let draining = self.raft.image.brokers().find(|broker| broker.draining).map(|broker| broker.id);
                 Command::DrainBroker { id: draining.unwrap_or(broker), drain: draining.is_none() }
             }
             16..=18 => return self.stop_cleanly(index),
-            _ => Command::DeleteTopics { topics: vec![TopicRef::Name(TOPIC.to_owned())] },
+            _ => Command::DeleteTopics { topics: vec![TopicRef::Name(self.settings.topic().to_owned())] },
         };
         self.note(|| format!("the operator asks for {command:?}"));
         self.submitted_at(self.raft.leader, Some((Party::Operator, 0)), command);
@@ -39,7 +43,8 @@ impl Universe {
     fn another_minimum(&mut self) -> Command {
         let minimum = self.between(1, 3).to_string();
         let changes = vec![("min.insync.replicas".to_owned(), ConfigChange::Set(minimum))];
-        let resources = vec![ConfigAlteration { target: ConfigTarget::Topic(TOPIC.to_owned()), changes }];
+        let resources =
+            vec![ConfigAlteration { target: ConfigTarget::Topic(self.settings.topic().to_owned()), changes }];
         Command::AlterConfigs { resources, mode: AlterConfigsMode::Incremental, validate_only: false }
     }
 
@@ -50,11 +55,31 @@ impl Universe {
         brokers.remove(left_out);
         let first = self.below(brokers.len());
         brokers.rotate_left(first);
-        reassign(Some(brokers))
+        self.reassign(Some(brokers))
     }
-}
 
-fn reassign(replicas: Option<Vec<BrokerId>>) -> Command {
-    let reassignment = Reassignment { topic: TopicRef::Name(TOPIC.to_owned()), partition: 0, replicas };
-    Command::AlterPartitionReassignments { reassignments: vec![reassignment], allow_factor_change: true }
+    fn reassign(&self, replicas: Option<Vec<BrokerId>>) -> Command {
+        let topic = TopicRef::Name(self.settings.topic().to_owned());
+        let reassignments = vec![Reassignment { topic, partition: 0, replicas }];
+        Command::AlterPartitionReassignments { reassignments, allow_factor_change: true }
+    }
+
+    /// A coordinator comes, comes again, or goes; with it go the shards that it has.
+    fn change_coordinators(&mut self) {
+        let live: Vec<_> = self.raft.image.coordinators(CoordinatorKind::Group).map(|known| known.epoch).collect();
+        let command = if !live.is_empty() && self.one_in(2) {
+            Command::RemoveCoordinator { epoch: live[self.below(live.len())] }
+        } else {
+            let number = self.below(3);
+            Command::RegisterCoordinator(NewCoordinator {
+                kind: CoordinatorKind::Group,
+                incarnation: Uuid::from_u128(0xc0 + number as u128),
+                name: format!("group-{number}"),
+                internal_address: format!("memory:group-{number}"),
+                levels: LevelRange::SUPPORTED,
+            })
+        };
+        self.note(|| format!("the operator asks for {command:?}"));
+        self.submitted_at(self.raft.leader, Some((Party::Operator, 0)), command);
+    }
 }

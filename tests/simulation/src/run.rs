@@ -36,6 +36,9 @@ pub enum Failure {
     /// The metadata log took an entry that does not build on it.
     #[error("an entry of the metadata does not fit: {0}")]
     Metadata(ApplyError),
+    /// A rule of shards did not hold.
+    #[error("shards: {0}")]
+    Shards(#[from] levada_metadata::shards::invariants::Broken),
     /// Somebody was made leader as if nobody complete was left, and somebody is.
     #[error("broker {complete} has everything that was committed, and an incomplete leader was elected")]
     ElectedWithoutNeed {

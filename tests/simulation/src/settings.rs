@@ -1,5 +1,6 @@
 //! What differs between worlds.
 
+use levada_metadata::CoordinatorKind;
 use rand::Rng;
 use rand::rngs::StdRng;
 
@@ -24,10 +25,15 @@ pub(crate) struct Settings {
     pub(crate) fault_ms: i64,
     /// How often an operator does something, in milliseconds.
     pub(crate) operator_ms: i64,
+    /// Whether the topic holds shards, which pass between coordinators that come and go: its leader epoch grows then, whoever
+    /// leads it.
+    pub(crate) of_shards: bool,
 }
 
 impl Settings {
     pub(crate) fn draw(random: &mut StdRng) -> Self {
+        // From a copy, so that the other worlds are as they were before there were such ones.
+        let of_shards = random.clone().random_range(0..1_000) % 3 == 0;
         let is_bad_network = random.random_range(0..3) == 0;
         Self {
             directories: random.random_range(1..=2),
@@ -39,6 +45,12 @@ impl Settings {
             late_ms: if is_bad_network { 2_500 } else { 600 },
             fault_ms: random.random_range(150..1_500),
             operator_ms: random.random_range(500..4_000),
+            of_shards,
         }
+    }
+
+    /// The name of the topic of the run.
+    pub(crate) fn topic(&self) -> &'static str {
+        if self.of_shards { CoordinatorKind::Group.topic_name() } else { "orders" }
     }
 }

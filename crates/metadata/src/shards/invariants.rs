@@ -1,41 +1,31 @@
 //! What always holds of shards, as predicates: for tests and for the simulator, which asks after every step.
 
-use std::fmt;
-
 use levada_types::{CoordinatorEpoch, PartitionIndex};
+use thiserror::Error;
 
 use crate::{CoordinatorKind, State};
 
 /// A rule of shards that does not hold.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Broken {
     /// A shard belongs to somebody who is not a live coordinator of its kind.
+    #[error("{0} shard {1} is owned by {2}, who is gone")]
     OwnerNotLive(CoordinatorKind, PartitionIndex, CoordinatorEpoch),
     /// A shard belongs to nobody although there is a live coordinator of its kind.
+    #[error("{0} shard {1} is owned by nobody")]
     Ownerless(CoordinatorKind, PartitionIndex),
     /// One coordinator owns at least two shards more than another: the least and the most.
+    #[error("{0} coordinators own from {1} to {2} shards")]
     Uneven(CoordinatorKind, usize, usize),
     /// The topic of shards is gone, or has another number of partitions than there are shards.
+    #[error("the {0} shards and the partitions of their topic differ")]
     NoTopic(CoordinatorKind),
     /// A shard has changed its owner, and the leader epoch of its partition has not grown.
+    #[error("{0} shard {1} passed to another owner under the same leader epoch")]
     NotFenced(CoordinatorKind, PartitionIndex),
     /// A coordinator epoch was given to two, or is not above those given before.
+    #[error("coordinator epoch {0} was given before")]
     EpochNotNew(CoordinatorEpoch),
-}
-
-impl fmt::Display for Broken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::OwnerNotLive(kind, shard, owner) => {
-                write!(f, "{kind} shard {shard} is owned by {owner}, who is gone")
-            }
-            Self::Ownerless(kind, shard) => write!(f, "{kind} shard {shard} is owned by nobody"),
-            Self::Uneven(kind, least, most) => write!(f, "{kind} coordinators own from {least} to {most} shards"),
-            Self::NoTopic(kind) => write!(f, "the {kind} shards and the partitions of their topic differ"),
-            Self::NotFenced(kind, shard) => write!(f, "{kind} shard {shard} moved under the same leader epoch"),
-            Self::EpochNotNew(epoch) => write!(f, "coordinator epoch {epoch} was given before"),
-        }
-    }
 }
 
 /// What holds in every state: a shard has one owner, who is live, as soon as anybody is; shards are spread evenly.

@@ -6,7 +6,6 @@ use levada_replication::{Event, PartitionView, Replica, ReplicaConfig};
 use levada_types::{DirectoryId, TopicId, TopicIdPartition, TopicName, TopicPartition};
 
 use super::{Hosted, ends_of};
-use crate::controllers::TOPIC;
 use crate::run::Failure;
 use crate::universe::Universe;
 
@@ -59,7 +58,7 @@ impl Universe {
     /// The topic of which the image gives this broker a replica.
     fn assigned(&self, index: usize) -> Option<(TopicId, DirectoryId)> {
         let broker = &self.brokers[index];
-        let topic = broker.image.topic_by_name(TOPIC)?;
+        let topic = broker.image.topic_by_name(self.settings.topic())?;
         Some((topic.id(), topic.partition(0)?.directory_of(broker.id)?))
     }
 
@@ -89,7 +88,7 @@ impl Universe {
         if directory != DirectoryId::UNASSIGNED && !is_usable(directory) {
             return Ok(());
         }
-        let topic = TopicName::new(TOPIC).map_err(|error| Failure::Stuck(error.to_string()))?;
+        let topic = TopicName::new(self.settings.topic()).map_err(|error| Failure::Stuck(error.to_string()))?;
         let name = TopicPartition { topic: topic.clone(), partition: 0 };
         let high_watermark = store.high_watermark(&name).unwrap_or(0);
         // Segments of some batches, so that rolling, cutting and deleting meet.

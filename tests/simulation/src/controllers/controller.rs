@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use levada_metadata::config::StaticConfigs;
+use levada_metadata::shards::invariants;
 use levada_metadata::{Command, Effect, Event, Genesis, MetadataLevel, Outcome, Proposer, Rules, Ticket};
 use levada_types::{BrokerEpoch, BrokerId, ClusterId, MetadataOffset};
 use uuid::Uuid;
@@ -90,7 +91,10 @@ impl Universe {
         let Some(Write { write, term, entry }) = self.controllers[node].writes.pop_front() else { return Ok(()) };
         let is_refused = !self.healed && self.one_in(40);
         let outcome = if self.raft.accepts(node, term) && !is_refused {
+            let before = self.raft.image.state().clone();
             let outcome = self.raft.commit(&entry).map_err(Failure::Metadata)?;
+            invariants::check(self.raft.image.state())?;
+            invariants::check_step(&before, self.raft.image.state())?;
             self.committed()?;
             // It is in, and whoever wrote it does not come to know.
             if !self.healed && self.one_in(40) { Outcome::Refused } else { outcome }

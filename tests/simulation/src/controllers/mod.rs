@@ -6,4 +6,3 @@ mod supervision;
 
 pub(crate) use controller::Controller;
 pub(crate) use raft::Raft;
-pub(crate) use supervision::TOPIC;

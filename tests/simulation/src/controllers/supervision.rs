@@ -13,10 +13,7 @@ const SESSION_MS: i64 = 900;
 /// How often sessions are looked at.
 const SUPERVISION_MS: i64 = 200;
 
-/// The topic of the run.
-pub(crate) const TOPIC: &str = "orders";
-
-/// How many replicas it has.
+/// How many replicas the topic of the run has.
 const REPLICATION_FACTOR: i16 = 3;
 
 impl Universe {
@@ -117,7 +114,7 @@ impl Universe {
             configs.push(("unclean.leader.election.enable".to_owned(), "true".to_owned()));
         }
         let topic = NewTopic {
-            name: TOPIC.to_owned(),
+            name: self.settings.topic().to_owned(),
             partitions: Some(1),
             replication_factor: Some(REPLICATION_FACTOR),
             assignments: Vec::new(),

@@ -31,7 +31,7 @@ const REPLICATION: [(Defect, u64); 17] = [
 ];
 
 /// Rules of the metadata, and within how many seeds each is noticed.
-const METADATA: [(MetadataDefect, u64); 10] = [
+const METADATA: [(MetadataDefect, u64); 11] = [
     (MetadataDefect::DecidedOnRefused, 20),
     (MetadataDefect::RestartKeepsEpoch, 60),
     (MetadataDefect::LossUnnoticed, 30),
@@ -42,6 +42,7 @@ const METADATA: [(MetadataDefect, u64); 10] = [
     (MetadataDefect::EligibleOverFullSet, 20),
     (MetadataDefect::EntryWithoutBrokerEpoch, 60),
     (MetadataDefect::ReassignedTooEarly, 20),
+    (MetadataDefect::ShardPassedUnfenced, 20),
 ];
 
 /// A seed that fails although no rule is broken shows nothing about a broken one.
