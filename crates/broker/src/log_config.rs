@@ -28,6 +28,10 @@ pub(crate) fn log_config(settings: &TopicSettings, producer_id_expiration_ms: i6
         timestamp_after_max_ms: settings.message_timestamp_after_max_ms,
         producer_id_expiration_ms,
         compacted: settings.cleanup_compact,
+        min_cleanable_dirty_ratio: settings.min_cleanable_dirty_ratio,
+        min_compaction_lag_ms: settings.min_compaction_lag_ms,
+        max_compaction_lag_ms: Some(settings.max_compaction_lag_ms).filter(|lag| (1..i64::MAX).contains(lag)),
+        delete_retention_ms: settings.delete_retention_ms,
         preallocate: settings.preallocate,
     }
 }
@@ -80,6 +84,22 @@ mod tests {
         assert_eq!(config.retention_bytes, Some(5));
         assert_eq!(config.flush_ms, Some(7));
         assert_eq!(config.flush_messages, Some(9));
+    }
+
+    #[test]
+    fn compaction_is_what_the_topic_asks_for() {
+        let settings = TopicSettings {
+            cleanup_compact: true,
+            min_cleanable_dirty_ratio: 0.1,
+            min_compaction_lag_ms: 2,
+            max_compaction_lag_ms: 3,
+            delete_retention_ms: 4,
+            ..defaults()
+        };
+        let config = log_config(&settings, DAY_MS);
+        assert!(config.compacted && config.delete_enabled);
+        assert_eq!((config.min_cleanable_dirty_ratio, config.min_compaction_lag_ms), (0.1, 2));
+        assert_eq!((config.max_compaction_lag_ms, config.delete_retention_ms), (Some(3), 4));
     }
 
     #[test]

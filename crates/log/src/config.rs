@@ -4,7 +4,7 @@ use levada_records::{Compression, TimestampType};
 
 /// The settings of one log. Plain values: names, validation and defaults of the settings live with the cluster's
 /// metadata, and the broker maps them to this.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct LogConfig {
     /// A segment is closed before it grows past this many bytes (`segment.bytes`). At most `i32::MAX`, since positions
     /// in an index are 32 bits wide.
@@ -43,8 +43,18 @@ pub struct LogConfig {
     pub timestamp_after_max_ms: i64,
     /// What is known of an idempotent producer is forgotten after this long (`producer.id.expiration.ms`).
     pub producer_id_expiration_ms: i64,
-    /// Whether every record needs a key (`cleanup.policy` holds `compact`).
+    /// Whether compaction keeps the newest record of each key alone, so that every record needs one (`cleanup.policy`
+    /// holds `compact`).
     pub compacted: bool,
+    /// Which part of the log must be new before it is compacted again, from 0 to 1 (`min.cleanable.dirty.ratio`).
+    pub min_cleanable_dirty_ratio: f64,
+    /// How long a record stays uncompacted at least (`min.compaction.lag.ms`).
+    pub min_compaction_lag_ms: i64,
+    /// How long a record stays uncompacted at most, whatever part of the log is new (`max.compaction.lag.ms`); `None`
+    /// sets no bound.
+    pub max_compaction_lag_ms: Option<i64>,
+    /// How long tombstones and the markers of transactions stay once compaction has come by them (`delete.retention.ms`).
+    pub delete_retention_ms: i64,
     /// Whether the room of a new segment is reserved when it is opened (`preallocate`).
     pub preallocate: bool,
 }
@@ -86,6 +96,10 @@ impl Default for LogConfig {
             timestamp_after_max_ms: HOUR_MS,
             producer_id_expiration_ms: 24 * HOUR_MS,
             compacted: false,
+            min_cleanable_dirty_ratio: 0.5,
+            min_compaction_lag_ms: 0,
+            max_compaction_lag_ms: None,
+            delete_retention_ms: 24 * HOUR_MS,
             preallocate: false,
         }
     }

@@ -67,6 +67,8 @@ pub(crate) struct Checkpoints {
     /// Where logs start, if not at their first segment.
     pub(crate) log_starts: CheckpointFile,
     pub(crate) high_watermarks: CheckpointFile,
+    /// Below these logs were cleaned once.
+    pub(crate) cleaned: CheckpointFile,
 }
 
 /// What an error of the disk means for the one who met it.
@@ -123,10 +125,11 @@ impl Directory {
     /// would be taken for durable as far as that was, or to start where that one started.
     pub(crate) fn forget(&self, partition: &TopicPartition) -> io::Result<()> {
         let disk = &**self.pool.disk();
-        let Checkpoints { recovery_points, log_starts, high_watermarks } = &self.checkpoints;
+        let Checkpoints { recovery_points, log_starts, high_watermarks, cleaned } = &self.checkpoints;
         recovery_points.lower(disk, partition, 0)?;
         log_starts.lower(disk, partition, 0)?;
-        high_watermarks.lower(disk, partition, 0)
+        high_watermarks.lower(disk, partition, 0)?;
+        cleaned.lower(disk, partition, 0)
     }
 
     /// Whether it may be written now. A full directory is looked at again from time to time.

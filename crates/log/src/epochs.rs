@@ -64,6 +64,12 @@ impl LeaderEpochs {
         changes
     }
 
+    /// Whether an epoch starts at one of these offsets, the last one included.
+    pub(crate) fn has_start_within(&self, first: Offset, last: Offset) -> bool {
+        let next = self.0.partition_point(|entry| entry.start < first);
+        self.0.get(next).is_some_and(|entry| entry.start <= last)
+    }
+
     /// The newest epoch.
     pub(crate) fn latest(&self) -> Option<LeaderEpoch> {
         self.0.last().map(|last| last.epoch)
@@ -142,6 +148,7 @@ mod tests {
         assert_eq!(end(&cache, 3), Some((2, 20)), "the greatest at or below");
         assert_eq!(end(&cache, 5), Some((5, 100)), "the current one ends where the log ends");
         assert_eq!(end(&cache, 6), None, "not heard of");
+        assert!(cache.has_start_within(0, 0) && cache.has_start_within(8, 12) && !cache.has_start_within(11, 19));
         assert_eq!(cache.epoch_of(-1), None);
         assert_eq!(cache.epoch_of(9), Some(LeaderEpoch(1)));
         assert_eq!(cache.epoch_of(25), Some(LeaderEpoch(5)));

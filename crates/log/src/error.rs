@@ -230,11 +230,6 @@ pub enum OpenError {
     /// The volume is full.
     #[error("the data directory is full; free space or let retention delete")]
     DiskFull,
-    /// Another program left a segment swap half done.
-    #[error(
-        "{0} was left by a compaction that did not finish; start the program that wrote it once, and stop it cleanly"
-    )]
-    UnfinishedSwap(PathBuf),
     /// A file says what cannot be.
     #[error("{path} is damaged: {reason}")]
     Corrupt {

@@ -1,4 +1,4 @@
-//! The segmented log on disk: append, read, index, recover, retain.
+//! The segmented log on disk: append, read, index, recover, retain, compact.
 //!
 //! Floor 2: synchronous code over a small [`Disk`] trait. Knows no protocol, no replication and no clock: every time is
 //! an argument in milliseconds. On disk everything is Kafka's, byte for byte, so that a data directory of Kafka opens
@@ -8,6 +8,7 @@
 //! - [`LogWriter`] is the one writer of a partition's log. It is not `Clone`; whoever holds it is the only one who
 //!   changes the log, so appending takes no lock.
 //! - [`LogReader`] is what everybody else holds: cloneable, usable from any thread, never waits for the writer.
+//! - [`Cleaner`] compacts closed segments beside the writer, which puts the result in their place.
 //! - [`Slice`] is what a read returns: a range of a segment file, pinned, so that it outlives truncation and deletion.
 //! - [`mod@format`] has the files' formats as plain functions, for tools; [`sim`] a disk that fails as tests tell it.
 //!
@@ -18,6 +19,7 @@
 //! 4. An index is a hint: a missing or damaged one costs time, never data.
 
 mod checkpoint;
+mod cleaner;
 mod config;
 mod directory;
 pub mod disk;
@@ -35,6 +37,9 @@ mod slice;
 mod state_listener;
 mod store;
 
+pub use cleaner::{
+    CleanError, Cleanable, Cleaned, CleanedSegment, Cleaner, CleanerOptions, CleaningSnapshot, CleaningStats, Guide,
+};
 pub use config::{LogConfig, TopicCompression};
 pub use directory::DirectoryState;
 pub use disk::{Disk, DiskFile, RealDisk};

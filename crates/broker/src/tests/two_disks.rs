@@ -209,4 +209,12 @@ impl DiskFile for MetFile {
     fn is_cached(&self, position: u64) -> bool {
         self.file.is_cached(position)
     }
+
+    fn forget(&self, position: u64, len: u64) {
+        self.file.forget(position, len);
+    }
+
+    fn set_modified_ms(&self, modified_ms: i64) -> io::Result<()> {
+        self.file.set_modified_ms(modified_ms)
+    }
 }

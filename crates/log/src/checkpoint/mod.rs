@@ -15,7 +15,8 @@ pub(crate) use clean_shutdown::{CLEAN_SHUTDOWN_FILE, clean_shutdown_epoch, clean
 pub(crate) use epoch_checkpoint::{EPOCH_CHECKPOINT_FILE, epochs_text, parse_epochs};
 pub(crate) use meta_properties::{META_PROPERTIES_FILE, MetaProperties};
 pub(crate) use offset_checkpoint::{
-    HIGH_WATERMARK_FILE, LOG_START_FILE, OffsetCheckpoint, RECOVERY_POINT_FILE, offsets_text, parse_offsets,
+    CLEANER_OFFSET_FILE, HIGH_WATERMARK_FILE, LOG_START_FILE, OffsetCheckpoint, RECOVERY_POINT_FILE, offsets_text,
+    parse_offsets,
 };
 pub(crate) use partition_metadata::{PARTITION_METADATA_FILE, parse_partition_metadata, partition_metadata_text};
 

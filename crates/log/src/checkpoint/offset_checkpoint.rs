@@ -13,6 +13,9 @@ pub(crate) const LOG_START_FILE: &str = "log-start-offset-checkpoint";
 /// The high watermarks.
 pub(crate) const HIGH_WATERMARK_FILE: &str = "replication-offset-checkpoint";
 
+/// Below these logs were cleaned once.
+pub(crate) const CLEANER_OFFSET_FILE: &str = "cleaner-offset-checkpoint";
+
 /// One offset per partition.
 pub(crate) type OffsetCheckpoint = HashMap<TopicPartition, Offset>;
 

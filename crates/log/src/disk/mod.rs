@@ -107,6 +107,11 @@ pub trait DiskFile: fmt::Debug + Send + Sync + 'static {
     fn as_fd(&self) -> Option<BorrowedFd<'_>>;
     /// Whether the byte at `position` can be read without waiting for a device. A hint that is out of date at once.
     fn is_cached(&self, position: u64) -> bool;
+    /// These bytes will not be wanted again soon: their memory may be used for others. A hint; what is not yet on the
+    /// device stays.
+    fn forget(&self, position: u64, len: u64);
+    /// Sets when the file was last written, in milliseconds since 1970.
+    fn set_modified_ms(&self, modified_ms: i64) -> io::Result<()>;
 }
 
 /// The most buffers that one vectored write takes: Linux's `UIO_MAXIOV`.

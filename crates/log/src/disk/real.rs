@@ -6,10 +6,10 @@ use std::io::{self, IoSlice, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 use nix::errno::Errno;
-use nix::fcntl::{FallocateFlags, FcntlArg, fallocate, fcntl};
+use nix::fcntl::{FallocateFlags, FcntlArg, PosixFadviseAdvice, fallocate, fcntl, posix_fadvise};
 use nix::libc;
 use nix::sys::statvfs::statvfs;
 use nix::sys::uio::pwritev;
@@ -161,5 +161,17 @@ impl DiskFile for RealFile {
 
     fn is_cached(&self, position: u64) -> bool {
         page_cache::is_cached(self.0.as_fd(), position)
+    }
+
+    fn forget(&self, position: u64, len: u64) {
+        if let (Ok(position), Ok(len)) = (i64::try_from(position), i64::try_from(len)) {
+            // Where the hint is not taken, nothing is lost but room.
+            let _ = posix_fadvise(&self.0, position, len, PosixFadviseAdvice::POSIX_FADV_DONTNEED);
+        }
+    }
+
+    fn set_modified_ms(&self, modified_ms: i64) -> io::Result<()> {
+        let since = Duration::from_millis(u64::try_from(modified_ms).unwrap_or(0));
+        self.0.set_modified(UNIX_EPOCH + since)
     }
 }

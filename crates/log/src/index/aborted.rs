@@ -7,6 +7,9 @@ use crate::AbortedTransaction;
 /// Bytes of an entry: version (2), producer id, first offset, last offset, last stable offset (8 each).
 pub const ABORTED_ENTRY_LEN: usize = 34;
 
+/// Bytes of a `.txnindex` that are read: thirty million aborted transactions in one segment.
+pub(crate) const MAX_TRANSACTION_INDEX_BYTES: u64 = 1 << 30;
+
 /// The only version of an entry.
 const VERSION: i16 = 0;
 

@@ -7,6 +7,7 @@ mod aborted;
 mod entry;
 mod sparse_index;
 
+pub(crate) use aborted::MAX_TRANSACTION_INDEX_BYTES;
 pub use aborted::{ABORTED_ENTRY_LEN, decode_aborted, encode_aborted};
 pub use entry::{IndexEntry, OffsetEntry, TimeEntry};
 pub(crate) use sparse_index::{IndexFile, SparseIndex};

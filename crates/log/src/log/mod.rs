@@ -13,6 +13,7 @@ mod roll;
 mod search;
 mod stage;
 mod state;
+mod swap;
 mod truncate;
 mod writer;
 

@@ -13,7 +13,7 @@ use crate::{LogError, ReadError, Slice};
 /// Reads a log, from any thread and without waiting for the writer. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct LogReader {
-    pub(super) state: Arc<LogState>,
+    pub(crate) state: Arc<LogState>,
 }
 
 impl LogReader {

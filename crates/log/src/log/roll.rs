@@ -48,12 +48,14 @@ impl LogWriter {
         Ok(true)
     }
 
-    /// How old the active segment may get: `segment.ms` less a share of `segment.jitter.ms` that depends on the log and
+    /// How old the active segment may get: on a compacted topic `max.compaction.lag.ms`, and `segment.ms` less a share of `segment.jitter.ms` that depends on the log and
     /// the segment, so that it is another one everywhere and the same one after a restart.
     fn segment_age_limit(&self) -> i64 {
         let most = self.config.segment_jitter_ms.min(self.config.segment_ms);
         let jitter = if most > 0 { (self.jitter_seed() % most.unsigned_abs()) as i64 } else { 0 };
-        self.config.segment_ms - jitter
+        // What must be compacted in time must be in a closed segment by then.
+        let lag = self.config.max_compaction_lag_ms.filter(|_| self.config.compacted).unwrap_or(i64::MAX);
+        (self.config.segment_ms - jitter).min(lag)
     }
 
     fn jitter_seed(&self) -> u64 {

@@ -6,11 +6,8 @@ use levada_types::{Offset, TimestampMs};
 use super::{AbortedTransaction, LogReader, TimestampOffset};
 use crate::ReadError;
 use crate::disk::OpenFile;
-use crate::index::decode_aborted;
+use crate::index::{MAX_TRANSACTION_INDEX_BYTES, decode_aborted};
 use crate::segment::{FileKind, ScanError, Segment};
-
-/// Bytes of a `.txnindex` that are read: thirty million aborted transactions in one segment.
-const MAX_TRANSACTION_INDEX_BYTES: u64 = 1 << 30;
 
 impl LogReader {
     /// The first record below `upper_bound` whose timestamp is at least `timestamp`.

@@ -23,6 +23,9 @@ pub(crate) struct LogState {
     pub(crate) log_start: AtomicI64,
     /// Everything below is durable.
     pub(crate) recovery_point: AtomicI64,
+    /// Everything below was cleaned once (`cleaner-offset-checkpoint`); 0 if nothing was. Moved under the lock of
+    /// `durable`.
+    pub(crate) cleaned_to: AtomicI64,
     /// Where the oldest open transaction starts; `i64::MAX` if none is open.
     pub(crate) first_open_transaction: AtomicI64,
     /// Held by whoever moves the recovery point, or takes away segments that may be in flush. Never by an append.
@@ -48,6 +51,10 @@ impl LogState {
 
     pub(crate) fn recovery_point(&self) -> Offset {
         self.recovery_point.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn cleaned_to(&self) -> Offset {
+        self.cleaned_to.load(Ordering::Acquire)
     }
 
     pub(crate) fn end_offset(&self) -> Offset {

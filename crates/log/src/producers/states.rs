@@ -53,6 +53,12 @@ impl ProducerStates {
         entries
     }
 
+    /// Who is known, and where the last batch of each is, if it is known.
+    pub(crate) fn last_offsets(&self) -> HashMap<ProducerId, Option<Offset>> {
+        let last = |known: &Known| known.entry.last_batch().map(|batch| batch.last_offset);
+        self.producers.iter().map(|(id, known)| (*id, last(known))).collect()
+    }
+
     /// What operators see of them, by id.
     pub(crate) fn describe(&self) -> Vec<ActiveProducer> {
         self.entries().iter().map(ProducerEntry::describe).collect()

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use levada_types::Offset;
 
+use super::swap::Unfinished;
 use crate::OpenError;
 use crate::checkpoint::EPOCH_CHECKPOINT_FILE;
 use crate::disk::Disk;
@@ -24,13 +25,15 @@ pub(super) struct Contents {
 }
 
 impl Contents {
-    /// Looks, and removes what was left behind: files of deleted segments, half-written files, indexes without a log.
+    /// Looks, finishes what compaction was about to do, and removes what was left behind: files of deleted segments,
+    /// half-written files, indexes without a log.
     pub(super) fn read(disk: &dyn Disk, dir: &Path) -> Result<Self, OpenError> {
         let failed =
             |path: &Path, error| OpenError::Io { path: path.to_path_buf(), source: std::sync::Arc::new(error) };
         let mut contents = Self::default();
         let mut leftovers: Vec<PathBuf> = Vec::new();
         let mut indexes = Vec::new();
+        let mut unfinished = Unfinished::default();
         for entry in disk.list(dir).map_err(|error| failed(dir, error))? {
             if entry.is_dir {
                 continue;
@@ -39,13 +42,17 @@ impl Contents {
                 SegmentFileName::Live(offset, FileKind::Log) => contents.segments.push(offset),
                 SegmentFileName::Live(offset, FileKind::ProducerSnapshot) => contents.snapshots.push(offset),
                 SegmentFileName::Live(offset, kind) => indexes.push((offset, kind)),
-                SegmentFileName::Leftover => leftovers.push(dir.join(&entry.name)),
-                SegmentFileName::Swap => return Err(OpenError::UnfinishedSwap(dir.join(&entry.name))),
+                SegmentFileName::Leftover | SegmentFileName::Cleaned(None) => leftovers.push(dir.join(&entry.name)),
+                SegmentFileName::Cleaned(Some(file)) => unfinished.cleaned.push(file),
+                SegmentFileName::Swap(offset, kind) => unfinished.swaps.push((offset, kind)),
                 SegmentFileName::Other => contents.has_epochs |= entry.name == EPOCH_CHECKPOINT_FILE,
             }
         }
         contents.segments.sort_unstable();
         contents.snapshots.sort_unstable();
+        let swapped: Vec<_> = unfinished.swaps.iter().filter(|(_, kind)| *kind != FileKind::Log).copied().collect();
+        unfinished.settle(disk, dir, &mut contents.segments)?;
+        indexes.extend(swapped);
         let transactions = indexes.iter().filter(|(_, kind)| *kind == FileKind::TransactionIndex);
         contents.transaction_indexes = transactions.map(|(offset, _)| *offset).collect();
         let orphans = indexes.into_iter().filter(|(offset, _)| contents.segments.binary_search(offset).is_err());

@@ -6,6 +6,7 @@ mod open;
 mod producers;
 mod progress;
 mod segment;
+mod swap;
 
 pub(crate) use open::{OpenExisting, open_existing};
 pub(crate) use producers::{rebuild_producers, snapshots_in};

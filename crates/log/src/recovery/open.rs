@@ -27,6 +27,8 @@ pub(crate) struct OpenExisting<'a> {
     pub(crate) recovery_point: Offset,
     /// Where the log starts, if not at its first segment.
     pub(crate) log_start: Option<Offset>,
+    /// Below it the log was cleaned once.
+    pub(crate) cleaned_to: Option<Offset>,
     /// Whether it was closed cleanly.
     pub(crate) clean: bool,
     /// Whether everything was synced after that.
@@ -42,7 +44,7 @@ struct Loaded {
 
 /// Opens a log: as it was left, or after recovery. Without segments it is empty, and no file is created.
 pub(crate) fn open_existing(request: OpenExisting<'_>) -> Result<LogWriter, OpenError> {
-    let OpenExisting { dir, config, recovery_point, log_start, clean, durable, now_ms, progress } = request;
+    let OpenExisting { dir, config, recovery_point, log_start, cleaned_to, clean, durable, now_ms, progress } = request;
     let contents = Contents::read(dir.disk(), &dir.path)?;
     let epochs_on_disk = if contents.has_epochs { read_epochs(&dir)? } else { None };
     // Without a checkpoint the epochs are read from the batches.
@@ -83,6 +85,7 @@ pub(crate) fn open_existing(request: OpenExisting<'_>) -> Result<LogWriter, Open
         log_start: AtomicI64::new(start),
         // Not up to the log start: that may lie within a batch, of which nothing was synced yet.
         recovery_point: AtomicI64::new(if durable { end } else { recovery_point.clamp(0, end) }),
+        cleaned_to: AtomicI64::new(cleaned_to.unwrap_or(0).min(end)),
         first_open_transaction: AtomicI64::new(i64::MAX),
         durable: Mutex::new(Durable { epochs: epochs_on_disk, identity: durable }),
         truncations: AtomicU64::new(0),

@@ -10,6 +10,12 @@ const OFFSET_DIGITS: usize = 20;
 /// What follows the name of a file that is about to be removed.
 const DELETED_SUFFIX: &str = ".deleted";
 
+/// What follows the name of a file that compaction is writing.
+const CLEANED_SUFFIX: &str = ".cleaned";
+
+/// What follows the name of a file that takes the place of others: from when its `.log` bears it, they are gone.
+const SWAP_SUFFIX: &str = ".swap";
+
 /// What a file of a segment holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileKind {
@@ -48,7 +54,27 @@ impl FileKind {
 
     /// The same file when it is about to be removed.
     pub(crate) fn deleted_path(self, log_dir: &Path, base_offset: Offset) -> PathBuf {
-        log_dir.join(format!("{base_offset:0OFFSET_DIGITS$}.{}{DELETED_SUFFIX}", self.extension()))
+        self.suffixed(log_dir, base_offset, DELETED_SUFFIX)
+    }
+
+    /// The same file when it is about to be removed, since another one has taken its place: that one may be removed as
+    /// well before this one is, so each has a number of its own.
+    pub(crate) fn replaced_path(self, log_dir: &Path, base_offset: Offset, number: u64) -> PathBuf {
+        self.suffixed(log_dir, base_offset, &format!(".{number}{DELETED_SUFFIX}"))
+    }
+
+    /// What compaction writes to take the place of the file.
+    pub(crate) fn cleaned_path(self, log_dir: &Path, base_offset: Offset) -> PathBuf {
+        self.suffixed(log_dir, base_offset, CLEANED_SUFFIX)
+    }
+
+    /// What compaction has written and is taking the place of the file.
+    pub(crate) fn swap_path(self, log_dir: &Path, base_offset: Offset) -> PathBuf {
+        self.suffixed(log_dir, base_offset, SWAP_SUFFIX)
+    }
+
+    fn suffixed(self, log_dir: &Path, base_offset: Offset, suffix: &str) -> PathBuf {
+        log_dir.join(format!("{base_offset:0OFFSET_DIGITS$}.{}{suffix}", self.extension()))
     }
 }
 
@@ -57,10 +83,12 @@ impl FileKind {
 pub(crate) enum SegmentFileName {
     /// A file in use.
     Live(Offset, FileKind),
-    /// A file to remove: of a deleted segment, of a compaction that did not get far, or half-written.
+    /// A file to remove: of a deleted segment, or half-written.
     Leftover,
-    /// A file of a compaction that was about to replace segments.
-    Swap,
+    /// A file of a compaction that did not get far.
+    Cleaned(Option<(Offset, FileKind)>),
+    /// A file of a compaction that takes the place of segments.
+    Swap(Offset, FileKind),
     /// Something else.
     Other,
 }
@@ -68,21 +96,25 @@ pub(crate) enum SegmentFileName {
 impl SegmentFileName {
     /// Reads a name.
     pub(crate) fn parse(name: &str) -> Self {
-        if name.ends_with(DELETED_SUFFIX) || name.ends_with(".cleaned") || name.ends_with(".tmp") {
+        if name.ends_with(DELETED_SUFFIX) || name.ends_with(".tmp") {
             return Self::Leftover;
         }
-        if name.ends_with(".swap") {
-            return Self::Swap;
+        if let Some(name) = name.strip_suffix(CLEANED_SUFFIX) {
+            return Self::Cleaned(Self::parse_live(name));
         }
-        let Some((digits, extension)) = name.split_once('.') else { return Self::Other };
+        if let Some(name) = name.strip_suffix(SWAP_SUFFIX) {
+            return Self::parse_live(name).map_or(Self::Other, |(base_offset, kind)| Self::Swap(base_offset, kind));
+        }
+        Self::parse_live(name).map_or(Self::Other, |(base_offset, kind)| Self::Live(base_offset, kind))
+    }
+
+    fn parse_live(name: &str) -> Option<(Offset, FileKind)> {
+        let (digits, extension) = name.split_once('.')?;
         if digits.len() != OFFSET_DIGITS || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
-            return Self::Other;
+            return None;
         }
-        let kind = FileKind::ALL.into_iter().find(|kind| kind.extension() == extension);
-        match (digits.parse(), kind) {
-            (Ok(base_offset), Some(kind)) => Self::Live(base_offset, kind),
-            _ => Self::Other,
-        }
+        let kind = FileKind::ALL.into_iter().find(|kind| kind.extension() == extension)?;
+        Some((digits.parse().ok()?, kind))
     }
 }
 
@@ -109,10 +141,18 @@ mod tests {
 
     #[test]
     fn other_names_are_told_apart() {
-        for name in ["00000000000000000000.log.deleted", "00000000000000000000.log.cleaned", "x.tmp"] {
+        for name in ["00000000000000000000.log.deleted", "00000000000000000000.log.3.deleted", "x.tmp"] {
             assert_eq!(SegmentFileName::parse(name), SegmentFileName::Leftover, "{name}");
         }
-        assert_eq!(SegmentFileName::parse("00000000000000000000.index.swap"), SegmentFileName::Swap);
+        let dir = Path::new("/d/t-0");
+        let parsed = |path: PathBuf| SegmentFileName::parse(path.file_name().unwrap().to_str().unwrap());
+        for kind in FileKind::ALL {
+            assert_eq!(parsed(kind.swap_path(dir, 7)), SegmentFileName::Swap(7, kind));
+            assert_eq!(parsed(kind.cleaned_path(dir, 7)), SegmentFileName::Cleaned(Some((7, kind))));
+            assert_eq!(parsed(kind.replaced_path(dir, 7, 2)), SegmentFileName::Leftover);
+        }
+        assert_eq!(SegmentFileName::parse("x.cleaned"), SegmentFileName::Cleaned(None));
+        assert_eq!(SegmentFileName::parse("x.swap"), SegmentFileName::Other);
         for name in ["partition.metadata", "0.log", "99999999999999999999.log", "+0000000000000000000.log", "a.log"] {
             assert_eq!(SegmentFileName::parse(name), SegmentFileName::Other, "{name}");
         }

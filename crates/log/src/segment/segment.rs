@@ -2,8 +2,8 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use levada_records::BatchHeader;
 use levada_types::{Offset, TimestampMs};
@@ -31,9 +31,20 @@ pub(crate) struct Segment {
     hint: SharedPosition,
     /// Whether there may be a transaction index. Without one a read of committed records touches no file for it.
     has_transaction_index: AtomicBool,
-    /// Whether its files bear the suffix of those about to be removed.
-    deleted: AtomicBool,
+    /// What its files are called: [`LIVE`], [`DELETED`], or the number of one that was replaced.
+    name: AtomicU64,
+    /// The file of record batches of a segment that was replaced: whoever reads it still goes on with this.
+    pinned: OnceLock<Arc<OpenFile>>,
 }
+
+/// The files are the log's.
+const LIVE: u64 = 0;
+
+/// The files are about to be removed.
+const DELETED: u64 = 1;
+
+/// The number of the next segment that is replaced.
+static NEXT_REPLACED: AtomicU64 = AtomicU64::new(DELETED + 1);
 
 impl Segment {
     /// A segment that exists on disk, with `end` as far as it goes.
@@ -48,7 +59,8 @@ impl Segment {
             times: Times::unknown(),
             hint: SharedPosition::new(Position { bytes: 0, relative_offset: 0 }),
             has_transaction_index: AtomicBool::new(false),
-            deleted: AtomicBool::new(false),
+            name: AtomicU64::new(LIVE),
+            pinned: OnceLock::new(),
         }
     }
 
@@ -96,10 +108,10 @@ impl Segment {
     }
 
     fn path(&self, kind: FileKind) -> PathBuf {
-        if self.deleted.load(Ordering::Acquire) {
-            kind.deleted_path(&self.dir.path, self.base_offset)
-        } else {
-            kind.path(&self.dir.path, self.base_offset)
+        match self.name.load(Ordering::Acquire) {
+            LIVE => kind.path(&self.dir.path, self.base_offset),
+            DELETED => kind.deleted_path(&self.dir.path, self.base_offset),
+            number => kind.replaced_path(&self.dir.path, self.base_offset, number),
         }
     }
 
@@ -110,13 +122,18 @@ impl Segment {
 
     /// The file of record batches.
     pub(crate) fn log_file(&self) -> io::Result<Arc<OpenFile>> {
-        match self.log.get(self.dir.pool(), OpenMode::Write, || self.path(FileKind::Log)) {
+        if let Some(pinned) = self.pinned.get() {
+            return Ok(Arc::clone(pinned));
+        }
+        let opened = match self.log.get(self.dir.pool(), OpenMode::Write, || self.path(FileKind::Log)) {
             // It may have been renamed between reading the mark and opening it.
-            Err(error) if error.kind() == io::ErrorKind::NotFound && self.deleted.load(Ordering::Acquire) => {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && self.is_deleted() => {
                 self.log.get(self.dir.pool(), OpenMode::Write, || self.path(FileKind::Log))
             }
             result => result,
-        }
+        };
+        // Another segment's file may have got the name just before it was opened.
+        self.pinned.get().map_or(opened, |pinned| Ok(Arc::clone(pinned)))
     }
 
     /// The file of record batches, created if it is absent.
@@ -299,25 +316,38 @@ impl Segment {
 
     /// Renames its files so that they are removed even if that is interrupted. Readers that hold it go on reading.
     pub(crate) fn mark_deleted(&self) -> io::Result<()> {
-        self.deleted.store(true, Ordering::Release);
-        for kind in FileKind::ALL {
-            let from = kind.path(&self.dir.path, self.base_offset);
-            let renamed = self.dir.disk().rename(&from, &kind.deleted_path(&self.dir.path, self.base_offset));
-            // A file that kept its name would come back at the next start. On a full disk a new name may find no room.
-            match renamed.or_else(|error| match error.kind() {
-                io::ErrorKind::NotFound => Err(error),
-                _ => self.dir.disk().remove_file(&from),
-            }) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
+        self.name.store(DELETED, Ordering::Release);
+        FileKind::ALL.into_iter().try_for_each(|kind| self.put_aside(kind))
+    }
+
+    /// As [`Self::mark_deleted`], of a segment that another takes the place of; gives what its files are called then. The
+    /// snapshot of the producers tells of what was before it: if the other one begins there too, `keeps_snapshot` leaves
+    /// it to that one.
+    pub(crate) fn mark_replaced(&self, keeps_snapshot: bool) -> io::Result<Vec<PathBuf>> {
+        let kinds = FileKind::ALL.into_iter().filter(|kind| !keeps_snapshot || *kind != FileKind::ProducerSnapshot);
+        // Opened before its name changes: nobody who reads it is to be turned away for that.
+        drop(self.pinned.set(self.log_file()?));
+        self.name.store(NEXT_REPLACED.fetch_add(1, Ordering::Relaxed), Ordering::Release);
+        kinds.clone().try_for_each(|kind| self.put_aside(kind))?;
+        Ok(kinds.map(|kind| self.path(kind)).collect())
+    }
+
+    fn put_aside(&self, kind: FileKind) -> io::Result<()> {
+        let from = kind.path(&self.dir.path, self.base_offset);
+        let renamed = self.dir.disk().rename(&from, &self.path(kind));
+        // A file that kept its name would come back at the next start. On a full disk a new name may find no room.
+        match renamed.or_else(|error| match error.kind() {
+            io::ErrorKind::NotFound => Err(error),
+            _ => self.dir.disk().remove_file(&from),
+        }) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// Whether its files have been renamed to be removed.
     pub(crate) fn is_deleted(&self) -> bool {
-        self.deleted.load(Ordering::Acquire)
+        self.name.load(Ordering::Acquire) != LIVE
     }
 
     /// Notes whether there is a transaction index.

@@ -96,4 +96,11 @@ impl DiskFile for SimFile {
     fn is_cached(&self, _position: u64) -> bool {
         true
     }
+
+    fn forget(&self, _position: u64, _len: u64) {}
+
+    fn set_modified_ms(&self, modified_ms: i64) -> io::Result<()> {
+        self.inode(self.world()?)?.modified_ms = modified_ms;
+        Ok(())
+    }
 }

@@ -83,6 +83,7 @@ impl LogStore {
                 entry.high_watermark
             })
         })?;
+        checkpoints.cleaned.write(self.disk(), || self.collect(taken, cleaned_to))?;
         checkpoints.log_starts.write(self.disk(), || self.collect(taken, log_start))
     }
 
@@ -107,6 +108,15 @@ fn recovery_point(_: &TopicPartition, entry: &mut LogEntry) -> Option<Offset> {
         EntryState::Opened(state) => Some(state.recovery_point()),
         EntryState::Found | EntryState::Busy => Some(entry.recovery_point),
     }
+}
+
+/// Up to where a log was cleaned, if it was.
+fn cleaned_to(_: &TopicPartition, entry: &mut LogEntry) -> Option<Offset> {
+    let cleaned_to = match &entry.state {
+        EntryState::Opened(state) => Some(state.cleaned_to()),
+        EntryState::Found | EntryState::Busy => entry.cleaned_to,
+    };
+    cleaned_to.filter(|&offset| offset > 0)
 }
 
 /// Where a log starts, if not at its first segment. It is also told while a crash may bring deleted segments back.

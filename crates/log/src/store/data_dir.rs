@@ -11,9 +11,9 @@ use tracing::{error, warn};
 
 use crate::StoreError;
 use crate::checkpoint::{
-    CLEAN_SHUTDOWN_FILE, CheckpointFile, Durability, HIGH_WATERMARK_FILE, LOG_START_FILE, MAX_CHECKPOINT_BYTES,
-    MAX_IDENTITY_BYTES, META_PROPERTIES_FILE, MetaProperties, OffsetCheckpoint, RECOVERY_POINT_FILE,
-    clean_shutdown_epoch, parse_offsets, replace_file,
+    CLEAN_SHUTDOWN_FILE, CLEANER_OFFSET_FILE, CheckpointFile, Durability, HIGH_WATERMARK_FILE, LOG_START_FILE,
+    MAX_CHECKPOINT_BYTES, MAX_IDENTITY_BYTES, META_PROPERTIES_FILE, MetaProperties, OffsetCheckpoint,
+    RECOVERY_POINT_FILE, clean_shutdown_epoch, parse_offsets, replace_file,
 };
 use crate::directory::{Checkpoints, Directory};
 use crate::disk::{Disk, FilePool};
@@ -115,6 +115,7 @@ fn take_it(
         recovery_points: read_checkpoint(disk, path.join(RECOVERY_POINT_FILE))?,
         log_starts: read_checkpoint(disk, path.join(LOG_START_FILE))?,
         high_watermarks: read_checkpoint(disk, path.join(HIGH_WATERMARK_FILE))?,
+        cleaned: read_checkpoint(disk, path.join(CLEANER_OFFSET_FILE))?,
     };
     Ok(Taken {
         directory: Arc::new(Directory::new(

@@ -26,6 +26,7 @@ pub(super) struct LogEntry {
     pub(super) recovery_point: Offset,
     pub(super) log_start: Option<Offset>,
     pub(super) high_watermark: Option<Offset>,
+    pub(super) cleaned_to: Option<Offset>,
     /// Whether it was closed cleanly before this start.
     pub(super) clean: bool,
     pub(super) state: EntryState,
@@ -82,6 +83,7 @@ pub(super) fn find_logs(taken: &Taken, threads: usize) -> io::Result<Findings> {
             recovery_point: directory.checkpoints.recovery_points.get(&partition).unwrap_or(0),
             log_start: directory.checkpoints.log_starts.get(&partition),
             high_watermark: directory.checkpoints.high_watermarks.get(&partition),
+            cleaned_to: directory.checkpoints.cleaned.get(&partition),
             clean: taken.clean.is_some(),
             state: EntryState::Found,
         };
@@ -104,6 +106,7 @@ impl LogEntry {
             recovery_point: 0,
             log_start: None,
             high_watermark: None,
+            cleaned_to: None,
             clean: false,
             state: EntryState::Found,
         }
@@ -115,6 +118,7 @@ impl LogEntry {
             // It was open in this process: what was known last is what counts.
             self.recovery_point = state.recovery_point();
             self.log_start = Some(state.log_start_offset());
+            self.cleaned_to = Some(state.cleaned_to());
             self.clean = state.closed.load(Ordering::Acquire);
         }
         let before = std::mem::replace(&mut self.state, EntryState::Busy);

@@ -109,6 +109,7 @@ impl LogStore {
             directory: Arc::clone(home),
             recovery_point: 0,
             log_start: None,
+            cleaned_to: None,
             clean: false,
             durable: false,
             is_new,

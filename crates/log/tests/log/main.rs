@@ -3,6 +3,7 @@
 
 mod append;
 mod capacity;
+mod compaction;
 mod directories;
 mod disk_errors;
 mod flush;

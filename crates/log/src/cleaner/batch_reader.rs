@@ -1,0 +1,109 @@
+//! Reads a segment batch by batch, in large pieces, and checks every byte.
+
+use std::ops::ControlFlow;
+
+use levada_records::{BATCH_HEADER_LEN, BatchError, BatchHeader, RecordBatch};
+
+use super::cleaner::Guide;
+use crate::disk::OpenFile;
+use crate::segment::ScanError;
+
+/// Reads a segment batch by batch. What it brought into the page cache, it takes out again: what others want there stays.
+pub(super) struct BatchReader<'a> {
+    file: &'a OpenFile,
+    end: u64,
+    buffer: &'a mut Vec<u8>,
+    piece: usize,
+    /// Where the buffer's bytes lie in the file.
+    buffer_at: u64,
+    /// How far the batches that were read go, in the file.
+    position: u64,
+    /// The piece in the buffer was not in the page cache before.
+    is_cold: bool,
+}
+
+/// Why there is no next batch.
+pub(super) enum Stop {
+    /// Something is wrong with the segment.
+    Scan(ScanError),
+    /// The cleaning is over.
+    CalledOff,
+}
+
+impl<'a> BatchReader<'a> {
+    /// A reader from `position`, where a batch starts, to `end`; `piece` bytes at a time, more if a batch is larger.
+    pub(super) fn new(file: &'a OpenFile, position: u64, end: u64, buffer: &'a mut Vec<u8>, piece: usize) -> Self {
+        buffer.clear();
+        let piece = piece.max(BATCH_HEADER_LEN);
+        Self { file, end, buffer, piece, buffer_at: position, position, is_cold: false }
+    }
+
+    /// Where the next batch starts in the file.
+    pub(super) const fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// The next batch; its checksum is right.
+    pub(super) fn next(&mut self, guide: &mut dyn Guide) -> Result<Option<RecordBatch<'_>>, Stop> {
+        if self.position >= self.end {
+            self.let_go();
+            return Ok(None);
+        }
+        let position = self.position;
+        let corrupt = |reason| Stop::Scan(ScanError::Corrupt { position, reason });
+        self.fill(BATCH_HEADER_LEN, guide)?;
+        let header = BatchHeader::parse(self.rest()).map_err(corrupt)?;
+        let size = header.size_in_bytes();
+        let available = usize::try_from(self.end - position).unwrap_or(usize::MAX);
+        if size > available {
+            return Err(corrupt(BatchError::Truncated { needed: size, available }));
+        }
+        self.fill(size, guide)?;
+        self.position += size as u64;
+        let from = (position - self.buffer_at) as usize;
+        let bytes = self.buffer.get(from..).unwrap_or_default();
+        let (batch, _) = RecordBatch::parse(bytes).map_err(corrupt)?;
+        batch.verify_crc().map_err(corrupt)?;
+        if header.last_offset_delta < 0 {
+            let (records_count, last_offset_delta) = (header.records_count, header.last_offset_delta);
+            return Err(corrupt(BatchError::InvalidCounts { records_count, last_offset_delta }));
+        }
+        Ok(Some(batch))
+    }
+
+    fn rest(&self) -> &[u8] {
+        self.buffer.get((self.position - self.buffer_at) as usize..).unwrap_or_default()
+    }
+
+    /// Has at least `count` bytes in the buffer, or all that there are up to the end.
+    fn fill(&mut self, count: usize, guide: &mut dyn Guide) -> Result<(), Stop> {
+        if self.rest().len() >= count {
+            return Ok(());
+        }
+        self.let_go();
+        let left = usize::try_from(self.end - self.position).unwrap_or(usize::MAX);
+        let want = self.piece.max(count).min(left);
+        if guide.spend(want as u64) == ControlFlow::Break(()) {
+            return Err(Stop::CalledOff);
+        }
+        self.is_cold = !self.file.is_cached(self.position + want as u64 - 1);
+        if self.buffer.capacity() > want.max(self.piece) * 2 {
+            // What one very large batch took is given back.
+            *self.buffer = Vec::new();
+        }
+        self.buffer.resize(want, 0);
+        let read =
+            self.file.read_up_to(self.buffer, self.position).map_err(|error| Stop::Scan(ScanError::Io(error)))?;
+        self.buffer.truncate(read);
+        self.buffer_at = self.position;
+        Ok(())
+    }
+
+    /// Gives the memory of the piece that was read back to the system, if it was not in use before.
+    fn let_go(&mut self) {
+        if self.is_cold && self.position > self.buffer_at {
+            self.file.forget(self.buffer_at, self.position - self.buffer_at);
+        }
+        self.is_cold = false;
+    }
+}
