@@ -360,4 +360,4 @@ impl ClassicGroup {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,15 +1,15 @@
-//! What a request or a tick is about to come to.
+//! One group's share of a call.
 
 use std::{fmt, sync::Arc};
 
 use levada_metadata::Image;
-use levada_shard::{Context, KeyValue, Output, Token};
+use levada_shard::{Context, Token};
 use levada_types::TimestampMs;
 use uuid::Uuid;
 
-use crate::{GroupConfig, api::Response, records::Record};
+use crate::{GroupConfig, api::Response, outcome::Outcome, records::Record};
 
-/// The world as it is told, the settings, and what is written and answered so far.
+/// One group's share of a call: the world as it is told, the settings, and where records and answers go.
 pub(crate) struct Draft<'a> {
     /// The group that it is about.
     pub(crate) group_id: Arc<str>,
@@ -20,20 +20,18 @@ pub(crate) struct Draft<'a> {
     /// The settings.
     pub(crate) config: &'a GroupConfig,
     fresh: &'a mut dyn FnMut() -> Uuid,
-    output: Output<Response>,
+    outcome: &'a mut Outcome,
 }
 
 impl<'a> Draft<'a> {
-    /// Nothing written and nothing answered.
-    pub(crate) fn new(group_id: Arc<str>, config: &'a GroupConfig, context: &'a mut Context<'_>) -> Self {
-        Self {
-            group_id,
-            now: context.now,
-            image: context.image,
-            config,
-            fresh: &mut *context.fresh,
-            output: Output::nothing(),
-        }
+    /// Of this group, in addition to what has come of the call so far.
+    pub(crate) fn new(
+        group_id: Arc<str>,
+        config: &'a GroupConfig,
+        context: &'a mut Context<'_>,
+        outcome: &'a mut Outcome,
+    ) -> Self {
+        Self { group_id, now: context.now, image: context.image, config, fresh: &mut *context.fresh, outcome }
     }
 
     /// An id that nobody has had.
@@ -43,23 +41,17 @@ impl<'a> Draft<'a> {
 
     /// Writes a record. Whoever calls this changes its hard state by the same record.
     pub(crate) fn write(&mut self, record: &Record<'_>) {
-        let (key, value) = record.encode();
-        self.output.write(KeyValue { key, value, timestamp: self.now });
+        self.outcome.write(record, self.now);
     }
 
     /// Answers a request.
     pub(crate) fn answer(&mut self, token: Token, response: Response) {
-        self.output.answers.push((token, response));
-    }
-
-    /// What it all came to.
-    pub(crate) fn finish(self) -> Output<Response> {
-        self.output
+        self.outcome.answer(token, response);
     }
 }
 
 impl fmt::Debug for Draft<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Draft").field("now", &self.now).field("output", &self.output).finish_non_exhaustive()
+        f.debug_struct("Draft").field("group_id", &self.group_id).field("now", &self.now).finish_non_exhaustive()
     }
 }

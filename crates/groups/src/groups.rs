@@ -29,6 +29,7 @@ use crate::{
     draft::Draft,
     group::Group,
     offsets::{Expiry, GroupNumber, Offsets},
+    outcome::Outcome,
     records::Record,
 };
 use slot::Slot;
@@ -86,13 +87,12 @@ impl Groups {
         &mut self,
         group_id: &str,
         context: &mut Context<'_>,
-        output: &mut Output<Response>,
+        outcome: &mut Outcome,
         act: impl FnOnce(&mut Slot, &mut Offsets, &mut Draft<'_>) -> R,
     ) -> R {
         let (id, mut slot) = self.take_slot(group_id);
-        let mut draft = Draft::new(id.clone(), &self.config, context);
+        let mut draft = Draft::new(id.clone(), &self.config, context, outcome);
         let result = act(Arc::make_mut(&mut slot), &mut self.offsets, &mut draft);
-        output.append(draft.finish());
         self.put_back(id, slot);
         result
     }
@@ -197,13 +197,13 @@ impl Core for Groups {
     }
 
     fn resume(&mut self, context: &mut Context<'_>) -> Output<Response> {
-        let mut output = Output::nothing();
+        let mut outcome = Outcome::nothing();
         self.due = OrdSet::new();
         self.expiry = Expiry::default();
         self.expiry.due = Some(context.now.saturating_add(self.config.offsets_retention_check_interval_ms));
         let ids: Vec<Arc<str>> = self.slots.keys().cloned().collect();
         for id in ids {
-            self.with(&id, context, &mut output, |slot, _, draft| {
+            self.with(&id, context, &mut outcome, |slot, _, draft| {
                 slot.due = None;
                 match &mut slot.group {
                     Some(Group::Classic(group)) => {
@@ -216,22 +216,22 @@ impl Core for Groups {
             });
         }
         self.seen = None;
-        self.follow(context, &mut output);
-        output
+        self.follow(context, &mut outcome);
+        outcome.finish()
     }
 
     fn handle(&mut self, token: Token, request: Request, context: &mut Context<'_>) -> Output<Response> {
-        let mut output = Output::nothing();
-        self.follow(context, &mut output);
-        self.answer(token, request, context, &mut output);
-        output
+        let mut outcome = Outcome::nothing();
+        self.follow(context, &mut outcome);
+        self.answer(token, request, context, &mut outcome);
+        outcome.finish()
     }
 
     fn tick(&mut self, context: &mut Context<'_>) -> Output<Response> {
-        let mut output = Output::nothing();
-        self.follow(context, &mut output);
+        let mut outcome = Outcome::nothing();
+        self.follow(context, &mut outcome);
         while let Some((due, id)) = self.due.get_min().cloned().filter(|(due, _)| *due <= context.now) {
-            self.with(&id, context, &mut output, |slot, _, draft| match &mut slot.group {
+            self.with(&id, context, &mut outcome, |slot, _, draft| match &mut slot.group {
                 Some(Group::Classic(group)) => group.tick(draft),
                 Some(Group::Consumer(_)) => consumer::tick(&mut slot.group, draft),
                 None => {}
@@ -241,8 +241,8 @@ impl Core for Groups {
                 self.postpone(due, id, context.now);
             }
         }
-        self.sweep(context, &mut output);
-        output
+        self.sweep(context, &mut outcome);
+        outcome.finish()
     }
 
     fn next_deadline(&self) -> Option<TimestampMs> {

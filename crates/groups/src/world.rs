@@ -1,6 +1,10 @@
 //! A shard with a log, a clock and metadata, for tests.
 
-use std::{collections::BTreeMap, ops::Range, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+    sync::Arc,
+};
 
 use levada_metadata::{Delta, Entry, Image, Partition, Replica};
 use levada_shard::{Context, Core, KeyValue, Output, Replayed, Token, TransactionalProducer};
@@ -29,7 +33,7 @@ pub(crate) struct World {
     pub(crate) image: Image,
     /// What was answered and not looked at yet.
     pub(crate) answers: BTreeMap<Token, Response>,
-    answered: Vec<Token>,
+    answered: BTreeSet<Token>,
     ids: u128,
     tokens: u64,
 }
@@ -46,7 +50,7 @@ impl World {
             now: 1_000_000,
             image: Image::new(),
             answers: BTreeMap::new(),
-            answered: Vec::new(),
+            answered: BTreeSet::new(),
             ids: 0,
             tokens: 0,
         };
@@ -68,8 +72,7 @@ impl World {
             self.log.extend(write.records.into_iter().map(|record| Logged::Record(record, write.producer)));
         }
         for (token, response) in output.answers {
-            assert!(!self.answered.contains(&token), "{token:?} was answered twice, now with {response:?}");
-            self.answered.push(token);
+            assert!(self.answered.insert(token), "{token:?} was answered twice, now with {response:?}");
             self.answers.insert(token, response);
         }
     }

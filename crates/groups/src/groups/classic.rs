@@ -1,6 +1,6 @@
 //! Requests of the classic protocol, to groups of either.
 
-use levada_shard::{Context, Output, Token};
+use levada_shard::{Context, Token};
 use levada_types::ErrorCode;
 
 use super::{Groups, MAX_GROUP_ID_BYTES};
@@ -12,16 +12,11 @@ use crate::{
     classic::ClassicGroup,
     consumer,
     group::Group,
+    outcome::Outcome,
 };
 
 impl Groups {
-    pub(super) fn join(
-        &mut self,
-        token: Token,
-        request: JoinGroup,
-        context: &mut Context<'_>,
-        output: &mut Output<Response>,
-    ) {
+    pub(super) fn join(&mut self, token: Token, request: JoinGroup, context: &mut Context<'_>, outcome: &mut Outcome) {
         let sessions = self.config.group_min_session_timeout_ms..=self.config.group_max_session_timeout_ms;
         let error = if !is_member_group_id(&request.group_id) {
             ErrorCode::InvalidGroupId
@@ -31,7 +26,7 @@ impl Groups {
             ErrorCode::UnknownMemberId
         } else {
             let group_id = request.group_id.clone();
-            self.with(&group_id, context, output, |slot, _, draft| match &mut slot.group {
+            self.with(&group_id, context, outcome, |slot, _, draft| match &mut slot.group {
                 Some(Group::Classic(group)) => group.join(token, request, draft),
                 Some(Group::Consumer(group)) if !group.is_empty() => {
                     consumer::join(&mut slot.group, token, request, draft);
@@ -48,24 +43,18 @@ impl Groups {
             });
             return;
         };
-        output.answers.push((token, join_refused(error, request.member_id)));
+        outcome.answer(token, join_refused(error, request.member_id));
     }
 
-    pub(super) fn sync(
-        &mut self,
-        token: Token,
-        request: SyncGroup,
-        context: &mut Context<'_>,
-        output: &mut Output<Response>,
-    ) {
+    pub(super) fn sync(&mut self, token: Token, request: SyncGroup, context: &mut Context<'_>, outcome: &mut Outcome) {
         if let Err(error) = self.check_members_group(&request.group_id) {
             let answer =
                 SyncGroupAnswer { error, protocol_type: None, protocol_name: None, assignment: bytes::Bytes::new() };
-            output.answers.push((token, Response::SyncGroup(answer)));
+            outcome.answer(token, Response::SyncGroup(answer));
             return;
         }
         let group_id = request.group_id.clone();
-        self.with(&group_id, context, output, |slot, _, draft| match &mut slot.group {
+        self.with(&group_id, context, outcome, |slot, _, draft| match &mut slot.group {
             Some(Group::Classic(group)) => group.sync(token, request, draft),
             Some(Group::Consumer(group)) => group.sync(token, request, draft),
             None => {}
@@ -77,14 +66,14 @@ impl Groups {
         token: Token,
         request: Heartbeat,
         context: &mut Context<'_>,
-        output: &mut Output<Response>,
+        outcome: &mut Outcome,
     ) {
         if let Err(error) = self.check_members_group(&request.group_id) {
-            output.answers.push((token, Response::Heartbeat(HeartbeatAnswer { error })));
+            outcome.answer(token, Response::Heartbeat(HeartbeatAnswer { error }));
             return;
         }
         let group_id = request.group_id.clone();
-        self.with(&group_id, context, output, |slot, _, draft| match &mut slot.group {
+        self.with(&group_id, context, outcome, |slot, _, draft| match &mut slot.group {
             Some(Group::Classic(group)) => {
                 let error = group.heartbeat(&request, draft.now);
                 draft.answer(token, Response::Heartbeat(HeartbeatAnswer { error }));
@@ -99,15 +88,15 @@ impl Groups {
         token: Token,
         request: LeaveGroup,
         context: &mut Context<'_>,
-        output: &mut Output<Response>,
+        outcome: &mut Outcome,
     ) {
         if let Err(error) = self.check_members_group(&request.group_id) {
             let answer = LeaveGroupAnswer { error, members: Vec::new() };
-            output.answers.push((token, Response::LeaveGroup(answer)));
+            outcome.answer(token, Response::LeaveGroup(answer));
             return;
         }
         let group_id = request.group_id.clone();
-        self.with(&group_id, context, output, |slot, _, draft| match &mut slot.group {
+        self.with(&group_id, context, outcome, |slot, _, draft| match &mut slot.group {
             Some(Group::Classic(group)) => {
                 let answer = group.leave(request, draft);
                 draft.answer(token, Response::LeaveGroup(answer));

@@ -3,20 +3,20 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use levada_metadata::{Image, Topic};
-use levada_shard::{Context, Output};
+use levada_shard::Context;
 use levada_types::TopicId;
 
 use super::Groups;
 use crate::{
-    api::Response,
     group::Group,
     offsets::{GroupNumber, Place},
+    outcome::Outcome,
 };
 
 impl Groups {
     /// Acts upon the metadata if it has changed: offsets of topics that are gone are forgotten, so that a new topic of the
     /// same name never inherits them, and groups of the next-generation protocol learn what has become of their topics.
-    pub(super) fn follow(&mut self, context: &mut Context<'_>, output: &mut Output<Response>) {
+    pub(super) fn follow(&mut self, context: &mut Context<'_>, outcome: &mut Outcome) {
         let image = context.image;
         if self.seen.as_ref().is_some_and(|seen| seen.offset() == image.offset()) {
             return;
@@ -28,10 +28,10 @@ impl Groups {
             None => (image.topics().map(Topic::id).collect(), self.names_without_topic(image)),
         };
         for topic in &gone {
-            self.drop_topic(topic, context, output);
+            self.drop_topic(topic, context, outcome);
         }
         if !changed.is_empty() {
-            self.tell_consumers(&changed, context, output);
+            self.tell_consumers(&changed, context, outcome);
         }
     }
 
@@ -39,25 +39,25 @@ impl Groups {
         self.offsets.topic_names().filter(|name| image.topic_id(name).is_none()).map(str::to_owned).collect()
     }
 
-    fn drop_topic(&mut self, topic: &str, context: &mut Context<'_>, output: &mut Output<Response>) {
+    fn drop_topic(&mut self, topic: &str, context: &mut Context<'_>, outcome: &mut Outcome) {
         let mut of_groups: BTreeMap<GroupNumber, Vec<Place>> = BTreeMap::new();
         for place in self.offsets.places_of(topic) {
             of_groups.entry(place.group).or_default().push(place);
         }
         for (number, places) in of_groups {
             if let Some(id) = self.ids.get(&number).cloned() {
-                self.with(&id, context, output, |_, offsets, draft| offsets.drop_places(&id, &places, draft));
+                self.with(&id, context, outcome, |_, offsets, draft| offsets.drop_places(&id, &places, draft));
             }
         }
         self.offsets.forget_topic(topic);
     }
 
-    fn tell_consumers(&mut self, changed: &[TopicId], context: &mut Context<'_>, output: &mut Output<Response>) {
+    fn tell_consumers(&mut self, changed: &[TopicId], context: &mut Context<'_>, outcome: &mut Outcome) {
         let is_told = |slot: &super::Slot| matches!(slot.group, Some(Group::Consumer(_)));
         let ids: Vec<Arc<str>> =
             self.slots.iter().filter(|(_, slot)| is_told(slot)).map(|(id, _)| id.clone()).collect();
         for id in ids {
-            self.with(&id, context, output, |slot, _, draft| {
+            self.with(&id, context, outcome, |slot, _, draft| {
                 if let Some(Group::Consumer(group)) = &mut slot.group {
                     group.topics_changed(changed, draft);
                 }

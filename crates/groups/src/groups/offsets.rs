@@ -1,6 +1,6 @@
 //! Requests about committed offsets.
 
-use levada_shard::{Context, Output, Token};
+use levada_shard::{Context, Token};
 use levada_types::ErrorCode;
 
 use super::{Groups, MAX_GROUP_ID_BYTES, Slot};
@@ -9,6 +9,7 @@ use crate::{
     consumer::CommitScope,
     group::Group,
     offsets,
+    outcome::Outcome,
 };
 
 impl Groups {
@@ -17,15 +18,15 @@ impl Groups {
         token: Token,
         request: OffsetCommit,
         context: &mut Context<'_>,
-        output: &mut Output<Response>,
+        outcome: &mut Outcome,
     ) {
         if request.group_id.len() > MAX_GROUP_ID_BYTES {
             let answer = offsets::refused(request, ErrorCode::InvalidGroupId);
-            output.answers.push((token, Response::OffsetCommit(answer)));
+            outcome.answer(token, Response::OffsetCommit(answer));
             return;
         }
         let group_id = request.group_id.clone();
-        self.with(&group_id, context, output, |slot, offsets, draft| {
+        self.with(&group_id, context, outcome, |slot, offsets, draft| {
             let answer = match check_commit(slot, &request, draft.now) {
                 Ok(scope) => offsets.commit(slot.number, request, scope.as_ref(), draft),
                 Err(error) => offsets::refused(request, error),
@@ -53,7 +54,7 @@ impl Groups {
         token: Token,
         request: DeleteOffsets,
         context: &mut Context<'_>,
-        output: &mut Output<Response>,
+        outcome: &mut Outcome,
     ) {
         let error = match self.group(&request.group_id) {
             None => ErrorCode::GroupIdNotFound,
@@ -63,11 +64,11 @@ impl Groups {
         };
         if error != ErrorCode::None {
             let answer = DeleteOffsetsAnswer { error, topics: Vec::new() };
-            output.answers.push((token, Response::DeleteOffsets(answer)));
+            outcome.answer(token, Response::DeleteOffsets(answer));
             return;
         }
         let group_id = request.group_id.clone();
-        self.with(&group_id, context, output, |slot, offsets, draft| {
+        self.with(&group_id, context, outcome, |slot, offsets, draft| {
             let group = slot.group.as_ref();
             let is_used = |topic: &str| group.is_some_and(|group| group.is_subscribed_to(topic));
             let answer = offsets.delete(slot.number, request, is_used, draft);

@@ -1,6 +1,6 @@
 //! Which request is whose; and describing, listing and deleting groups.
 
-use levada_shard::{Context, Output, Token};
+use levada_shard::{Context, Token};
 use levada_types::ErrorCode;
 
 use super::{Groups, classic::is_member_group_id, sweep::drop_group};
@@ -11,28 +11,23 @@ use crate::{
     },
     consumer,
     group::Group,
+    outcome::Outcome,
 };
 
 impl Groups {
     /// Answers a request, now or later.
-    pub(super) fn answer(
-        &mut self,
-        token: Token,
-        request: Request,
-        context: &mut Context<'_>,
-        output: &mut Output<Response>,
-    ) {
+    pub(super) fn answer(&mut self, token: Token, request: Request, context: &mut Context<'_>, outcome: &mut Outcome) {
         let answer = match request {
-            Request::JoinGroup(request) => return self.join(token, request, context, output),
-            Request::SyncGroup(request) => return self.sync(token, request, context, output),
-            Request::Heartbeat(request) => return self.heartbeat(token, request, context, output),
-            Request::LeaveGroup(request) => return self.leave(token, request, context, output),
+            Request::JoinGroup(request) => return self.join(token, request, context, outcome),
+            Request::SyncGroup(request) => return self.sync(token, request, context, outcome),
+            Request::Heartbeat(request) => return self.heartbeat(token, request, context, outcome),
+            Request::LeaveGroup(request) => return self.leave(token, request, context, outcome),
             Request::ConsumerGroupHeartbeat(request) => {
-                return self.consumer_heartbeat(token, request, context, output);
+                return self.consumer_heartbeat(token, request, context, outcome);
             }
-            Request::OffsetCommit(request) => return self.commit(token, request, context, output),
-            Request::DeleteOffsets(request) => return self.delete_offsets(token, request, context, output),
-            Request::DeleteGroup(request) => return self.delete(token, &request, context, output),
+            Request::OffsetCommit(request) => return self.commit(token, request, context, outcome),
+            Request::DeleteOffsets(request) => return self.delete_offsets(token, request, context, outcome),
+            Request::DeleteGroup(request) => return self.delete(token, &request, context, outcome),
             Request::FetchOffsets(request) => Response::FetchOffsets(self.fetch(request, context)),
             Request::DescribeGroup(request) => Response::DescribeGroup(self.describe(&request)),
             Request::ConsumerGroupDescribe(request) => {
@@ -40,7 +35,7 @@ impl Groups {
             }
             Request::ListGroups(request) => Response::ListGroups(self.list(&request)),
         };
-        output.answers.push((token, answer));
+        outcome.answer(token, answer);
     }
 
     fn consumer_heartbeat(
@@ -48,7 +43,7 @@ impl Groups {
         token: Token,
         request: ConsumerGroupHeartbeat,
         context: &mut Context<'_>,
-        output: &mut Output<Response>,
+        outcome: &mut Outcome,
     ) {
         if !is_member_group_id(&request.group_id) {
             let answer = ConsumerGroupHeartbeatAnswer {
@@ -59,11 +54,11 @@ impl Groups {
                 heartbeat_interval_ms: self.config.group_consumer_heartbeat_interval_ms,
                 assignment: None,
             };
-            output.answers.push((token, Response::ConsumerGroupHeartbeat(answer)));
+            outcome.answer(token, Response::ConsumerGroupHeartbeat(answer));
             return;
         }
         let group_id = request.group_id.clone();
-        self.with(&group_id, context, output, |slot, _, draft| {
+        self.with(&group_id, context, outcome, |slot, _, draft| {
             consumer::heartbeat(&mut slot.group, token, request, draft);
         });
     }
@@ -120,24 +115,18 @@ impl Groups {
             .collect()
     }
 
-    fn delete(
-        &mut self,
-        token: Token,
-        request: &DeleteGroup,
-        context: &mut Context<'_>,
-        output: &mut Output<Response>,
-    ) {
+    fn delete(&mut self, token: Token, request: &DeleteGroup, context: &mut Context<'_>, outcome: &mut Outcome) {
         let error = match self.group(&request.group_id) {
             None => ErrorCode::GroupIdNotFound,
             Some(group) if !group.is_empty() => ErrorCode::NonEmptyGroup,
             Some(_) => {
-                self.with(&request.group_id, context, output, |slot, offsets, draft| {
+                self.with(&request.group_id, context, outcome, |slot, offsets, draft| {
                     offsets.delete_all(slot.number, draft);
                     drop_group(slot, draft);
                 });
                 ErrorCode::None
             }
         };
-        output.answers.push((token, Response::DeleteGroup(DeleteGroupAnswer { error })));
+        outcome.answer(token, Response::DeleteGroup(DeleteGroupAnswer { error }));
     }
 }

@@ -2,20 +2,20 @@
 
 use std::{ops::Bound, sync::Arc};
 
-use levada_shard::{Context, Output};
+use levada_shard::Context;
 
 use super::{Groups, Slot};
 use crate::{
-    api::Response,
     classic::ClassicGroup,
     draft::Draft,
     group::Group,
     offsets::{ExpiresFrom, Offsets, SWEEP_SLICE},
+    outcome::Outcome,
 };
 
 impl Groups {
     /// Goes on with the sweep that is under way, or begins one that is due.
-    pub(super) fn sweep(&mut self, context: &mut Context<'_>, output: &mut Output<Response>) {
+    pub(super) fn sweep(&mut self, context: &mut Context<'_>, outcome: &mut Outcome) {
         if self.expiry.due.is_none_or(|due| due > context.now) {
             return;
         }
@@ -32,7 +32,7 @@ impl Groups {
                 self.expiry.due = Some(context.now.saturating_add(interval_ms));
                 return;
             };
-            let seen = self.with(&id, context, output, sweep_group);
+            let seen = self.with(&id, context, outcome, sweep_group);
             budget = budget.saturating_sub(seen.max(1));
             self.expiry.cursor = Some(id);
         }
