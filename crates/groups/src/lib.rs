@@ -14,6 +14,7 @@ mod draft;
 mod group;
 mod groups;
 mod offsets;
+mod outcome;
 #[cfg(test)]
 mod world;
 
