@@ -127,7 +127,8 @@ impl ShardLog for Service {
 impl Service {
     /// The replica that a request is about, which leads under the epoch that the request says.
     fn find(&self, shard: Option<&pb::ShardRef>) -> Result<(Arc<Partition>, LeaderEpoch), Status> {
-        let malformed = || Status::invalid_argument("the shard is not named by a topic id, a partition and a leader epoch");
+        let malformed =
+            || Status::invalid_argument("the shard is not named by a topic id, a partition and a leader epoch");
         let shard = shard.ok_or_else(malformed)?;
         let topic_id = TopicId(Uuid::from_slice(&shard.topic_id).map_err(|_| malformed())?);
         let id = TopicIdPartition { topic_id, partition: shard.partition };

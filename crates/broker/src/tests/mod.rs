@@ -5,6 +5,7 @@ mod disks;
 mod fetch;
 mod lifecycle;
 mod produce;
+mod sessions;
 mod steps;
 mod throttles;
 mod transits;

@@ -62,6 +62,11 @@ impl Cluster {
         cluster
     }
 
+    /// Where its roles reach each other.
+    pub(super) fn network(&self) -> &Network {
+        &self.network
+    }
+
     /// Starts one more broker, whose files are on this disk.
     pub(super) async fn start_broker_on(&mut self, id: i32, disk: Arc<dyn Disk>) {
         self.disks.insert(id, disk);

@@ -7,6 +7,7 @@ mod damage;
 mod moves;
 mod nearest;
 mod replication;
+mod shards;
 mod throttles;
 
 use std::net::SocketAddr;
