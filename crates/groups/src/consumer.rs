@@ -31,10 +31,15 @@ use levada_types::{TimestampMs, TopicId};
 
 use clocks::Clocks;
 use expression::Expressions;
-use hard::{Hard, Member};
+#[cfg(not(test))]
+use hard::Hard;
+#[cfg(test)]
+pub(crate) use hard::Hard;
+use hard::Member;
 use subscribed::Subscribed;
 
 pub(crate) use classic::{join, leave};
+pub use embedded::{NamedPartitions, read_assignment};
 pub(crate) use heartbeat::heartbeat;
 pub(crate) use offsets::CommitScope;
 
@@ -97,6 +102,12 @@ impl ConsumerGroup {
     fn write(&mut self, change: Change, draft: &mut Draft<'_>) {
         self.hard.apply(&change);
         draft.write(&Record::Consumer(ConsumerRecord { group_id: Arc::clone(&draft.group_id), change }));
+    }
+
+    /// What is hard of it.
+    #[cfg(test)]
+    pub(crate) fn hard(&self) -> &Hard {
+        &self.hard
     }
 
     fn member(&self, id: &str) -> Option<&Member> {

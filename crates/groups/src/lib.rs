@@ -22,4 +22,5 @@ pub mod api;
 pub mod records;
 
 pub use config::{GroupConfig, MigrationPolicy};
+pub use consumer::{NamedPartitions, read_assignment};
 pub use groups::{GroupCounts, Groups, MAX_GROUP_ID_BYTES};

@@ -30,7 +30,7 @@ pub struct ConsumerGroupHeartbeat {
     /// From where it comes.
     pub client_host: String,
     /// Of a stream that a broker keeps for a member (gRPC `Subscribe`): the number of the stream. The shard refuses
-    /// (FENCED_MEMBER_EPOCH) what comes under a lower number than it has heard of.
+    /// (FENCED_INSTANCE_ID) what comes under a lower number than it has heard of.
     pub stream_number: Option<u64>,
 }
 

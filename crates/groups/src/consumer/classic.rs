@@ -11,7 +11,7 @@ use super::{ConsumerGroup, after, embedded, hard::Member, migration};
 use crate::{
     api::{
         Heartbeat, HeartbeatAnswer, JoinGroup, JoinGroupAnswer, LeaveGroup, LeaveGroupAnswer, LeavingMember,
-        LeftMember, Response, SyncGroup, SyncGroupAnswer, TopicPartitions,
+        LeftMember, Protocol, Response, SyncGroup, SyncGroupAnswer, TopicPartitions,
     },
     classic::{CONSUMER_PROTOCOL_TYPE, ClassicGroup},
     draft::Draft,
@@ -142,7 +142,7 @@ impl ConsumerGroup {
             server_assignor: None,
             classic: Some(ClassicMember {
                 session_timeout_ms: request.session_timeout_ms,
-                protocols: request.protocols.clone(),
+                protocols: request.protocols.iter().map(copied).collect(),
             }),
         };
         let resubscribed = self.tell(id, told, draft);
@@ -317,6 +317,11 @@ impl ConsumerGroup {
         };
         self.classic_member(id, instance_id).map(|(id, _, _)| id)
     }
+}
+
+/// What is kept is copied, since it is a slice of all that the connection received with it.
+fn copied(protocol: &Protocol) -> Protocol {
+    Protocol { name: protocol.name.clone(), metadata: Bytes::copy_from_slice(&protocol.metadata) }
 }
 
 /// What a member of the classic protocol is told that it may own, in the version that it speaks.

@@ -10,7 +10,7 @@ use crate::records::{Reader, RecordError, Writer};
 const NEWEST: i16 = 3;
 
 /// Partitions by the names of their topics.
-pub(super) type NamedPartitions = Vec<(String, Vec<PartitionIndex>)>;
+pub type NamedPartitions = Vec<(String, Vec<PartitionIndex>)>;
 
 /// What a consumer subscribes to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -51,11 +51,11 @@ impl Subscription {
     }
 }
 
-/// Reads an assignment; nothing was assigned where there are no bytes.
+/// Reads what a consumer of the classic protocol was assigned; nothing, where there are no bytes.
 ///
 /// # Errors
 /// [`RecordError`] for what is cut off or damaged.
-pub(super) fn read_assignment(bytes: &[u8]) -> Result<NamedPartitions, RecordError> {
+pub fn read_assignment(bytes: &[u8]) -> Result<NamedPartitions, RecordError> {
     if bytes.is_empty() {
         return Ok(Vec::new());
     }

@@ -11,7 +11,7 @@ use crate::records::{
 
 /// What the records of a group add up to. Every change goes through [`Hard::apply`], while loading and afterwards.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Hard {
+pub(crate) struct Hard {
     /// The group's epoch; `None` before its first record.
     pub(super) epoch: Option<GroupEpoch>,
     /// The epoch of the target assignment; `None` before there is one.

@@ -68,11 +68,11 @@ enum Sender {
 }
 
 impl ConsumerGroup {
-    /// Refuses what comes from an older stream than the newest one of that member.
+    /// Refuses what comes from an older stream than the newest one of that member: its client has come back elsewhere.
     pub(super) fn check_stream(&self, member_id: &str, stream: Option<u64>) -> Result<(), Refused> {
         match (stream, self.clocks.get(member_id)) {
             (Some(stream), Some(clock)) if stream < clock.stream => Err(Refused::new(
-                ErrorCode::FencedMemberEpoch,
+                ErrorCode::FencedInstanceId,
                 format!("the member is served by stream {} now, and this is {stream}", clock.stream),
             )),
             _ => Ok(()),
@@ -157,8 +157,8 @@ impl ConsumerGroup {
         };
         let owns = self.member(owner).cloned().unwrap_or_default();
         if **owner == *request.member_id {
-            if joins && owns.current.epoch == CurrentAssignment::AWAY {
-                // It comes back under the id that it had.
+            if joins && (owns.current.epoch == CurrentAssignment::AWAY || owns.is_classic()) {
+                // It comes back, or over from the classic protocol, under the id that it had.
                 return Ok(Sender::Replaces(Arc::clone(owner)));
             }
             check_epoch(&owns.current, request)?;

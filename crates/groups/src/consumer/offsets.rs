@@ -35,8 +35,7 @@ impl ConsumerGroup {
     /// taken. A client that is no member may commit while the group is empty.
     ///
     /// # Errors
-    /// UNKNOWN_MEMBER_ID, STALE_MEMBER_EPOCH, ILLEGAL_GENERATION, FENCED_INSTANCE_ID, FENCED_MEMBER_EPOCH (an older
-    /// stream).
+    /// UNKNOWN_MEMBER_ID, STALE_MEMBER_EPOCH, ILLEGAL_GENERATION, FENCED_INSTANCE_ID (also for an older stream).
     pub(crate) fn check_commit(
         &mut self,
         member_id: &str,

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use levada_types::TopicId;
 
-use super::ConsumerGroup;
+use super::{ConsumerGroup, subscribed::Subscribed};
 use crate::{
     draft::Draft,
     records::{Change, ConsumerMember, GroupEpoch, ResolvedRegex},
@@ -19,6 +19,7 @@ impl ConsumerGroup {
         }
         self.is_stale = false;
         self.due = None;
+        self.subscribed = Subscribed::default();
         let mut changed = false;
         let expressions: Vec<Arc<str>> = self.hard.expressions.keys().cloned().collect();
         for expression in expressions {
