@@ -23,6 +23,8 @@ pub(crate) enum Command {
     Controller(OptionArguments),
     /// Run a broker: partition logs and the faces that clients see.
     Broker(OptionArguments),
+    /// Run a group coordinator: consumer groups and committed offsets, which it keeps on the brokers.
+    GroupCoordinator(OptionArguments),
     /// Run a whole cluster on this machine, every role in a process of its own.
     Sandbox(SandboxArguments),
     /// A command of an operator, or of the load generator.

@@ -10,7 +10,7 @@ use levada_kafka::{KafkaFace, KafkaOptions};
 use levada_log::RealDisk;
 use levada_peers::Controllers;
 use levada_service::grpc::GrpcOptions;
-use levada_service::net::{Address, advertised};
+use levada_service::net::{Address, Listener, Network, NoAdvertisedAddress, advertised};
 use levada_service::options::{OptionsError, OptionsLoader};
 use levada_service::shutdown::CancellationToken;
 
@@ -30,12 +30,27 @@ pub(crate) struct BrokerRole {
     grpc: GrpcOptions,
 }
 
-/// Where other roles are to reach a broker.
+/// Where other roles are to reach this one.
 pub(crate) struct Internal {
     /// Where its internal services listen.
     pub(crate) listener: Address,
     /// What others are told to dial, if that is another address.
     pub(crate) advertised: Option<Address>,
+}
+
+impl Internal {
+    /// Binds the listener; gives what others are to dial beside it.
+    pub(crate) async fn bind(&self, network: &Network) -> Result<(Listener, Address), Failure> {
+        let wanted = &self.listener;
+        let refused = |source| Failure::Bind { address: wanted.to_string(), option: "internal.listener", source };
+        let listener = network.bind(wanted).await.map_err(refused)?;
+        let at = listener.address().map_err(refused)?;
+        let unknown = |error: NoAdvertisedAddress| {
+            Failure::from(OptionsError::invalid("internal.advertised.listener", error.to_string()))
+        };
+        let address = advertised(wanted, at, self.advertised.as_ref()).map_err(unknown)?;
+        Ok((listener, address))
+    }
 }
 
 /// The faces of a broker, bound and not serving yet, and where.
@@ -84,14 +99,7 @@ impl BrokerRole {
         internal: Internal,
     ) -> Result<(), Option<Failure>> {
         let network = process.network.clone();
-        let wanted = internal.listener;
-        let refused = |source| Failure::Bind { address: wanted.to_string(), option: "internal.listener", source };
-        let listener = network.bind(&wanted).await.map_err(refused)?;
-        let at = listener.address().map_err(refused)?;
-        let unknown = |error: levada_service::net::NoAdvertisedAddress| {
-            Failure::from(OptionsError::invalid("internal.advertised.listener", error.to_string()))
-        };
-        let internal_address = advertised(&wanted, at, internal.advertised.as_ref()).map_err(unknown)?;
+        let (listener, internal_address) = internal.bind(&network).await?;
         let deps = BrokerDeps {
             controllers,
             network,

@@ -10,6 +10,7 @@ use crate::broker_role::{BrokerRole, Internal};
 use crate::console::announce;
 use crate::controller_role::ControllerRole;
 use crate::failure::Failure;
+use crate::group_coordinator_role::GroupCoordinatorRole;
 use crate::listeners::{DEFAULT_GRPC, DEFAULT_KAFKA, listeners_at};
 use crate::process::{Given, Process};
 
@@ -25,6 +26,9 @@ const LOGS_DIR: &str = "logs";
 /// The in-memory address of the broker's internal services.
 const BROKER: &str = "broker";
 
+/// The in-memory address of the group coordinator's internal services.
+const GROUP_COORDINATOR: &str = "group-coordinator";
+
 /// The in-memory address of the controller's internal services.
 const CONTROLLER: &str = "memory:controller";
 
@@ -34,7 +38,11 @@ pub(crate) fn run(arguments: &DevArguments) -> Result<(), Failure> {
     let mut given = Given::read(presets, &flags, &arguments.options)?;
     let broker = BrokerRole::load(given.loader())?;
     let controller = ControllerRole::load(given.loader())?;
-    given.run("dev", async |process| serve(process, controller, broker).await)
+    let coordinator = GroupCoordinatorRole::load(given.loader())?;
+    given.run("dev", async |mut process: Process| {
+        let started = start(&mut process, controller, coordinator, broker).await;
+        process.until_stopped(started).await
+    })
 }
 
 /// What `dev` has by default, and another process has not: everything below one directory, one replica of everything.
@@ -69,18 +77,20 @@ fn directories(data_dir: &Path) -> impl Iterator<Item = (&'static str, String)> 
     below.into_iter().map(|(name, directory)| (name, data_dir.join(directory).display().to_string()))
 }
 
-async fn serve(mut process: Process, controller: ControllerRole, broker: BrokerRole) -> Result<(), Failure> {
-    let started = start(&mut process, controller, broker).await;
-    process.until_stopped(started).await
-}
-
-/// Starts the controller and then the broker, which are stopped the other way round: the controller takes the broker's
-/// notice.
-async fn start(process: &mut Process, controller: ControllerRole, broker: BrokerRole) -> Result<(), Option<Failure>> {
+/// Starts the controller, the coordinator and then the broker, which are stopped the other way round: the broker's clients are
+/// answered to the end, and the controller takes the notice of the others.
+async fn start(
+    process: &mut Process,
+    controller: ControllerRole,
+    coordinator: GroupCoordinatorRole,
+    broker: BrokerRole,
+) -> Result<(), Option<Failure>> {
     let bound = broker.bind().await?;
     let (kafka, grpc) = (bound.kafka, bound.grpc);
     let controller = controller.start(process).await?;
     let controllers = Controllers::new(process.network.clone(), vec![controller]);
+    let internal = Internal { listener: Address::memory(GROUP_COORDINATOR), advertised: None };
+    coordinator.start(process, controllers.clone(), internal).await?;
     let internal = Internal { listener: Address::memory(BROKER), advertised: None };
     broker.start(process, bound, controllers, internal).await?;
     announce(format_args!("ready kafka={kafka} grpc={grpc} http={}", process.http));

@@ -39,6 +39,12 @@ pub(crate) enum Failure {
     /// The broker gave up.
     #[error("the broker: {0}")]
     BrokerRun(#[from] levada_broker::RunError),
+    /// The group coordinator did not start.
+    #[error("the group coordinator: {0}")]
+    GroupCoordinatorStart(#[from] levada_group_coordinator::StartError),
+    /// The group coordinator gave up.
+    #[error("the group coordinator: {0}")]
+    GroupCoordinatorRun(#[from] levada_group_coordinator::RunError),
     /// The sandbox does not come up.
     #[error(transparent)]
     Sandbox(#[from] crate::sandbox::SandboxFailure),

@@ -1,7 +1,7 @@
 //! The `levada` binary: composes roles, faces and commands.
 //!
-//! `levada dev` runs every role in one process; `levada controller` and `levada broker` run one; `levada sandbox` starts a
-//! process for each; everything else is a command of an operator or of a benchmark. Roles are started by the same functions
+//! `levada dev` runs every role in one process; `levada controller`, `levada broker` and `levada group-coordinator` run one;
+//! `levada sandbox` starts a process for each; everything else is a command of an operator or of a benchmark. Roles are started by the same functions
 //! in every mode.
 
 mod arguments;
@@ -10,6 +10,7 @@ mod console;
 mod controller_role;
 mod dev;
 mod failure;
+mod group_coordinator_role;
 mod listeners;
 mod process;
 mod role;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         Command::Dev(arguments) => dev::run(&arguments),
         Command::Controller(arguments) => role::run_controller(&arguments),
         Command::Broker(arguments) => role::run_broker(&arguments),
+        Command::GroupCoordinator(arguments) => role::run_group_coordinator(&arguments),
         Command::Sandbox(arguments) => sandbox::run(&arguments).map_err(Failure::from),
         Command::Tool(command) => return levada_cli::run(command),
     };

@@ -1,4 +1,4 @@
-//! `levada controller` and `levada broker`: one role in one process.
+//! `levada controller`, `levada broker` and `levada group-coordinator`: one role in one process.
 
 use levada_peers::Controllers;
 use levada_service::net::{Address, AddressError};
@@ -10,15 +10,16 @@ use crate::broker_role::{BrokerRole, Internal};
 use crate::console::announce;
 use crate::controller_role::ControllerRole;
 use crate::failure::Failure;
+use crate::group_coordinator_role::GroupCoordinatorRole;
 use crate::process::{Given, Process};
 
-/// What a broker in a process of its own has to know of the other processes.
+/// What a broker or a coordinator in a process of its own has to know of the other processes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct NeighbourOptions {
     /// Controllers, `HOST:PORT` each, of which at least one should be reachable (KIP-853's option).
     #[serde(rename = "controller.quorum.bootstrap.servers")]
     controllers: CommaList,
-    /// Where this broker's internal services listen.
+    /// Where its internal services listen.
     #[serde(rename = "internal.listener")]
     internal_listener: String,
     /// What other roles are told to dial to reach them, if that is another address.
@@ -42,22 +43,43 @@ pub(crate) fn run_controller(arguments: &OptionArguments) -> Result<(), Failure>
 pub(crate) fn run_broker(arguments: &OptionArguments) -> Result<(), Failure> {
     let mut given = Given::read([], &[], arguments)?;
     let broker = BrokerRole::load(given.loader())?;
-    let neighbours: NeighbourOptions = given.loader().take()?;
-    let advertised = neighbours.internal_advertised.as_deref();
-    let internal = Internal {
-        listener: address("internal.listener", &neighbours.internal_listener)?,
-        advertised: advertised.map(|text| address("internal.advertised.listener", text)).transpose()?,
-    };
-    let servers = "controller.quorum.bootstrap.servers";
-    let controllers: Vec<Address> =
-        neighbours.controllers.iter().map(|text| address(servers, text)).collect::<Result<_, _>>()?;
-    if controllers.is_empty() {
-        return Err(OptionsError::invalid(servers, "name at least one controller").into());
-    }
+    let (controllers, internal) = given.loader().take::<NeighbourOptions>()?.read()?;
     given.run("broker", async |mut process: Process| {
         let started = start_broker(&mut process, broker, controllers, internal).await;
         process.until_stopped(started).await
     })
+}
+
+/// Runs a group coordinator until the process is asked to stop.
+pub(crate) fn run_group_coordinator(arguments: &OptionArguments) -> Result<(), Failure> {
+    let mut given = Given::read([], &[], arguments)?;
+    let coordinator = GroupCoordinatorRole::load(given.loader())?;
+    let (controllers, internal) = given.loader().take::<NeighbourOptions>()?.read()?;
+    given.run("group-coordinator", async |mut process: Process| {
+        let controllers = Controllers::new(process.network.clone(), controllers);
+        let started = coordinator.start(&mut process, controllers, internal).await.map(|internal| {
+            announce(format_args!("ready internal={internal} http={}", process.http));
+        });
+        process.until_stopped(started).await
+    })
+}
+
+impl NeighbourOptions {
+    /// Where the controllers are, and where this process is.
+    fn read(&self) -> Result<(Vec<Address>, Internal), OptionsError> {
+        let advertised = self.internal_advertised.as_deref();
+        let internal = Internal {
+            listener: address("internal.listener", &self.internal_listener)?,
+            advertised: advertised.map(|text| address("internal.advertised.listener", text)).transpose()?,
+        };
+        let servers = "controller.quorum.bootstrap.servers";
+        let controllers: Vec<Address> =
+            self.controllers.iter().map(|text| address(servers, text)).collect::<Result<_, _>>()?;
+        if controllers.is_empty() {
+            return Err(OptionsError::invalid(servers, "name at least one controller"));
+        }
+        Ok((controllers, internal))
+    }
 }
 
 async fn start_broker(

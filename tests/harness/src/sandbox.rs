@@ -49,9 +49,12 @@ impl Sandbox {
         command.arg("sandbox").arg("--dir").arg(home.path().join("cluster"));
         command.arg("--controllers").arg(options.controllers.to_string());
         command.arg("--brokers").arg(options.brokers.to_string());
-        for (flag, settings) in
-            [("--controller-set", &options.controller_settings), ("--broker-set", &options.broker_settings)]
-        {
+        command.arg("--group-coordinators").arg(options.group_coordinators.to_string());
+        for (flag, settings) in [
+            ("--controller-set", &options.controller_settings),
+            ("--broker-set", &options.broker_settings),
+            ("--group-coordinator-set", &options.group_coordinator_settings),
+        ] {
             for (key, value) in settings {
                 command.arg(flag).arg(format!("{key}={value}"));
             }
@@ -87,6 +90,11 @@ impl Sandbox {
         &self.processes
     }
 
+    /// Every process, to be struck.
+    pub fn processes_mut(&mut self) -> &mut [SandboxProcess] {
+        &mut self.processes
+    }
+
     /// The broker with this id.
     pub fn broker(&mut self, id: u32) -> Result<&mut SandboxProcess, NodeError> {
         self.process(Role::Broker, id)
@@ -95,6 +103,11 @@ impl Sandbox {
     /// The controller with this id.
     pub fn controller(&mut self, id: u32) -> Result<&mut SandboxProcess, NodeError> {
         self.process(Role::Controller, id)
+    }
+
+    /// The group coordinator with this number; the first one has 2001.
+    pub fn group_coordinator(&mut self, id: u32) -> Result<&mut SandboxProcess, NodeError> {
+        self.process(Role::GroupCoordinator, id)
     }
 
     fn process(&mut self, role: Role, id: u32) -> Result<&mut SandboxProcess, NodeError> {

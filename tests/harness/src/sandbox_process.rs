@@ -25,10 +25,12 @@ const READY_LIMIT: Duration = Duration::from_secs(60);
 
 /// What a process of a sandbox does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Role {
     /// Cluster metadata on Raft.
     Controller,
+    /// Consumer groups and committed offsets.
+    GroupCoordinator,
     /// Partition logs, and the faces that clients see.
     Broker,
 }
@@ -40,7 +42,7 @@ pub enum Role {
 pub struct SandboxProcess {
     /// What it does.
     pub role: Role,
-    /// Its `node.id`.
+    /// Its number: the `node.id` of roles that have one.
     pub id: u32,
     pid: u32,
     kafka: Option<SocketAddr>,

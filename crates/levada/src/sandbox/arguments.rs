@@ -16,6 +16,9 @@ pub(crate) struct SandboxArguments {
     /// How many brokers
     #[arg(long, value_name = "COUNT", default_value_t = 3, value_parser = value_parser!(u32).range(1..=99))]
     pub(crate) brokers: u32,
+    /// How many group coordinators; more and fewer as you like at each start
+    #[arg(long, value_name = "COUNT", default_value_t = 2, value_parser = value_parser!(u32).range(0..=99))]
+    pub(crate) group_coordinators: u32,
     /// The first of the ports, which is where Kafka clients reach the first broker; the others follow it. By default
     /// free ones are taken. A sandbox that exists keeps the ports it has
     #[arg(long, value_name = "PORT", value_parser = value_parser!(u16).range(1..))]
@@ -29,4 +32,7 @@ pub(crate) struct SandboxArguments {
     /// One option of every broker; may be given several times
     #[arg(long, value_name = "NAME=VALUE")]
     pub(crate) broker_set: Vec<String>,
+    /// One option of every group coordinator; may be given several times
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(crate) group_coordinator_set: Vec<String>,
 }

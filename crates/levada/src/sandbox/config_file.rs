@@ -19,22 +19,25 @@ pub(crate) fn write(dir: &Path, layout: &Layout, member: &Member, racks: Option<
 
 fn text(dir: &Path, layout: &Layout, member: &Member, racks: Option<u32>) -> String {
     let list = |items: Vec<String>| items.join(",");
-    let mut options = vec![
-        ("node.id", member.id.to_string()),
-        ("http.listener", local(member.ports.http)),
-        ("internal.listener", local(member.ports.internal)),
-    ];
-    let data = member.data_dir(dir).display().to_string();
+    let mut options =
+        vec![("http.listener", local(member.ports.http)), ("internal.listener", local(member.ports.internal))];
+    let data = member.data_dir(dir).map(|data| data.display().to_string()).unwrap_or_default();
+    let servers = || list(layout.controllers().map(|member| local(member.ports.internal)).collect());
     match member.role {
         Role::Controller => {
             let voter = |member: &Member| format!("{}@{}", member.id, local(member.ports.internal));
+            options.push(("node.id", member.id.to_string()));
             options.push(("metadata.log.dir", data));
             options.push(("controller.quorum.voters", list(layout.controllers().map(voter).collect())));
         }
+        Role::GroupCoordinator => {
+            options.push(("coordinator.name", format!("{}-{}", member.role.command(), member.id)));
+            options.push(("controller.quorum.bootstrap.servers", servers()));
+        }
         Role::Broker => {
-            let servers = layout.controllers().map(|member| local(member.ports.internal)).collect();
+            options.push(("node.id", member.id.to_string()));
             options.push(("log.dirs", data));
-            options.push(("controller.quorum.bootstrap.servers", list(servers)));
+            options.push(("controller.quorum.bootstrap.servers", servers()));
             // Numbers of brokers begin at 1.
             if let Some(rack) = racks.and_then(|racks| member.id.wrapping_sub(1).checked_rem(racks)) {
                 options.push(("broker.rack", format!("rack-{}", rack + 1)));

@@ -68,7 +68,7 @@ impl Description {
 /// The cluster's identity, which a broker writes into its directory when it has joined.
 fn cluster_id(dir: &Path, layout: &Layout) -> Result<String, SandboxFailure> {
     let broker = layout.brokers().next().ok_or_else(|| SandboxFailure::Identity("there is no broker".to_owned()))?;
-    let path = broker.data_dir(dir).join(IDENTITY);
+    let path = broker.data_dir(dir).unwrap_or_default().join(IDENTITY);
     let text = fs::read_to_string(&path).map_err(SandboxFailure::file(&path))?;
     let identity = parse_meta_properties(&text)
         .map_err(|reason| SandboxFailure::Identity(format!("{}: {reason}", path.display())))?;

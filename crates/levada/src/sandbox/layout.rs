@@ -17,6 +17,9 @@ const FILE: &str = "layout.json";
 /// The id of the first controller, far above those of brokers, so that no id means two processes.
 const FIRST_CONTROLLER: u32 = 1001;
 
+/// The number of the first group coordinator.
+const FIRST_GROUP_COORDINATOR: u32 = 2001;
+
 /// The id of the first broker.
 const FIRST_BROKER: u32 = 1;
 
@@ -46,7 +49,7 @@ impl Layout {
         Ok(layout)
     }
 
-    /// Keeps what there is and adds brokers. The number of controllers is the quorum's own affair once it is founded.
+    /// Keeps what there is, and adds or leaves out brokers and group coordinators. The number of controllers is the quorum's own affair once it is founded.
     fn plan(kept: Option<Self>, arguments: &SandboxArguments) -> Result<Self, &'static str> {
         let mut members = kept.map(|layout| layout.members).unwrap_or_default();
         let have = |members: &[Member], role| members.iter().filter(|member| member.role == role).count();
@@ -67,6 +70,10 @@ impl Layout {
         let founded = !members.is_empty();
         let brokers = ids(FIRST_BROKER, arguments.brokers).skip(have(&members, Role::Broker));
         let mut added = brokers.map(|id| member(Role::Broker, id)).collect::<Result<Vec<_>, _>>()?;
+        let coordinators = ids(FIRST_GROUP_COORDINATOR, arguments.group_coordinators);
+        for id in coordinators.skip(have(&members, Role::GroupCoordinator)) {
+            added.push(member(Role::GroupCoordinator, id)?);
+        }
         if !founded {
             for id in ids(FIRST_CONTROLLER, arguments.controllers) {
                 added.push(member(Role::Controller, id)?);
@@ -75,7 +82,11 @@ impl Layout {
             return Err("this sandbox has another number of controllers; give that one, or another directory");
         }
         members.extend(added);
-        members.retain(|member| member.role == Role::Controller || member.id < FIRST_BROKER + arguments.brokers);
+        members.retain(|member| match member.role {
+            Role::Controller => true,
+            Role::GroupCoordinator => member.id < FIRST_GROUP_COORDINATOR + arguments.group_coordinators,
+            Role::Broker => member.id < FIRST_BROKER + arguments.brokers,
+        });
         members.sort_by_key(|member| (member.role, member.id));
         Ok(Self { members })
     }
@@ -101,15 +112,17 @@ mod tests {
     use super::*;
 
     fn arguments(controllers: u32, brokers: u32, base_port: Option<u16>) -> SandboxArguments {
-        let (controller_set, broker_set) = (Vec::new(), Vec::new());
+        let (controller_set, broker_set, group_coordinator_set) = (Vec::new(), Vec::new(), Vec::new());
         SandboxArguments {
             dir: "/nowhere".into(),
             controllers,
             brokers,
+            group_coordinators: 0,
             base_port,
             racks: None,
             controller_set,
             broker_set,
+            group_coordinator_set,
         }
     }
 
@@ -135,6 +148,18 @@ mod tests {
         assert_eq!(ids(&three)[4..], [(Role::Broker, 2), (Role::Broker, 3)]);
         assert_eq!(Layout::plan(Some(three.clone()), &arguments(3, 3, Some(1))), Ok(three.clone()));
         assert!(Layout::plan(Some(three), &arguments(1, 3, None)).is_err(), "the quorum is founded");
+    }
+
+    #[test]
+    fn group_coordinators_come_and_go_as_it_is_asked_for() {
+        let with = |group_coordinators| SandboxArguments { group_coordinators, ..arguments(1, 1, None) };
+        let two = Layout::plan(None, &with(2)).expect("there are ports");
+        let coordinators = [(Role::GroupCoordinator, 2001), (Role::GroupCoordinator, 2002)];
+        assert_eq!(ids(&two)[1..3], coordinators);
+        let three = Layout::plan(Some(two.clone()), &with(3)).expect("there are ports");
+        assert_eq!(three.members()[..3], two.members()[..3], "those that were there keep their ports");
+        let none = Layout::plan(Some(three), &with(0)).expect("there are ports");
+        assert_eq!(ids(&none), [(Role::Controller, 1001), (Role::Broker, 1)]);
     }
 
     #[test]

@@ -7,10 +7,12 @@ use serde::{Deserialize, Serialize};
 
 /// What a process does. The order is that of starting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Role {
     /// Cluster metadata on Raft.
     Controller,
+    /// Consumer groups and committed offsets.
+    GroupCoordinator,
     /// Partition logs, and the faces that clients see.
     Broker,
 }
@@ -20,6 +22,7 @@ impl Role {
     pub(crate) fn command(self) -> &'static str {
         match self {
             Self::Controller => "controller",
+            Self::GroupCoordinator => "group-coordinator",
             Self::Broker => "broker",
         }
     }
@@ -44,7 +47,7 @@ impl Ports {
     /// Takes the ports that a role needs.
     pub(crate) fn take(role: Role, ports: &mut impl Iterator<Item = u16>) -> Option<Self> {
         let (kafka, grpc) = match role {
-            Role::Controller => (None, None),
+            Role::Controller | Role::GroupCoordinator => (None, None),
             Role::Broker => (Some(ports.next()?), Some(ports.next()?)),
         };
         Some(Self { kafka, grpc, http: ports.next()?, internal: ports.next()? })
@@ -56,7 +59,7 @@ impl Ports {
 pub(crate) struct Member {
     /// What it does.
     pub(crate) role: Role,
-    /// Its `node.id`.
+    /// Its number: the `node.id` of roles that have one.
     pub(crate) id: u32,
     /// Where it serves.
     pub(crate) ports: Ports,
@@ -78,12 +81,14 @@ impl Member {
         self.dir(sandbox).join("levada.log")
     }
 
-    /// What it stores.
-    pub(crate) fn data_dir(&self, sandbox: &Path) -> PathBuf {
-        self.dir(sandbox).join(match self.role {
-            Role::Controller => "metadata",
-            Role::Broker => "logs",
-        })
+    /// Where it stores what it keeps; a group coordinator keeps nothing.
+    pub(crate) fn data_dir(&self, sandbox: &Path) -> Option<PathBuf> {
+        match self.role {
+            Role::Controller => Some("metadata"),
+            Role::GroupCoordinator => None,
+            Role::Broker => Some("logs"),
+        }
+        .map(|name| self.dir(sandbox).join(name))
     }
 }
 

@@ -83,8 +83,8 @@ fn lock(dir: &Path) -> Result<File, SandboxFailure> {
     }
 }
 
-/// Starts every process and waits until all of them serve. Brokers wait for the controllers by themselves, and these for
-/// each other.
+/// Starts every process and waits until all of them serve. Brokers and coordinators wait for the controllers by themselves, and
+/// these for each other.
 async fn bring_up(
     dir: &Path,
     layout: &Layout,
@@ -94,6 +94,7 @@ async fn bring_up(
     for member in layout.members() {
         let settings = match member.role {
             Role::Controller => &arguments.controller_set,
+            Role::GroupCoordinator => &arguments.group_coordinator_set,
             Role::Broker => &arguments.broker_set,
         };
         config_file::write(dir, layout, member, arguments.racks)?;
@@ -121,13 +122,13 @@ fn forget(path: &Path) -> Result<(), SandboxFailure> {
     }
 }
 
-/// Stops the brokers, which take leave of the controllers, and then these.
-async fn stop(processes: Vec<Running>) {
-    let (brokers, controllers): (Vec<_>, Vec<_>) =
-        processes.into_iter().partition(|process| process.role() == Role::Broker);
-    for group in [brokers, controllers] {
-        group.iter().for_each(Running::ask_to_stop);
-        for process in group {
+/// Stops the brokers, whose clients are answered to the end, then the coordinators, and the controllers last, since the others
+/// take leave of them.
+async fn stop(mut processes: Vec<Running>) {
+    for role in [Role::Broker, Role::GroupCoordinator, Role::Controller] {
+        let of_role: Vec<_> = processes.extract_if(.., |process| process.role() == role).collect();
+        of_role.iter().for_each(Running::ask_to_stop);
+        for process in of_role {
             process.stopped().await;
         }
     }

@@ -60,7 +60,7 @@ impl Machine {
         self.role
     }
 
-    /// Its `node.id`.
+    /// Its number: the `node.id` of roles that have one.
     pub fn id(&self) -> u32 {
         self.id
     }
@@ -108,6 +108,7 @@ impl Machine {
         without_options(&mut command);
         command.arg(match self.role {
             Role::Controller => "controller",
+            Role::GroupCoordinator => "group-coordinator",
             Role::Broker => "broker",
         });
         for (name, value) in &self.options {
@@ -230,6 +231,7 @@ impl fmt::Display for Machine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.role {
             Role::Controller => write!(f, "controller {}", self.id),
+            Role::GroupCoordinator => write!(f, "group coordinator {}", self.id),
             Role::Broker => write!(f, "broker {}", self.id),
         }
     }

@@ -21,6 +21,9 @@ use crate::{LossyVolume, Network, NodeError, Proxy, Role, Route};
 /// The id of the first controller, far above those of brokers, so that no id means two processes.
 const FIRST_CONTROLLER: u32 = 1001;
 
+/// The number of the first group coordinator.
+const FIRST_GROUP_COORDINATOR: u32 = 2001;
+
 /// Who can be cut off from whom.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Side {
@@ -44,6 +47,9 @@ impl Cluster {
         let members: Vec<(Role, u32)> = (0..options.controllers)
             .map(|index| (Role::Controller, FIRST_CONTROLLER + index))
             .chain((1..=options.brokers).map(|id| (Role::Broker, id)))
+            .chain(
+                (0..options.group_coordinators).map(|index| (Role::GroupCoordinator, FIRST_GROUP_COORDINATOR + index)),
+            )
             .collect();
         let hosts = u8::try_from(members.len()).map_err(|_| NodeError::WrongState("too large"))?;
         let network = if options.network { Some(Arc::new(Network::new(hosts)?)) } else { None };
@@ -61,14 +67,19 @@ impl Cluster {
             .collect();
         let mut machines = Vec::new();
         for ((role, id), host) in members.iter().zip(1..) {
-            let home =
-                options.home.join(format!("{}-{id}", if *role == Role::Broker { "broker" } else { "controller" }));
+            let home = options.home.join(match role {
+                Role::Controller => format!("controller-{id}"),
+                Role::GroupCoordinator => format!("group-coordinator-{id}"),
+                Role::Broker => format!("broker-{id}"),
+            });
             fs::create_dir_all(&home)?;
             let volume = if options.disks { Some(LossyVolume::mount_in(&home)?) } else { None };
             let data = home.join(if options.disks { "mount" } else { "disk" }).join("data");
             let at = |port| SocketAddr::from((address(host), port));
             let routes = match role {
-                Role::Controller => vec![Route { listen: at(ports::INTERNAL_PROXY), upstream: at(ports::INTERNAL) }],
+                Role::Controller | Role::GroupCoordinator => {
+                    vec![Route { listen: at(ports::INTERNAL_PROXY), upstream: at(ports::INTERNAL) }]
+                }
                 Role::Broker => vec![
                     Route { listen: at(ports::INTERNAL_PROXY), upstream: at(ports::INTERNAL) },
                     Route { listen: at(ports::KAFKA_PROXY), upstream: at(ports::KAFKA) },
@@ -80,6 +91,7 @@ impl Cluster {
             let mut settings = settings(*role, *id, address(host), &data.display().to_string(), &controllers);
             settings.extend_from_slice(match role {
                 Role::Controller => &options.controller_settings,
+                Role::GroupCoordinator => &options.group_coordinator_settings,
                 Role::Broker => &options.broker_settings,
             });
             machines.push(Machine::new((*role, *id), address(host), home, settings, proxy, volume, place));
@@ -185,8 +197,8 @@ fn settings(
 ) -> Vec<(String, String)> {
     let at = |port: u16| format!("{address}:{port}");
     let list = |item: &dyn Fn(&(u32, Ipv4Addr)) -> String| controllers.iter().map(item).collect::<Vec<_>>().join(",");
+    let servers = || list(&|(_, address)| format!("{address}:{}", ports::INTERNAL_PROXY));
     let mut settings = vec![
-        ("node.id", id.to_string()),
         ("http.listener", at(ports::HTTP)),
         ("internal.listener", at(ports::INTERNAL)),
         ("internal.advertised.listener", at(ports::INTERNAL_PROXY)),
@@ -194,13 +206,21 @@ fn settings(
     match role {
         Role::Controller => {
             let voters = list(&|(id, address)| format!("{id}@{address}:{}", ports::INTERNAL_PROXY));
-            settings.extend([("metadata.log.dir", data.to_owned()), ("controller.quorum.voters", voters)]);
-        }
-        Role::Broker => {
-            let servers = list(&|(_, address)| format!("{address}:{}", ports::INTERNAL_PROXY));
             settings.extend([
+                ("node.id", id.to_string()),
+                ("metadata.log.dir", data.to_owned()),
+                ("controller.quorum.voters", voters),
+            ]);
+        }
+        Role::GroupCoordinator => settings.extend([
+            ("coordinator.name", format!("group-coordinator-{id}")),
+            ("controller.quorum.bootstrap.servers", servers()),
+        ]),
+        Role::Broker => {
+            settings.extend([
+                ("node.id", id.to_string()),
                 ("log.dirs", data.to_owned()),
-                ("controller.quorum.bootstrap.servers", servers),
+                ("controller.quorum.bootstrap.servers", servers()),
                 ("listeners", format!("PLAINTEXT://{},GRPC://{}", at(ports::KAFKA), at(ports::GRPC))),
                 ("advertised.listeners", format!("PLAINTEXT://{}", at(ports::KAFKA_PROXY))),
             ]);
