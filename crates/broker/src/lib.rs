@@ -8,6 +8,7 @@
 //! - `replication`: the streams between brokers, and what goes out of the replicas' state machines.
 //! - `services`: what faces ask, one room each.
 //! - `shard_log`: what the owners of coordinators' shards ask: append sessions, and reading up to an offset.
+//! - `readers`: what other roles ask for the sake of those who read here: lag, and records to be passed on.
 //! - `directories`: data directories that fail, and what the controller knows of them.
 //! - `reassignment`: what brokers tell of their logs.
 //! - `reconcile`: makes the hosted replicas what the metadata image says.
@@ -30,6 +31,7 @@ mod mandate;
 mod options;
 mod partition;
 mod phase;
+mod readers;
 mod reassignment;
 mod reconcile;
 mod replication;

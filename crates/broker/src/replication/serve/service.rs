@@ -19,6 +19,7 @@ use uuid::Uuid;
 use super::FollowerLink;
 use super::sender::{Outbox, send_frames};
 use crate::Broker;
+use crate::readers::{lags_service, reads_service};
 use crate::reassignment::replica_logs_service;
 use crate::replication::wire::{Attachment, Malformed, ack_from, attach_from};
 use crate::shard_log::{SHARD_LOG_MESSAGE, shard_log_service};
@@ -44,12 +45,15 @@ pub(crate) fn replication_server(
 ) -> impl Future<Output = Result<(), GrpcServerError>> {
     let replica_logs = replica_logs_service(Arc::clone(&broker));
     let shard_log = shard_log_service(Arc::clone(&broker), stop.clone());
+    let (lags, reads) = (lags_service(Arc::clone(&broker)), reads_service(Arc::clone(&broker), stop.clone()));
     let service = ReplicationServer::new(Service { broker, stop: stop.clone() })
         .max_decoding_message_size(MAX_REQUEST_BYTES)
         .max_encoding_message_size(usize::MAX);
     let limit = MessageLimit { bytes: MAX_REQUEST_BYTES, setting: None };
     let server = GrpcServer::internal(&GrpcOptions::default(), Profile::Bulk)
         .add_service(replica_logs)
+        .add_service(lags)
+        .add_service(reads)
         .add_service_within(shard_log, SHARD_LOG_MESSAGE)
         .add_service_within(service, limit);
     server.serve(listener, stop)
