@@ -10,6 +10,7 @@ use levada_broker::{Broker, Face, FaceError};
 use levada_metadata::{Endpoint, EndpointProtocol};
 use levada_proto::PUBLIC_DESCRIPTORS;
 use levada_proto::v1::admin_server::AdminServer;
+use levada_proto::v1::groups_server::GroupsServer;
 use levada_proto::v1::producer_server::ProducerServer;
 use levada_service::grpc::{GrpcOptions, GrpcServer};
 use levada_service::net::Listener;
@@ -18,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::admin::AdminService;
 use crate::consumer::ConsumerServer;
 use crate::gateway::Gateway;
+use crate::groups::GroupsService;
 use crate::inflow::{Budget, MeteredService};
 use crate::producer::ProducerService;
 use crate::{GatewayOptions, address};
@@ -96,16 +98,19 @@ impl GatewayFace {
         let largest = self.grpc.max_message_bytes;
         let budget = Budget::new(gateway.options.queued_max_request_bytes, gateway.options.queued_max_wait());
         let producer = ProducerServer::new(ProducerService::new(gateway.clone())).max_decoding_message_size(largest);
+        let groups = GroupsServer::new(GroupsService::new(gateway.clone())).max_decoding_message_size(largest);
         let admin = AdminServer::new(AdminService::new(gateway.clone())).max_decoding_message_size(largest);
         let server =
             GrpcServer::public(&self.grpc, &[PUBLIC_DESCRIPTORS]).map_err(|error| failed(error.to_string()))?;
         let health = server.health();
         health.set_serving::<ProducerServer<ProducerService>>().await;
         health.set_serving::<ConsumerServer>().await;
+        health.set_serving::<GroupsServer<GroupsService>>().await;
         health.set_serving::<AdminServer<AdminService>>().await;
         server
             .add_service(MeteredService::new(producer, budget.clone()))
             .add_service(MeteredService::new(ConsumerServer::new(gateway, largest), budget.clone()))
+            .add_service(MeteredService::new(groups, budget.clone()))
             .add_service(MeteredService::new(admin, budget))
             .serve(self.listener, shutdown)
             .await

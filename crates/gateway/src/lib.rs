@@ -1,4 +1,4 @@
-//! The public gRPC services at the broker: produce, consume, administer.
+//! The public gRPC services at the broker: produce, consume, groups, administer.
 //!
 //! A face of the broker: decodes `levada.v1` messages into the broker's own words ([`levada_broker::api`]), and encodes
 //! its answers. Topic names are resolved here, from the broker's image. Nothing is kept between calls; a stream's state
@@ -15,10 +15,12 @@ mod face;
 #[cfg(test)]
 mod fixtures;
 mod gateway;
+mod groups;
 mod inflow;
 mod options;
 mod producer;
 mod refusal;
+mod subscribe;
 mod topics;
 
 pub use face::{BindError, GatewayFace, GatewayListener};

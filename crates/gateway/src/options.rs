@@ -28,6 +28,12 @@ pub struct GatewayOptions {
     /// Partitions that one fetch stream may read.
     #[serde(rename = "grpc.fetch.max.partitions")]
     pub fetch_max_partitions: usize,
+    /// Members of groups that this broker may serve at one time (`Consumer.Subscribe`).
+    #[serde(rename = "grpc.subscribe.max.streams")]
+    pub subscribe_max_streams: usize,
+    /// Topics that one member of a group may name.
+    #[serde(rename = "grpc.subscribe.max.topics")]
+    pub subscribe_max_topics: usize,
     /// Topics that one page of a listing may have.
     #[serde(rename = "grpc.list.max.page.size")]
     pub list_max_page_size: usize,
@@ -52,6 +58,9 @@ impl Default for GatewayOptions {
             fetch_max_response_bytes: 8 << 20,
             fetch_max_buffered_bytes: 256 << 20,
             fetch_max_partitions: 10_000,
+            // What ten connections can have open.
+            subscribe_max_streams: 10_240,
+            subscribe_max_topics: 10_000,
             // About a megabyte of topics with short names.
             list_max_page_size: 10_000,
         }

@@ -6,7 +6,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use levada_proto::v1;
-use prost::Message as _;
+use prost::Message;
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len};
 
 /// The number of `FetchResponse.raw_batches`.
@@ -17,7 +17,7 @@ const MESSAGE_PREFIX_LEN: usize = 5;
 
 /// A message in pieces, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Frame {
+pub(crate) struct Frame {
     pub(super) head: Bytes,
     /// The last field's content; empty if the head is all.
     pub(super) payload: Bytes,
@@ -37,7 +37,7 @@ impl Frame {
     }
 
     /// `response` in one piece. `None` if it is too long for a message.
-    pub(super) fn whole(response: &v1::FetchResponse) -> Option<Self> {
+    pub(crate) fn whole(response: &impl Message) -> Option<Self> {
         let len = response.encoded_len();
         let mut head = prefixed(len, len)?;
         response.encode(&mut head).ok()?;

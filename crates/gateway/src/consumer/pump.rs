@@ -259,7 +259,7 @@ async fn find(
 }
 
 /// The bytes of a slice. What may have to wait for the disk is read on a thread that may.
-async fn read(slice: Slice, buffers: &ReadBuffers) -> io::Result<Bytes> {
+pub(crate) async fn read(slice: Slice, buffers: &ReadBuffers) -> io::Result<Bytes> {
     let mut buffer = buffers.take(slice.len());
     if slice.is_likely_cached() {
         slice.read_at(0, buffer.as_mut_slice())?;

@@ -52,7 +52,7 @@ impl ReadBuffers {
     }
 
     /// How large the next response may be, of at most `asked` bytes.
-    pub(super) fn response_limit(&self, asked: u32) -> u32 {
+    pub(crate) fn response_limit(&self, asked: u32) -> u32 {
         let is_scarce = self.0.in_use.load(Ordering::Relaxed) >= self.0.limit;
         if is_scarce { asked.min(LARGEST_UNDER_PRESSURE) } else { asked }
     }

@@ -3,23 +3,26 @@
 use bytes::Bytes;
 use levada_proto::v1;
 use levada_records::{BatchError, Batches, RecordBuffer};
-use levada_types::Offset;
+use levada_types::{LeaderEpoch, Offset};
 
 /// What became of some batches.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Decoded {
-    pub(super) records: Vec<v1::StoredRecord>,
+pub(crate) struct Decoded {
+    pub(crate) records: Vec<v1::StoredRecord>,
     /// The offset after the last batch.
-    pub(super) next_offset: Offset,
+    pub(crate) next_offset: Offset,
+    /// The leader epoch of the last batch.
+    pub(crate) leader_epoch: Option<LeaderEpoch>,
 }
 
 /// The records of `batches` from `from` on, without control records.
-pub(super) fn decode(batches: &Bytes, from: Offset, buffer: &mut RecordBuffer) -> Result<Decoded, BatchError> {
-    let mut decoded = Decoded { records: Vec::new(), next_offset: from };
+pub(crate) fn decode(batches: &Bytes, from: Offset, buffer: &mut RecordBuffer) -> Result<Decoded, BatchError> {
+    let mut decoded = Decoded { records: Vec::new(), next_offset: from, leader_epoch: None };
     for batch in Batches::new(batches) {
         let batch = batch?;
         let header = *batch.header();
         decoded.next_offset = decoded.next_offset.max(header.next_offset());
+        decoded.leader_epoch = Some(header.partition_leader_epoch).filter(|&epoch| epoch >= 0).map(LeaderEpoch);
         if header.is_control() || header.next_offset() <= from {
             continue;
         }
