@@ -6,6 +6,8 @@ mod admin;
 mod cluster;
 mod consume;
 mod failover;
+mod fake_broker;
+mod group;
 mod node;
 mod produce;
 mod wire;

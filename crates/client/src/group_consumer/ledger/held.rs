@@ -87,7 +87,7 @@ impl Held {
     }
 
     /// How it is told of on another stream than the one that broke.
-    pub(super) fn to_message(&mut self, key: Key) -> v1::HeldPartition {
+    pub(super) fn carry_over(&mut self, key: Key) -> v1::HeldPartition {
         self.confirmed = false;
         self.told = self.processed;
         if let Some(seek) = &mut self.seek {

@@ -355,7 +355,7 @@ impl Ledger {
             join.member_id.clone_from(&identity.member_id);
             join.member_epoch = identity.member_epoch;
             join.stream_number = identity.stream_number;
-            join.held = self.partitions.iter_mut().map(|(key, held)| held.to_message(*key)).collect();
+            join.held = self.partitions.iter_mut().map(|(key, held)| held.carry_over(*key)).collect();
         }
         join
     }
