@@ -150,11 +150,6 @@ impl ClassicGroup {
         self.protocol_name.as_deref()
     }
 
-    /// The member that assigns.
-    pub(crate) fn leader(&self) -> Option<&MemberId> {
-        self.leader.as_ref()
-    }
-
     /// The members, by id.
     pub(crate) fn members(&self) -> impl ExactSizeIterator<Item = &ClassicMember> {
         self.members.values().map(AsRef::as_ref)

@@ -34,6 +34,8 @@ pub(crate) struct World {
     /// What was answered and not looked at yet.
     pub(crate) answers: BTreeMap<Token, Response>,
     answered: BTreeSet<Token>,
+    /// Asked before the shard was set back: the runtime has answered them with an error.
+    failed: BTreeSet<Token>,
     ids: u128,
     tokens: u64,
 }
@@ -51,6 +53,7 @@ impl World {
             image: Image::new(),
             answers: BTreeMap::new(),
             answered: BTreeSet::new(),
+            failed: BTreeSet::new(),
             ids: 0,
             tokens: 0,
         };
@@ -72,6 +75,9 @@ impl World {
             self.log.extend(write.records.into_iter().map(|record| Logged::Record(record, write.producer)));
         }
         for (token, response) in output.answers {
+            if self.failed.contains(&token) {
+                continue;
+            }
             assert!(self.answered.insert(token), "{token:?} was answered twice, now with {response:?}");
             self.answers.insert(token, response);
         }
@@ -109,10 +115,34 @@ impl World {
         self.now = end;
     }
 
-    /// Another process takes the shard over.
+    /// Another process takes the shard over; what nobody has answered never is.
     pub(crate) fn take_over(&mut self) {
         self.groups = self.replayed();
+        self.fail_all();
         self.call(|groups, context| groups.resume(context));
+    }
+
+    /// The shard as it is before a write that may be refused.
+    pub(crate) fn keep(&self) -> Kept {
+        Kept { groups: self.groups.clone(), log: self.log.len() }
+    }
+
+    /// What was written since then is refused.
+    pub(crate) fn set_back(&mut self, kept: Kept) {
+        self.groups = kept.groups;
+        self.log.truncate(kept.log);
+        self.fail_all();
+        self.call(|groups, context| groups.resume(context));
+    }
+
+    /// Whoever still waits is answered with an error by the runtime; another answer to anybody does no harm.
+    fn fail_all(&mut self) {
+        self.failed.extend((1..=self.tokens).map(Token));
+    }
+
+    /// Whether the runtime has answered this request with an error, in place of the shard.
+    pub(crate) fn has_failed(&self, token: Token) -> bool {
+        self.failed.contains(&token)
     }
 
     /// What the log adds up to.
@@ -179,6 +209,13 @@ impl World {
     pub(crate) fn delete_topic(&mut self, id: TopicId) {
         self.metadata(vec![Delta::TopicDeleted { id }]);
     }
+}
+
+/// A shard as it was.
+#[derive(Debug, Clone)]
+pub(crate) struct Kept {
+    groups: Groups,
+    log: usize,
 }
 
 fn partition(topic: TopicId, index: PartitionIndex) -> Delta {

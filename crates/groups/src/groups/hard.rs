@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use levada_types::{PartitionIndex, ProducerId};
+use levada_types::{PartitionIndex, ProducerId, TimestampMs};
 
 use super::Groups;
 use crate::{
@@ -25,6 +25,11 @@ impl Groups {
     /// A shard without records, of the same settings.
     pub(crate) fn emptied(&self) -> Self {
         Self::new(self.config.clone())
+    }
+
+    /// When a group has something to do next.
+    pub(crate) fn next_deadline_of_groups(&self) -> Option<TimestampMs> {
+        self.due.get_min().map(|(due, _)| *due)
     }
 
     /// What of it is hard.
