@@ -58,7 +58,10 @@ pub(super) fn upgrade(
 struct Upgraded {
     id: Arc<str>,
     told: ConsumerMember,
+    /// What the newest generation gave it.
     assigned: embedded::NamedPartitions,
+    /// What it had when it joined, if it may not know yet what it was given instead.
+    held: embedded::NamedPartitions,
 }
 
 fn check_room(members: usize, draft: &Draft<'_>) -> Result<(), Refused> {
@@ -93,13 +96,13 @@ fn check_upgrade(
         return Err(unknown_member(&request.member_id));
     }
     let upgraded: Result<Vec<Upgraded>, RecordError> =
-        classic.members().map(|member| upgrade_member(member, classic.protocol_name())).collect();
+        classic.members().map(|member| upgrade_member(member, classic)).collect();
     upgraded.map_err(|error| cannot(&format!("and what a member says cannot be read: {error}")))
 }
 
-fn upgrade_member(member: &MemberOfClassic, protocol: Option<&str>) -> Result<Upgraded, RecordError> {
+fn upgrade_member(member: &MemberOfClassic, classic: &ClassicGroup) -> Result<Upgraded, RecordError> {
     // All protocols say the same of a consumer.
-    let chosen = member.protocols.iter().find(|known| Some(known.name.as_str()) == protocol);
+    let chosen = member.protocols.iter().find(|known| Some(known.name.as_str()) == classic.protocol_name());
     let metadata = chosen.or(member.protocols.first()).map(|protocol| protocol.metadata.clone()).unwrap_or_default();
     let subscription = embedded::Subscription::read(&metadata)?;
     let told = ConsumerMember {
@@ -117,31 +120,32 @@ fn upgrade_member(member: &MemberOfClassic, protocol: Option<&str>) -> Result<Up
         }),
     };
     let assigned = embedded::read_assignment(&member.assignment)?;
-    Ok(Upgraded { id: Arc::clone(&member.member_id), told, assigned })
+    let held = if classic.is_settled() { Vec::new() } else { subscription.owned };
+    Ok(Upgraded { id: Arc::clone(&member.member_id), told, assigned, held })
 }
 
 impl ConsumerGroup {
     /// A group of members that have what the classic group's last generation gave them. Whoever waited for a generation is
-    /// asked to join again, and then speaks to this group.
+    /// asked to join again, and then speaks to this group; until then it may still hold what it had before.
     fn of_classic(generation: i32, members: Vec<Upgraded>, draft: &mut Draft<'_>) -> Self {
         let mut group = Self::default();
-        let mut given: BTreeSet<(TopicId, PartitionIndex)> = BTreeSet::new();
-        let mut sessions = Vec::new();
-        let mut assignments = Vec::new();
         // The epoch first: whoever loads these records sees a group from its first record on.
         group.write(Change::Group(Some(GroupEpoch { epoch: generation, metadata_hash: 0 })), draft);
-        for Upgraded { id, told, assigned } in members {
+        // An assignor of the clients may have given a partition to two of them; nobody has what another one was given.
+        let mut given: BTreeSet<(TopicId, PartitionIndex)> = BTreeSet::new();
+        let mut assignments: Vec<(Arc<str>, OwnedPartitions)> = Vec::new();
+        for member in &members {
+            let mut owned = OwnedPartitions::default();
+            take(&member.assigned, &mut owned, &mut given, generation, draft);
+            assignments.push((Arc::clone(&member.id), owned));
+        }
+        for (member, (_, owned)) in members.iter().zip(&mut assignments) {
+            take(&member.held, owned, &mut given, generation, draft);
+        }
+        let mut sessions = Vec::new();
+        for Upgraded { id, told, .. } in members {
             sessions.push((Arc::clone(&id), told.classic.as_ref().map_or(0, |classic| classic.session_timeout_ms)));
             group.tell(&id, told, draft);
-            let mut owned = OwnedPartitions::default();
-            for (topic, partitions) in assigned {
-                let Some(topic) = draft.image.topic_id(&topic) else { continue };
-                // An assignor of the clients may have given one to two of them.
-                for partition in partitions.into_iter().filter(|&partition| given.insert((topic, partition))) {
-                    owned.insert(topic, partition, generation);
-                }
-            }
-            assignments.push((id, owned));
         }
         for (id, assigned) in assignments {
             let target = Arc::new(assigned.partitions());
@@ -161,6 +165,24 @@ impl ConsumerGroup {
             group.clocks.set(&id, |clock| clock.session = Some(deadline));
         }
         group
+    }
+}
+
+/// Adds the partitions that nobody was given so far.
+fn take(
+    named: &embedded::NamedPartitions,
+    owned: &mut OwnedPartitions,
+    given: &mut BTreeSet<(TopicId, PartitionIndex)>,
+    generation: i32,
+    draft: &Draft<'_>,
+) {
+    for (topic, partitions) in named {
+        let Some(topic) = draft.image.topic_id(topic) else { continue };
+        for &partition in partitions {
+            if given.insert((topic, partition)) {
+                owned.insert(topic, partition, generation);
+            }
+        }
     }
 }
 

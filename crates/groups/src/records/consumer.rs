@@ -5,6 +5,8 @@ mod group_epoch;
 mod member;
 mod partitions;
 mod resolved_regex;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
