@@ -130,11 +130,6 @@ impl ClassicGroup {
         self.state
     }
 
-    /// Whether every member has been told what the newest generation gave it.
-    pub(crate) fn is_settled(&self) -> bool {
-        self.state == ClassicState::Stable && self.pending_syncs.is_empty()
-    }
-
     /// Since when.
     pub(crate) fn state_since(&self) -> TimestampMs {
         self.state_since

@@ -73,7 +73,7 @@ pub(crate) fn tick(group: &mut Option<Group>, draft: &mut Draft<'_>) {
         removed |= consumer.remove(&member, draft);
     }
     if removed {
-        consumer.bump(draft);
+        consumer.after_leaving(draft);
     }
     consumer.assign_if_due(draft);
     migration::downgrade(group, draft);
@@ -173,6 +173,14 @@ impl ConsumerGroup {
         changes.push(Change::Group(None));
         for change in changes {
             draft.write(&Record::Consumer(ConsumerRecord { group_id: Arc::clone(&group_id), change }));
+        }
+    }
+
+    /// Members have left: the others are to have what they had. If a classic group is made of them, that is done there.
+    fn after_leaving(&mut self, draft: &mut Draft<'_>) {
+        if !self.becomes_classic(draft.config) {
+            self.bump(draft);
+            self.assign_if_due(draft);
         }
     }
 

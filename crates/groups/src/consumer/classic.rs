@@ -91,6 +91,10 @@ impl ConsumerGroup {
         }
         let replaced = owner.flatten().filter(|_| is_newcomer);
         let is_known = self.member(&request.member_id).is_some() || replaced.is_some();
+        if !is_known && subscription.owned.iter().any(|(_, partitions)| !partitions.is_empty()) {
+            // It was a member, and what it had may be somebody else's: it has to lose that before it joins.
+            return Err(ErrorCode::UnknownMemberId);
+        }
         if !is_known && self.hard.members.len() >= usize::try_from(draft.config.group_consumer_max_size).unwrap_or(0) {
             return Err(ErrorCode::GroupMaxSizeReached);
         }
@@ -302,8 +306,7 @@ impl ConsumerGroup {
             })
             .collect();
         if has_lost_members {
-            self.bump(draft);
-            self.assign_if_due(draft);
+            self.after_leaving(draft);
         }
         LeaveGroupAnswer { error: ErrorCode::None, members }
     }

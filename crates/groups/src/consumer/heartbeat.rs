@@ -261,8 +261,7 @@ impl ConsumerGroup {
             self.clocks.set(&id, |clock| clock.rebalance = None);
         } else {
             self.remove(&id, draft);
-            self.bump(draft);
-            self.assign_if_due(draft);
+            self.after_leaving(draft);
         }
         Ok(ConsumerGroupHeartbeatAnswer {
             error: ErrorCode::None,

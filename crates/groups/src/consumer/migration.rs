@@ -11,6 +11,7 @@ use super::{
     refused::{Refused, unknown_member},
 };
 use crate::{
+    GroupConfig,
     api::ConsumerGroupHeartbeat,
     classic::{CONSUMER_PROTOCOL_TYPE, ClassicGroup, ClassicMember as MemberOfClassic},
     draft::Draft,
@@ -60,7 +61,8 @@ struct Upgraded {
     told: ConsumerMember,
     /// What the newest generation gave it.
     assigned: embedded::NamedPartitions,
-    /// What it had when it joined, if it may not know yet what it was given instead.
+    /// What it had when it joined. It joins again once it has given anything up, so what it was not given again it may not
+    /// have heard of yet.
     held: embedded::NamedPartitions,
 }
 
@@ -120,13 +122,12 @@ fn upgrade_member(member: &MemberOfClassic, classic: &ClassicGroup) -> Result<Up
         }),
     };
     let assigned = embedded::read_assignment(&member.assignment)?;
-    let held = if classic.is_settled() { Vec::new() } else { subscription.owned };
-    Ok(Upgraded { id: Arc::clone(&member.member_id), told, assigned, held })
+    Ok(Upgraded { id: Arc::clone(&member.member_id), told, assigned, held: subscription.owned })
 }
 
 impl ConsumerGroup {
-    /// A group of members that have what the classic group's last generation gave them. Whoever waited for a generation is
-    /// asked to join again, and then speaks to this group; until then it may still hold what it had before.
+    /// A group of members that have what the classic group's last generation gave them, and what they had before. Whoever
+    /// waited for a generation is asked to join again, and then speaks to this group.
     fn of_classic(generation: i32, members: Vec<Upgraded>, draft: &mut Draft<'_>) -> Self {
         let mut group = Self::default();
         // The epoch first: whoever loads these records sees a group from its first record on.
@@ -186,13 +187,22 @@ fn take(
     }
 }
 
-/// After a member has left: makes the group a classic one if only members of that protocol are left.
+impl ConsumerGroup {
+    /// Whether only members of the classic protocol are left, and the group may become a classic one.
+    pub(super) fn becomes_classic(&self, config: &GroupConfig) -> bool {
+        let members = self.hard.members.len();
+        members > 0
+            && members == self.hard.classic_members as usize
+            && members <= usize::try_from(config.group_max_size).unwrap_or(0)
+            && config.group_consumer_migration_policy.downgrades()
+    }
+}
+
+/// After a member has left: makes the group a classic one if only members of that protocol are left. Its generation is the
+/// group's epoch, under which they go on until they are asked to join again.
 pub(super) fn downgrade(group: &mut Option<Group>, draft: &mut Draft<'_>) {
     let Some(Group::Consumer(consumer)) = group else { return };
-    let members = consumer.hard.members.len();
-    let fits = members <= usize::try_from(draft.config.group_max_size).unwrap_or(0);
-    let is_classic = members > 0 && members == consumer.hard.classic_members as usize;
-    if !is_classic || !fits || !draft.config.group_consumer_migration_policy.downgrades() {
+    if !consumer.becomes_classic(draft.config) {
         return;
     }
     consumer.write_tombstones(&Arc::clone(&draft.group_id), draft);

@@ -4,6 +4,7 @@ mod classic_members;
 mod joining;
 mod migrations;
 mod random;
+mod random_migrations;
 mod reconciling;
 mod static_members;
 mod subscriptions;

@@ -143,6 +143,16 @@ fn a_classic_member_that_does_not_join_sync_or_speak_in_time_is_gone() {
 }
 
 #[test]
+fn whoever_is_no_member_any_more_and_still_has_something_is_told_so() {
+    let mut world = World::new();
+    mixed(&mut world);
+    world.pass(10_000);
+    let owned: &[(&str, &[PartitionIndex])] = &[("t", &[2])];
+    assert_eq!(world.classic_join(classic_joining("c", &["t"], owned)).error, ErrorCode::UnknownMemberId);
+    assert_eq!(world.classic_join(classic_joining("c", &["t"], &[])).error, ErrorCode::None);
+}
+
+#[test]
 fn only_classic_members_leave_by_leave_group() {
     let mut world = World::new();
     mixed(&mut world);

@@ -88,13 +88,13 @@ fn when_the_last_member_of_the_next_generation_leaves_the_group_is_a_classic_one
     world.well(alive("a", -1));
     let hard = world.check();
     assert!(hard.consumer.is_empty());
-    assert_eq!(hard.classic["g"].generation, 2 + 1);
+    assert_eq!(hard.classic["g"].generation, 2);
     assert_eq!(described_classic(&mut world).state, "PreparingRebalance");
-    assert_eq!(world.classic_alive(&c, 3), ErrorCode::RebalanceInProgress);
+    assert_eq!(world.classic_alive(&c, 2), ErrorCode::RebalanceInProgress);
     let token = world.ask(Request::JoinGroup(classic_joining(&c, &["t"], &[])));
     match world.take(token) {
         Some(Response::JoinGroup(answer)) => {
-            assert_eq!((answer.error, answer.generation_id, answer.leader), (ErrorCode::None, 4, c.clone()));
+            assert_eq!((answer.error, answer.generation_id, answer.leader), (ErrorCode::None, 3, c.clone()));
         }
         other => panic!("{other:?}"),
     }
