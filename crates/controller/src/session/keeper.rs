@@ -172,6 +172,11 @@ impl SessionKeeper {
         self.sessions().table.as_ref().is_some_and(|table| table.is_taken(member, incarnation))
     }
 
+    /// Whether a process is here, on an open stream.
+    pub(super) fn is_here(&self, member: Member) -> bool {
+        self.sessions().table.as_ref().is_some_and(|table| table.is_here(member))
+    }
+
     /// Opens a session on a new stream. `None` if this is not the active controller any more.
     pub(super) fn open(&self, member: Member, who: (Uuid, Epoch), registered_at: MetadataOffset) -> Option<OpenStream> {
         let mut sessions = self.sessions();

@@ -87,6 +87,27 @@ impl Registration {
             _ => Err(Status::invalid_argument("a session begins with a registration")),
         }
     }
+
+    /// Whether another process is here, on an open stream, whose place this one would take; says which. It keeps the place
+    /// until it falls silent: two that claim one would throw each other out for ever.
+    fn rival(&self, context: &Context) -> Option<String> {
+        match &self.command {
+            Command::RegisterCoordinator(new) => {
+                let image = context.feed.image();
+                let is_here = |other: &Member| context.sessions.is_here(*other);
+                let at_address = image.coordinators(new.kind).filter(|c| c.internal_address == new.internal_address);
+                let mut rivals = at_address.map(|c| Member::Coordinator(c.kind, c.incarnation));
+                let rival = rivals.find(|other| *other != self.member && is_here(other))?;
+                let address = &new.internal_address;
+                Some(format!("{rival} is here at {address} too; stop it, or give this one an address of its own"))
+            }
+            _ if context.sessions.is_taken(self.member, self.incarnation) => {
+                let member = self.member;
+                Some(format!("another process is here as {member}; stop it, or give this one another node.id"))
+            }
+            _ => None,
+        }
+    }
 }
 
 async fn register<'a>(
@@ -94,14 +115,13 @@ async fn register<'a>(
     registration: Registration,
     outbox: &'a Outbox,
 ) -> Result<Session<'a>, Status> {
-    let Registration { member, incarnation, command } = registration;
     if !context.active.is_active() {
         return Err(refusal::not_active(&context.active));
     }
-    if context.sessions.is_taken(member, incarnation) {
-        let message = format!("another process is here as {member}; stop it, or give this one another node.id");
+    if let Some(message) = registration.rival(context) {
         return Err(status_of(ErrorCode::DuplicateBrokerRegistration, message));
     }
+    let Registration { member, incarnation, command } = registration;
     let submitted = context.active.submit(command).await;
     let (response, offset) = submitted.map_err(|error| refusal::of_submit(error, &context.active))?;
     let result = match response {

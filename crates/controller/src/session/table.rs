@@ -116,6 +116,11 @@ impl SessionTable {
         self.sessions.get(&member).is_some_and(|s| s.stream.is_some() && s.incarnation != incarnation)
     }
 
+    /// Whether the member is here on an open stream.
+    pub(super) fn is_here(&self, member: Member) -> bool {
+        self.sessions.get(&member).is_some_and(|session| session.stream.is_some())
+    }
+
     /// A member has registered, or come back, on `stream`. Gives the streams of its former session, which are to be ended.
     ///
     /// A process that is here already has one more stream now, until it is heard on one of them or the others break.
@@ -416,7 +421,7 @@ mod tests {
         state.apply(&Delta::CoordinatorRegistered { coordinator: coordinator.into() }).unwrap();
         let member = Member::Coordinator(CoordinatorKind::Group, incarnation);
         let mut table = SessionTable::adopt(LIMITS, &state, start);
-        assert!(table.is_awaited(member, Epoch(3)));
+        assert!(table.is_awaited(member, Epoch(3)) && !table.is_here(member));
         assert_eq!(table.next_deadline(), Some(start + LIMITS.reconnect));
         let expired = Expired { member, epoch: Epoch(3), streams: Vec::new() };
         assert_eq!(table.expire(start + LIMITS.reconnect), [expired]);

@@ -173,6 +173,28 @@ async fn one_that_was_counted_out_comes_back_as_another_without_a_lease_in_betwe
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_processes_that_claim_one_address_the_one_that_is_here_keeps_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let network = Network::new();
+    let to_controller = controllers(&network, [1]);
+    let node = Node::active(options(1, dir.path()), &network).await;
+    let watcher = Watch::start(&to_controller);
+    let first = run(&network, &to_controller, &watcher, &coordinator("g-1")).await;
+    let rival = CoordinatorSession::open(to_controller.clone(), &coordinator("g-1"), watcher.watch.clone());
+    // As long as it takes others to come and go, the rival has asked and been refused.
+    for name in ["g-2", "g-3"] {
+        let other = run(&network, &to_controller, &watcher, &coordinator(name)).await;
+        other.session.stop(PATIENCE).await.expect("it may stop");
+    }
+    assert_eq!(rival.epoch(), None);
+    assert!(node.running.image().coordinator(first.epoch).is_some());
+    drop(first.session);
+    let epoch = tokio::time::timeout(PATIENCE, rival.registered()).await.expect("let in").unwrap();
+    watcher.until(|image| image.coordinator(epoch).is_some() && image.coordinator(first.epoch).is_none()).await;
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_topic_of_shards_grows_when_brokers_come() {
     let dir = tempfile::tempdir().unwrap();
     let network = Network::new();
