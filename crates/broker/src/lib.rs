@@ -9,6 +9,7 @@
 //! - `services`: what faces ask, one room each.
 //! - `shard_log`: what the owners of coordinators' shards ask: append sessions, and reading up to an offset.
 //! - `readers`: what other roles ask for the sake of those who read here: lag, and records to be passed on.
+//! - `cleaner`: compacts the logs of compacted topics.
 //! - `directories`: data directories that fail, and what the controller knows of them.
 //! - `reassignment`: what brokers tell of their logs.
 //! - `reconcile`: makes the hosted replicas what the metadata image says.
@@ -22,6 +23,7 @@
 
 pub mod api;
 mod broker;
+mod cleaner;
 mod clock;
 mod directories;
 mod face;

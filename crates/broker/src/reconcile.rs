@@ -19,7 +19,7 @@ use self::scope::Scope;
 use crate::Broker;
 use crate::clock::{now_ms, uptime_ms};
 use crate::log_config::log_config;
-use crate::partition::{Health, Partition, Role};
+use crate::partition::{Care, Health, Partition, Role};
 use crate::threads::{Gather, Job, Sight, Slot};
 use crate::throttle::is_listed;
 
@@ -58,7 +58,7 @@ struct Ready {
     name: TopicPartition,
     opened: OpenedLog,
     part: Part,
-    flushes_by_time: bool,
+    care: Care,
 }
 
 /// A log that ends before what was committed: its name, its end, and how many records it lacks.
@@ -241,7 +241,7 @@ impl Broker {
             let part = self.part(image, id, assignment, &settings);
             if let Some(partition) = self.partitions.get(&id) {
                 if scope.is_reconfigured(topic.id()) {
-                    partition.set_flushes_by_time(config.flush_ms.is_some());
+                    partition.take_care(Care::of(&config));
                     self.set_throttled(&partition, image);
                     partition.post(Job::Configure(Box::new(config.clone())));
                 }
@@ -275,13 +275,13 @@ impl Broker {
             .iter()
             .map(|log| TopicPartition { topic: log.topic.clone(), partition: log.partition.partition })
             .collect();
-        let by_time: Vec<bool> = logs.iter().map(|log| log.config.flush_ms.is_some()).collect();
+        let cares: Vec<Care> = logs.iter().map(|log| Care::of(&log.config)).collect();
         let opened = self.store.open_logs(logs, now_ms(), progress);
         let mut cut = Vec::new();
-        for ((((id, opened), name), part), flushes_by_time) in opened.into_iter().zip(names).zip(parts).zip(by_time) {
+        for ((((id, opened), name), part), care) in opened.into_iter().zip(names).zip(parts).zip(cares) {
             match opened {
                 Ok(opened) => {
-                    let ready = Ready { id, name, opened, part, flushes_by_time };
+                    let ready = Ready { id, name, opened, part, care };
                     let (_, lacks) = self.host(ready, image, outcome);
                     if lacks.is_some() {
                         progress.found_loss();
@@ -301,7 +301,7 @@ impl Broker {
     /// Hosts a log that is open, in the place of the replica that it was of before, if any; and tells what the log lacks of
     /// what was committed.
     fn host(&self, ready: Ready, image: &Image, outcome: &mut Outcome) -> (Option<Arc<Partition>>, Option<Cut>) {
-        let Ready { id, name, opened, part, flushes_by_time } = ready;
+        let Ready { id, name, opened, part, care } = ready;
         let Some(queue) = self.threads.queue_of(opened.directory, &id) else {
             tracing::error!(partition = %name, directory = %opened.directory, "the directory has no log thread");
             return (None, None);
@@ -332,7 +332,7 @@ impl Broker {
         let follower = Role { leads: false, ..role };
         let partition = Partition::new(id, name, opened.directory, opened.reader, follower, committed, queue);
         let partition = Arc::new(partition);
-        partition.set_flushes_by_time(flushes_by_time);
+        partition.take_care(care);
         self.set_throttled(&partition, image);
         if commits_all {
             partition.begin_to_lead(role.leader_epoch, end);
@@ -378,7 +378,7 @@ impl Broker {
         let settings = image.topic_settings(topic.id(), self.id(), &self.options.statics);
         let config = log_config(&settings, self.producer_id_expiration_ms(image));
         let part = self.part(image, id, assignment, &settings);
-        let ready = Ready { id, name, opened, part, flushes_by_time: config.flush_ms.is_some() };
+        let ready = Ready { id, name, opened, part, care: Care::of(&config) };
         let mut outcome = Outcome::default();
         let (hosted, cut) = self.host(ready, image, &mut outcome);
         self.tell_cut(cut.as_slice());

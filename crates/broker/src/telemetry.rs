@@ -1,8 +1,11 @@
 //! What the broker counts. Handles are looked up once, so that counting costs one atomic addition.
 
+use std::collections::BTreeMap;
+
 use metrics::{
     Counter, Gauge, Histogram, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
+use parking_lot::Mutex;
 
 /// The broker's metrics. Labels have few values: never a topic or a client.
 pub(crate) struct BrokerMetrics {
@@ -31,6 +34,13 @@ pub(crate) struct BrokerMetrics {
     pub(crate) replication_bytes_out: Counter,
     pub(crate) isr_shrinks: Counter,
     pub(crate) isr_expands: Counter,
+    pub(crate) cleanings: Counter,
+    pub(crate) cleaned_bytes: Counter,
+    pub(crate) cleaned_records: Counter,
+    pub(crate) cleaning_seconds: Histogram,
+    pub(crate) cleaner_map_utilization: Gauge,
+    pub(crate) cleaner_dirty_ratio: Gauge,
+    uncleanable: Mutex<BTreeMap<&'static str, Gauge>>,
 }
 
 impl BrokerMetrics {
@@ -91,6 +101,19 @@ impl BrokerMetrics {
             "levada_broker_isr_expands_total",
             "Changes of a led partition's in-sync set that brought a replica into it"
         );
+        describe_counter!("levada_broker_cleanings_total", "Logs compacted");
+        describe_counter!("levada_broker_cleaned_bytes_total", "Bytes of segments that compaction has freed");
+        describe_counter!("levada_broker_cleaned_records_total", "Records that compaction has removed");
+        describe_histogram!("levada_broker_cleaning_seconds", "How long the compaction of a log took");
+        describe_gauge!(
+            "levada_broker_cleaner_map_utilization",
+            "How much of its memory for keys the last compaction needed, from 0 to 1"
+        );
+        describe_gauge!(
+            "levada_broker_cleaner_max_dirty_ratio",
+            "The greatest part of a compacted log that is new, of what could be compacted by now, from 0 to 1"
+        );
+        describe_gauge!("levada_broker_uncleanable_partitions", "Replicas hosted that cannot be compacted, by reason");
         describe_gauge!("levada_broker_directory_state", "1 for the state that a data directory is in");
         Self {
             bytes_in: counter!("levada_broker_bytes_in_total"),
@@ -118,6 +141,27 @@ impl BrokerMetrics {
             replication_bytes_out: counter!("levada_broker_replication_bytes_out_total"),
             isr_shrinks: counter!("levada_broker_isr_shrinks_total"),
             isr_expands: counter!("levada_broker_isr_expands_total"),
+            cleanings: counter!("levada_broker_cleanings_total"),
+            cleaned_bytes: counter!("levada_broker_cleaned_bytes_total"),
+            cleaned_records: counter!("levada_broker_cleaned_records_total"),
+            cleaning_seconds: histogram!("levada_broker_cleaning_seconds"),
+            cleaner_map_utilization: gauge!("levada_broker_cleaner_map_utilization"),
+            cleaner_dirty_ratio: gauge!("levada_broker_cleaner_max_dirty_ratio"),
+            uncleanable: Mutex::default(),
+        }
+    }
+
+    /// Says of how many replicas each of these is the reason why they cannot be compacted; of those told before that do not
+    /// occur any more, none.
+    pub(crate) fn set_uncleanable(&self, reasons: impl Iterator<Item = &'static str>) {
+        let mut counts: BTreeMap<_, u32> = BTreeMap::new();
+        reasons.for_each(|reason| *counts.entry(reason).or_default() += 1);
+        let mut gauges = self.uncleanable.lock();
+        for reason in counts.keys() {
+            gauges.entry(reason).or_insert_with(|| gauge!("levada_broker_uncleanable_partitions", "reason" => *reason));
+        }
+        for (reason, gauge) in &*gauges {
+            gauge.set(f64::from(counts.get(reason).copied().unwrap_or(0)));
         }
     }
 }

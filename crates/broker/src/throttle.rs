@@ -127,16 +127,23 @@ pub(crate) struct Throttles {
     pub(crate) follower: Throttle,
     /// What is copied from directory to directory (`replica.alter.log.dirs.io.max.bytes.per.second`).
     pub(crate) moves: Throttle,
+    /// What compaction reads and writes (`log.cleaner.io.max.bytes.per.second`).
+    pub(crate) cleaner: Throttle,
 }
 
 impl Default for Throttles {
     fn default() -> Self {
         describe_counter!(
             "levada_broker_throttled_bytes_total",
-            "Bytes that count against a throttle: of catching up, as leader and as follower, and of moves between directories"
+            "Bytes that count against a throttle: of catching up, as leader and as follower, of moves between directories, and of compaction"
         );
         let throttle = |name| Throttle::new(counter!("levada_broker_throttled_bytes_total", "throttle" => name));
-        Self { leader: throttle("leader"), follower: throttle("follower"), moves: throttle("moves") }
+        Self {
+            leader: throttle("leader"),
+            follower: throttle("follower"),
+            moves: throttle("moves"),
+            cleaner: throttle("cleaner"),
+        }
     }
 }
 
@@ -153,6 +160,10 @@ impl Broker {
             let rate = resolver.broker_long(name).filter(|rate| *rate >= 0);
             throttle.set_rate(rate.unwrap_or(UNLIMITED), now_ms);
         }
+        let rate = resolver.broker_text("log.cleaner.io.max.bytes.per.second");
+        let rate = rate.and_then(|text| text.trim().parse::<f64>().ok()).filter(|rate| *rate >= 0.0);
+        // The conversion stops at the greatest whole number, which is no bound.
+        throttles.cleaner.set_rate(rate.map_or(UNLIMITED, |rate| (rate.ceil() as i64).max(1)), now_ms);
     }
 }
 

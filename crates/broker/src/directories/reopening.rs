@@ -67,7 +67,7 @@ impl ClosedLogs {
 
 impl Broker {
     /// Opens logs anew that take nothing more; `unopened` remembers why some could not be. Blocks.
-    pub(super) fn open_closed_logs(self: &Arc<Self>, unopened: &mut Unopened) {
+    pub(crate) fn open_closed_logs(self: &Arc<Self>, unopened: &mut Unopened) {
         let ids: Vec<_> = self.replication.closed_logs.0.lock().keys().copied().collect();
         unopened.retain(|id, _| ids.contains(id));
         for id in ids {

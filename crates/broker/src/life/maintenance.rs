@@ -9,6 +9,7 @@ use parking_lot::{Condvar, Mutex};
 
 use super::upkeep::Upkeep;
 use crate::Broker;
+use crate::cleaner::Cleaners;
 
 /// Something that is done again and again.
 struct Duty {
@@ -16,11 +17,12 @@ struct Duty {
     task: fn(&mut Upkeep),
 }
 
-/// The maintenance threads of a broker. One does what may take long (flushing, removing files), the other what must not
-/// wait for that (checkpoints, retention).
+/// The maintenance threads of a broker. One does what may take long (flushing, removing files), another what must not wait
+/// for that (checkpoints, retention), and some compact.
 pub(super) struct Maintenance {
     stop: Arc<Stop>,
     threads: Vec<JoinHandle<()>>,
+    cleaners: Cleaners,
 }
 
 #[derive(Default)]
@@ -43,7 +45,8 @@ impl Maintenance {
             every(options.retention_check_interval_ms, Upkeep::retain),
             every(GAUGES_INTERVAL_MS, Upkeep::gauge),
         ];
-        let mut maintenance = Self { stop: Arc::default(), threads: Vec::new() };
+        let cleaners = Cleaners::start(broker)?;
+        let mut maintenance = Self { stop: Arc::default(), threads: Vec::new(), cleaners };
         for (name, duties) in [("log-flush", slow), ("log-upkeep", quick)] {
             let (stop, upkeep) = (Arc::clone(&maintenance.stop), Upkeep::new(Arc::clone(broker)));
             let thread = std::thread::Builder::new().name(name.to_owned());
@@ -55,6 +58,7 @@ impl Maintenance {
     /// Ends the threads once they have finished what they are at. Blocks.
     pub(super) fn stop(mut self) {
         self.stop.ask();
+        self.cleaners.stop();
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
                 tracing::error!("a maintenance thread had met a defect");

@@ -30,6 +30,7 @@ struct Standing {
     high_watermark: Offset,
     log_start: Offset,
     recovery_point: Offset,
+    cleaned_to: Offset,
 }
 
 impl Upkeep {
@@ -76,6 +77,7 @@ impl Upkeep {
                 high_watermark: partition.high_watermark(),
                 log_start: reader.log_start_offset(),
                 recovery_point: reader.recovery_point(),
+                cleaned_to: reader.cleaned_to(),
             }
         };
         let partitions = self.broker.partitions.all();

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, Ordering};
 
 use arc_swap::ArcSwap;
-use levada_log::LogReader;
+use levada_log::{LogConfig, LogReader};
 use levada_types::{DirectoryId, ErrorCode, Isolation, LeaderEpoch, Offset, TopicIdPartition, TopicPartition};
 use parking_lot::Mutex;
 
@@ -32,6 +32,7 @@ pub(crate) struct Partition {
     high_watermark: AtomicI64,
     health: AtomicU8,
     flushes_by_time: AtomicBool,
+    compacted: AtomicBool,
     /// Whether the topic has what it sends to replicas that catch up throttled, and what it gets while it does.
     throttled: [AtomicBool; 2],
     /// The leader's high watermark, as a follower was told last.
@@ -53,6 +54,19 @@ struct Leading {
     epoch: LeaderEpoch,
     /// Where the epoch starts.
     start: Offset,
+}
+
+/// What those who mind all logs have to know of one: its topic's settings, as far as they choose by them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Care {
+    flushes_by_time: bool,
+    compacted: bool,
+}
+
+impl Care {
+    pub(crate) fn of(config: &LogConfig) -> Self {
+        Self { flushes_by_time: config.flush_ms.is_some(), compacted: config.compacted }
+    }
 }
 
 /// Whether a replica can be used.
@@ -91,6 +105,7 @@ impl Partition {
             high_watermark: AtomicI64::new(high_watermark),
             health: AtomicU8::new(Health::Good as u8),
             flushes_by_time: AtomicBool::new(false),
+            compacted: AtomicBool::new(false),
             throttled: [AtomicBool::new(false), AtomicBool::new(false)],
             told_high_watermark: AtomicI64::new(high_watermark),
             leading: Mutex::new(None),
@@ -241,8 +256,14 @@ impl Partition {
         self.flushes_by_time.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn set_flushes_by_time(&self, flushes: bool) {
-        self.flushes_by_time.store(flushes, Ordering::Relaxed);
+    /// Whether the topic is compacted (`cleanup.policy`).
+    pub(crate) fn is_compacted(&self) -> bool {
+        self.compacted.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn take_care(&self, care: Care) {
+        self.flushes_by_time.store(care.flushes_by_time, Ordering::Relaxed);
+        self.compacted.store(care.compacted, Ordering::Relaxed);
     }
 
     /// Whether what it sends to replicas that catch up is throttled.

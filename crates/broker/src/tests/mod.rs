@@ -1,6 +1,7 @@
 //! What a broker does for its faces, over real files and hand-made images.
 
 mod admin;
+mod compaction;
 mod disks;
 mod fetch;
 mod lifecycle;

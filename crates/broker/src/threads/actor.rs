@@ -158,6 +158,8 @@ impl Actor {
                     let flushed = self.writer.flush_if_due(now_ms);
                     self.note(flushed.map(drop), "flush");
                 }
+                Job::BeginCleaning(answer) => answer.fill(self.writer.begin_cleaning()),
+                Job::Swap(swap) => self.swap(*swap),
                 Job::Close(answer) => return Some(End::Close(answer)),
                 Job::Abandon(answer) => return Some(End::Abandon(answer)),
                 Job::HandOver(answer) if self.replica.as_ref().is_some_and(Replica::awaits_controller) => {

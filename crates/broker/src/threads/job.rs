@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use levada_log::{Flushed, LogConfig, LogWriter};
+use levada_log::{CleanedSegment, CleaningSnapshot, Flushed, LogConfig, LogError, LogWriter};
 use levada_replication::{Attach, Event, PartitionView};
 use levada_shard::{AppendSession, AppendTicket};
 use levada_types::{BrokerEpoch, BrokerId, LeaderEpoch, Offset, TimestampMs};
@@ -58,6 +58,10 @@ pub(crate) enum Job {
         /// The time.
         now_ms: TimestampMs,
     },
+    /// Tell what who cleans the log has to know of it.
+    BeginCleaning(Slot<Option<CleaningSnapshot>>),
+    /// Put a cleaned segment in its place.
+    Swap(Box<Swap>),
     /// Close the log: flush it and write what the next start needs. True if that went well. The last job.
     Close(Slot<bool>),
     /// As [`Self::Abandon`], since the log moves: true then, and the last job. Not while the controller has yet to answer:
@@ -76,6 +80,13 @@ pub(crate) struct Append {
     pub(crate) answer: Slot<Result<Produced, PartitionError>>,
     /// Given back when the batch was appended or refused.
     pub(crate) share: Share,
+}
+
+/// A cleaned segment that is to take the place of others.
+pub(crate) struct Swap {
+    pub(crate) cleaned: CleanedSegment,
+    /// Whether it did: false if the log has changed meanwhile.
+    pub(crate) answer: Slot<Result<bool, LogError>>,
 }
 
 /// The partition as of one image, and the registration of this broker that the image holds.

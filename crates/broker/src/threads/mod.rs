@@ -14,6 +14,7 @@
 //! log, in the order in which it happens.
 
 mod actor;
+mod cleaning_steps;
 mod complaints;
 mod flushers;
 mod gather;
@@ -30,7 +31,7 @@ pub(crate) use flushers::Flushers;
 pub(crate) use gather::{Gather, Slot};
 pub(crate) use in_flight::{InFlight, Share};
 pub(crate) use job::{
-    Append, Attached, ConfirmSession, DeleteRecords, FindReader, Frame, Job, OpenSession, SessionAppend, Sight,
+    Append, Attached, ConfirmSession, DeleteRecords, FindReader, Frame, Job, OpenSession, SessionAppend, Sight, Swap,
 };
 pub(crate) use log_threads::LogThreads;
 pub(crate) use mailbox::{Mailbox, Posted};

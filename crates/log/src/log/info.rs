@@ -56,7 +56,8 @@ pub struct FollowerAppend {
 pub struct ReadInfo {
     /// Whole batches, the first of which holds the offset asked for (or the next that exists).
     pub slice: Slice,
-    /// Where to go on: the offset after the last batch of the slice; the offset asked for if the slice is empty.
+    /// Where to go on: the offset after the last batch of the slice, or further on where compaction has left nothing; the
+    /// offset asked for if the slice is empty.
     pub next_offset: Offset,
     /// The log start offset when it was read.
     pub log_start_offset: Offset,

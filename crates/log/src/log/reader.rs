@@ -82,6 +82,12 @@ impl LogReader {
         self.state.recovery_point()
     }
 
+    /// Everything below has been compacted once, if anything was.
+    #[must_use]
+    pub fn cleaned_to(&self) -> Offset {
+        self.state.cleaned_to()
+    }
+
     /// Where the oldest open transaction starts, if one is open: the bound of the last stable offset.
     #[must_use]
     pub fn first_open_transaction(&self) -> Option<Offset> {

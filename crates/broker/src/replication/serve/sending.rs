@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use levada_log::{ReadError, Slice};
+use levada_records::Batches;
 use levada_replication::{Due, Event, Frame, Lane, LogEnds, SendWindow, Session};
 use levada_types::{BrokerId, LeaderEpoch, Offset};
 use parking_lot::Mutex;
@@ -177,10 +178,17 @@ impl Sending {
                 if self.has_ended() || records.is_empty() {
                     return Ok(Some(Next::Nothing));
                 }
-                Next::Frame(frame(found.next_offset, records.len()), records)
+                Next::Frame(frame(end_of(&records), records.len()), records)
             }
         }))
     }
+}
+
+/// The offset after the last of these batches: where a log ends that has appended them. Where the reader goes on may lie
+/// further behind, if compaction has left a gap.
+fn end_of(records: &Bytes) -> Offset {
+    let batches = Batches::new(records).filter_map(Result::ok);
+    batches.last().map_or(0, |batch| batch.header().next_offset())
 }
 
 fn bytes_of(slice: &Slice) -> Result<Bytes, ReadError> {
