@@ -37,6 +37,9 @@ const FIND_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a client has to say `join`.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How long a client has to take what is left when its stream ends.
+const LAST_WORDS_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// Messages that may wait for the connection before the client is not listened to.
 const MAX_OUTGOING: usize = 256;
 
@@ -268,19 +271,20 @@ impl Driver {
         None
     }
 
-    /// Sends what is left, and the end. Whoever does not take it has gone.
+    /// Sends what is left, and the end.
     async fn end(self, result: Result<(), v1::Error>) {
-        let answers = self.line.answers;
-        for frame in self.outgoing {
-            if answers.send(Ok(frame)).await.is_err() {
-                return;
-            }
-        }
         let failure = self.failure.or_else(|| result.err().map(|error| status::status_with(&error)));
-        if let Some(status) = failure {
-            // Nobody need be listening any more.
-            let _ = answers.send(Err(status)).await;
-        }
+        let last_words = self.outgoing.into_iter().map(Ok).chain(failure.map(Err));
+        let answers = self.line.answers;
+        let sending = async {
+            for word in last_words {
+                if answers.send(word).await.is_err() {
+                    return;
+                }
+            }
+        };
+        // Whoever does not take it has gone, or sleeps.
+        let _ = tokio::time::timeout(LAST_WORDS_TIMEOUT, sending).await;
     }
 }
 

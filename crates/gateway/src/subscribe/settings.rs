@@ -118,7 +118,9 @@ impl Settings {
                 Some(Resumption { member_id: join.member_id, epoch, stream_number, held })
             }
             _ => {
-                return Err(invalid("to go on, a join bears the member_id, member_epoch and stream_number of `joined`"));
+                return Err(invalid(
+                    "to go on, a join bears the member_id, member_epoch and stream_number of `joined`",
+                ));
             }
         };
         let or_default = |asked: u32, default: u32| if asked == 0 { default } else { asked };

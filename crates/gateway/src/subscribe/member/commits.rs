@@ -62,27 +62,35 @@ impl Member {
         self.commits.push_back(Commit { request_id: Some(request_id), asked, sent: Vec::new(), attempts: 0 });
     }
 
-    /// The next commit to be sent. Those that have nothing to commit are answered.
+    /// The next commit to be sent.
     pub(super) fn next_commit(&mut self) -> Option<(Asked, Request)> {
-        while let Some(mut commit) = self.commits.pop_front() {
-            commit.sent = commit.asked.clone().unwrap_or_else(|| self.uncommitted());
-            if commit.sent.is_empty() {
+        self.answer_empty_commits();
+        let mut commit = self.commits.pop_front()?;
+        commit.sent = commit.asked.clone().unwrap_or_else(|| self.uncommitted());
+        commit.attempts += 1;
+        let request = Request::OffsetCommit(OffsetCommit {
+            group_id: self.settings.group_id.clone(),
+            generation_id_or_member_epoch: self.epoch,
+            member_id: self.member_id.clone(),
+            group_instance_id: self.settings.instance_id.clone(),
+            retention_time_ms: None,
+            topics: by_topic(&commit.sent),
+            stream_number: Some(self.stream_number),
+        });
+        Some((Asked::Commit(commit), request))
+    }
+
+    /// Answers the next commits that have nothing to commit.
+    pub(super) fn answer_empty_commits(&mut self) {
+        let is_empty = |member: &Self| {
+            let next = member.commits.front();
+            next.is_some_and(|commit| commit.asked.is_none() && member.uncommitted().is_empty())
+        };
+        while is_empty(self) {
+            if let Some(commit) = self.commits.pop_front() {
                 self.answer_commit(&commit, |_| ErrorCode::None);
-                continue;
             }
-            commit.attempts += 1;
-            let request = Request::OffsetCommit(OffsetCommit {
-                group_id: self.settings.group_id.clone(),
-                generation_id_or_member_epoch: self.epoch,
-                member_id: self.member_id.clone(),
-                group_instance_id: self.settings.instance_id.clone(),
-                retention_time_ms: None,
-                topics: by_topic(&commit.sent),
-                stream_number: Some(self.stream_number),
-            });
-            return Some((Asked::Commit(commit), request));
         }
-        None
     }
 
     fn uncommitted(&self) -> Vec<Item> {
@@ -149,7 +157,7 @@ impl Member {
             }
             ErrorCode::FencedInstanceId => {
                 self.answer_commit(&commit, |_| code);
-                self.end(Ending::refused(status::error(code, "")));
+                self.end(Ending::replaced());
             }
             ErrorCode::UnknownMemberId | ErrorCode::FencedMemberEpoch => {
                 self.answer_commit(&commit, |_| code);

@@ -52,7 +52,13 @@ impl Ending {
         Self::new(true, false, Err(error))
     }
 
-    /// The group does not take the member, or another one has its place.
+    /// Another stream has the member's place.
+    pub(super) fn replaced() -> Self {
+        let text = "this member has come back on another stream, or another one has come under its instance_id";
+        Self::refused(status::error(ErrorCode::FencedInstanceId, text))
+    }
+
+    /// The group does not take the member.
     pub(super) fn refused(error: v1::Error) -> Self {
         Self { commits: false, ..Self::new(false, false, Err(error)) }
     }

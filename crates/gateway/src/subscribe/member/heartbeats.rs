@@ -127,6 +127,7 @@ impl Member {
                 self.heartbeat_at = world.now;
                 self.hold_back(world.now);
             }
+            ErrorCode::FencedInstanceId => self.end(Ending::replaced()),
             code => self.end(Ending::refused(status::error(code, refusal.message))),
         }
     }

@@ -92,8 +92,12 @@ impl Member {
 
     /// Lets go of what the client has given up, once nothing is left to be committed.
     pub(super) fn finish_revocation(&mut self, world: &World<'_>) {
-        let is_committing = !self.commits.is_empty() || matches!(self.asked, Some(Asked::Commit(_)));
-        if is_committing || !self.revocation.as_ref().is_some_and(|revocation| revocation.done) {
+        let is_done = self.revocation.as_ref().is_some_and(|revocation| revocation.done);
+        if !is_done || matches!(self.asked, Some(Asked::Commit(_))) {
+            return;
+        }
+        self.answer_empty_commits();
+        if !self.commits.is_empty() {
             return;
         }
         let Some(revocation) = self.revocation.take() else { return };

@@ -1,5 +1,6 @@
 //! The member against a coordinator, a client and logs that do what the tests say.
 
+mod company;
 mod lifetimes;
 mod offsets;
 mod ownership;
@@ -76,13 +77,18 @@ fn partitions(topics: &[v1::TopicPartitions]) -> Vec<i32> {
 
 impl Scene {
     fn new(settings: Settings, resumption: Option<Resumption>) -> Self {
+        Self::after_others(settings, resumption, 0, 7)
+    }
+
+    /// A member for which so many ids were drawn before, on a stream of this number.
+    fn after_others(settings: Settings, resumption: Option<Resumption>, mut drawn: u32, stream_number: u64) -> Self {
         let image = fixtures::image(&[("t", 8)]);
-        let mut drawn = 0;
         let mut fresh = || {
             drawn += 1;
             format!("m-{drawn}")
         };
-        let member = Member::new(settings, resumption, 7, &mut World { now: 0, image: &image, fresh: &mut fresh });
+        let member =
+            Member::new(settings, resumption, stream_number, &mut World { now: 0, image: &image, fresh: &mut fresh });
         let mut scene = Self {
             member,
             image,
