@@ -97,6 +97,10 @@ securityContext:
   readOnlyRootFilesystem: true
   capabilities:
     drop: [ALL]
+{{- end -}}
+
+{{/* Where the containers of roles that keep data have it. */}}
+{{- define "levada.data" -}}
 volumeMounts:
   - name: data
     mountPath: /data
