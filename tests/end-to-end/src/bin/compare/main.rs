@@ -6,6 +6,7 @@
 
 mod cluster;
 mod figures;
+mod groups;
 mod kafka_server;
 mod measure;
 mod own;
@@ -43,6 +44,8 @@ enum Subject {
     },
     /// Three controllers and three brokers: failover, restarts, replication, many partitions, and full load.
     Cluster(cluster::Options),
+    /// Consumer groups: heartbeats of many members, commits, and a coordinator that dies.
+    Groups(groups::Options),
     /// Beside Apache Kafka, whose jars are in the directory `LEVADA_KAFKA_JARS`.
     Kafka,
 }
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         Subject::Own => own::run(arguments.pairs, arguments.megabytes),
         Subject::Scale { every } => scale::run(every),
         Subject::Cluster(options) => cluster::run(&options),
+        Subject::Groups(options) => groups::run(&options),
         Subject::Kafka => pairs::run(arguments.pairs, arguments.megabytes),
     };
     match outcome {

@@ -12,7 +12,7 @@ mod rdkafka_watch;
 mod steady;
 mod stops;
 mod subject;
-mod table;
+pub(crate) mod table;
 mod time_of_day;
 
 use clap::{Args, ValueEnum};

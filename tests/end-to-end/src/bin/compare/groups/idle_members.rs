@@ -1,0 +1,115 @@
+//! Many groups of which nothing is asked but to know that their members live.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use levada_end_to_end::{Outcome, fail};
+use levada_harness::{ProcessFacts, Sandbox, SandboxOptions, SandboxProcess};
+use tokio::{task::JoinSet, time};
+
+use super::{member::Member, times, wire::Connection};
+use crate::cluster::table::row;
+
+/// How many members each group has. Each is on a connection of another set, since one that waits for its group holds
+/// everything behind it on its connection.
+const OF_A_GROUP: usize = 5;
+
+/// How many connections each set has: members are multiplexed.
+const CONNECTIONS: usize = 16;
+
+/// Kafka's default `heartbeat.interval.ms`.
+const INTERVAL: Duration = Duration::from_secs(3);
+
+/// How long heartbeats are measured.
+const TIME: Duration = Duration::from_secs(60);
+
+/// `members` members in groups of five, on two coordinators.
+pub(super) async fn run(members: usize) -> Outcome {
+    let options = SandboxOptions::new(1, 1)
+        .set_brokers("offsets.topic.replication.factor", "1")
+        .set_group_coordinators("group.initial.rebalance.delay.ms", "50");
+    let mut sandbox = Sandbox::start(&options)?;
+    let kafka = sandbox.broker(1)?.kafka()?;
+    let mut connections = Vec::new();
+    for _ in 0..OF_A_GROUP * CONNECTIONS {
+        connections.push(Connection::open(kafka).await?);
+    }
+
+    let begun = Instant::now();
+    let mut joined = Vec::with_capacity(members);
+    let groups = members / OF_A_GROUP;
+    // Groups that share connections join one after the other.
+    let mut lanes = JoinSet::new();
+    for lane in 0..CONNECTIONS {
+        let mine: Vec<Connection> =
+            (0..OF_A_GROUP).filter_map(|set| connections.get(set * CONNECTIONS + lane).cloned()).collect();
+        lanes.spawn(async move {
+            let mut joined = Vec::new();
+            for group in (lane..groups).step_by(CONNECTIONS) {
+                let name = format!("group-{group}");
+                let mut together = JoinSet::new();
+                for connection in mine.iter().cloned() {
+                    let name = name.clone();
+                    together.spawn(async move { Member::join(connection, &name).await });
+                }
+                while let Some(member) = together.join_next().await {
+                    joined.push(member??);
+                }
+            }
+            Outcome::Ok(joined)
+        });
+    }
+    while let Some(lane) = lanes.join_next().await {
+        joined.extend(lane??);
+    }
+    row(
+        &format!("{groups} groups, {} members: joined within", joined.len()),
+        &format!("{:.1} s", begun.elapsed().as_secs_f64()),
+        "",
+    );
+
+    let over = Arc::new(AtomicBool::new(false));
+    let mut beating = JoinSet::new();
+    let count = joined.len();
+    for (number, member) in joined.into_iter().enumerate() {
+        let over = Arc::clone(&over);
+        beating.spawn(async move {
+            // Spread over the interval, as members that came one after the other are.
+            time::sleep(INTERVAL.mul_f64(number as f64 / count as f64)).await;
+            let mut times = Vec::new();
+            let mut ticks = time::interval(INTERVAL);
+            while !over.load(Ordering::Relaxed) {
+                ticks.tick().await;
+                let asked = Instant::now();
+                match member.heartbeat().await? {
+                    0 => times.push(asked.elapsed()),
+                    code => return fail(format!("a heartbeat: error {code}")),
+                }
+            }
+            Ok(times)
+        });
+    }
+    time::sleep(INTERVAL * 2).await;
+    let before = cpu(&sandbox)?;
+    time::sleep(TIME).await;
+    let cpu = cpu(&sandbox)?.saturating_sub(before);
+    over.store(true, Ordering::Relaxed);
+    let mut times = Vec::new();
+    while let Some(member) = beating.join_next().await {
+        times.extend(member??);
+    }
+    row("their heartbeats, every 3 s each, multiplexed over 80 connections", &times::told(times), "p99 < 20 ms");
+    let share = cpu.as_secs_f64() / TIME.as_secs_f64();
+    row("all server processes together", &format!("{:.2} of a core", share), "< 0.5");
+    Ok(())
+}
+
+fn cpu(sandbox: &Sandbox) -> Outcome<Duration> {
+    let facts = sandbox.processes().iter().map(SandboxProcess::facts).collect::<Result<Vec<ProcessFacts>, _>>()?;
+    Ok(facts.iter().map(|facts| facts.cpu).sum())
+}

@@ -1,0 +1,135 @@
+//! A coordinator dies with many offsets and a history of commits behind it.
+
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+use levada_end_to_end::{Admin, Outcome, fail};
+use levada_harness::{Role, Sandbox, SandboxOptions};
+use tokio::{
+    task::{self, JoinSet},
+    time,
+};
+
+use super::{
+    member::{Member, commit_alone, committed},
+    wire::Connection,
+};
+use crate::cluster::table::{median_and_greatest, row};
+
+/// Partitions of which each group commits; a request commits them all.
+const PARTITIONS: i32 = 1_000;
+
+const TOPIC: &str = "orders";
+
+/// How many groups commit at one time.
+const AT_ONCE: usize = 8;
+
+/// How many groups have a member whose heartbeats and commits are timed.
+const WATCHED: usize = 50;
+
+/// Between two tries of what has failed.
+const RETRY: Duration = Duration::from_millis(10);
+
+/// How long a group may stay without its coordinator before it is given up.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How many offsets are to be there, and for how long commits go on before the kill.
+pub(super) async fn run(offsets: usize, minutes: u64) -> Outcome {
+    let options = SandboxOptions::new(3, 3).set_group_coordinators("group.initial.rebalance.delay.ms", "0");
+    let mut sandbox = Sandbox::start(&options)?;
+    let kafka = sandbox.broker(1)?.kafka()?;
+    task::block_in_place(|| Admin::connect(kafka)?.create_replicated_topic(TOPIC, (PARTITIONS, 3), &[]))?;
+    let groups = offsets / PARTITIONS as usize;
+    commit_everywhere(kafka, groups, 1).await?;
+
+    let mut watched = Vec::new();
+    for number in 0..WATCHED {
+        watched.push(Member::join(Connection::open(kafka).await?, &format!("watched-{number}")).await?);
+    }
+    let begun = Instant::now();
+    let mut round = 1;
+    while begun.elapsed() < Duration::from_secs(minutes * 60) {
+        round += 1;
+        commit_everywhere(kafka, groups, round).await?;
+    }
+
+    let killed = sandbox.processes_mut().iter_mut().find(|process| process.role == Role::GroupCoordinator);
+    let at = Instant::now();
+    killed.ok_or("no group coordinator")?.kill()?;
+    let mut waiting = JoinSet::new();
+    for mut member in watched {
+        waiting.spawn(async move {
+            member.reconnect(kafka).await?;
+            let heartbeat = until_it_works(at, || member.heartbeat()).await?;
+            let commit = until_it_works(at, || member.commit(TOPIC, 0..10, 7)).await?;
+            Outcome::Ok((heartbeat, commit))
+        });
+    }
+    let (mut heartbeats, mut commits) = (Vec::new(), Vec::new());
+    while let Some(times) = waiting.join_next().await {
+        let (heartbeat, commit) = times??;
+        heartbeats.push(heartbeat.as_secs_f64() * 1e3);
+        commits.push(commit.as_secs_f64() * 1e3);
+    }
+    let what = format!("{} offsets, {round} commits of each: SIGKILL of a coordinator", groups * PARTITIONS as usize);
+    row(
+        &format!("{what} to the first heartbeat of each of {WATCHED} groups"),
+        &median_and_greatest(&heartbeats),
+        "< 1,000 ms",
+    );
+    row("the same to the first commit", &median_and_greatest(&commits), "< 1,000 ms");
+
+    let connection = Connection::open(kafka).await?;
+    let mut wrong = 0;
+    for group in 0..groups {
+        let found = match committed(&connection, &name(group)).await? {
+            Ok(found) => found,
+            Err(code) => return fail(format!("OffsetFetch of {}: error {code}", name(group))),
+        };
+        wrong += PARTITIONS as usize - found.iter().filter(|(_, offset)| *offset == round).count();
+    }
+    row("committed offsets that are lost or moved back", &wrong.to_string(), "0");
+    Ok(())
+}
+
+fn name(group: usize) -> String {
+    format!("group-{group}")
+}
+
+/// Every group commits `offset` in all partitions.
+async fn commit_everywhere(kafka: SocketAddr, groups: usize, offset: i64) -> Outcome {
+    let mut lanes = JoinSet::new();
+    for lane in 0..AT_ONCE {
+        let connection = Connection::open(kafka).await?;
+        lanes.spawn(async move {
+            for group in (lane..groups).step_by(AT_ONCE) {
+                let name = name(group);
+                until_it_works(Instant::now(), || commit_alone(&connection, &name, TOPIC, 0..PARTITIONS, offset))
+                    .await?;
+            }
+            Outcome::Ok(())
+        });
+    }
+    while let Some(lane) = lanes.join_next().await {
+        lane??;
+    }
+    Ok(())
+}
+
+/// Asks until the answer has no error, and tells how long after `since` that was.
+async fn until_it_works<F: Future<Output = Outcome<i16>>>(
+    since: Instant,
+    mut ask: impl FnMut() -> F,
+) -> Outcome<Duration> {
+    let begun = Instant::now();
+    loop {
+        match ask().await? {
+            0 => return Ok(since.elapsed()),
+            // COORDINATOR_LOAD_IN_PROGRESS, COORDINATOR_NOT_AVAILABLE, NOT_COORDINATOR.
+            14..=16 if begun.elapsed() < PATIENCE => time::sleep(RETRY).await,
+            code => return fail(format!("error {code} after {:?}", begun.elapsed())),
+        }
+    }
+}
