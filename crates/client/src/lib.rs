@@ -17,6 +17,28 @@
 //! # }
 //! ```
 //!
+//! # A member of a group
+//!
+//! ```no_run
+//! # async fn run(client: levada_client::Client) -> Result<(), levada_client::ClientError> {
+//! use levada_client::OffsetReset;
+//!
+//! let builder = client.subscribe("billing").topics(["orders"]).auto_offset_reset(OffsetReset::Earliest);
+//! let mut consumer = builder.build().await?;
+//! for _ in 0..10 {
+//!     // What the poll before returned counts as processed now, and is committed within five seconds.
+//!     for record in consumer.poll().await? {
+//!         println!("{}-{} {}: {:?}", record.topic, record.partition, record.offset, record.value);
+//!     }
+//! }
+//! consumer.close().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A [`RebalanceListener`] is told, within `poll`, of partitions that come and go; those that go are nobody else's before it is
+//! done. With `manual_commit` only [`GroupConsumer::commit`] and its like commit.
+//!
 //! # When brokers go and leaders move
 //!
 //! - **Who is asked.** The bootstrap servers and every broker that was learned of since: the first answer introduces the
@@ -31,6 +53,9 @@
 //!   in flight is answered, then all is sent again under the same sequence numbers, until `delivery.timeout.ms`.
 //! - **A consumer** goes on at its next offset, and waits for a leader as long as it takes; with `stop_at_end` for
 //!   `request.timeout.ms`.
+//! - **A member of a group** whose stream breaks goes on at any broker, as the member that it was and behind what it has got;
+//!   commits that were under way are made again. If the group has given it up meanwhile, the listener is told what is lost, and
+//!   it joins anew.
 //!
 //! A producer is idempotent unless told otherwise: what it retries is neither duplicated nor reordered. Memory is
 //! bounded: `buffer.memory` at a producer, the prefetch bound at a consumer. Options have the names and defaults of

@@ -1,10 +1,10 @@
 //! `levada consume TOPIC --group GROUP`: as a member of a consumer group.
 
 use std::io::Write;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 
 use levada_client::{GroupConsumer, OffsetReset, StartAt};
-use tokio::signal::ctrl_c;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::ConsumeArgs;
 use super::format::RecordWriter;
@@ -39,7 +39,9 @@ pub(super) async fn copy(
     writer: &RecordWriter<'_>,
     mut output: impl Write,
 ) -> Result<(), CliError> {
-    let written = write_all(args, &mut consumer, writer, &mut output).await;
+    let mut stop = pin!(stopped()?);
+    let written = write_all(args, &mut consumer, writer, &mut output, stop.as_mut()).await;
+    let mut again = pin!(stopped()?);
     let leaving = async {
         match &written {
             Ok(Written::All) => consumer.close().await,
@@ -49,11 +51,23 @@ pub(super) async fn copy(
     };
     let left = tokio::select! {
         left = leaving => left,
-        _ = ctrl_c() => Ok(()),
+        () = again.as_mut() => Ok(()),
     };
     // Why it could not be written is what the user is to know first.
     written?;
     Ok(left?)
+}
+
+/// Ends when the process is told to stop: by Ctrl-C, or as a service is.
+fn stopped() -> Result<impl Future<Output = ()>, CliError> {
+    let mut interrupts = signal(SignalKind::interrupt()).map_err(CliError::io("waiting for SIGINT"))?;
+    let mut terminations = signal(SignalKind::terminate()).map_err(CliError::io("waiting for SIGTERM"))?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupts.recv() => {}
+            _ = terminations.recv() => {}
+        }
+    })
 }
 
 /// How much of what the consumer returned was written.
@@ -69,14 +83,14 @@ async fn write_all(
     consumer: &mut GroupConsumer,
     writer: &RecordWriter<'_>,
     output: &mut impl Write,
+    mut stop: Pin<&mut impl Future<Output = ()>>,
 ) -> Result<Written, CliError> {
     let failed = || CliError::io("standard output");
     let mut left = args.max_records.unwrap_or(u64::MAX);
-    let mut stopped = pin!(ctrl_c());
     while left > 0 {
         let records = tokio::select! {
             biased;
-            _ = &mut stopped => return Ok(Written::All),
+            () = stop.as_mut() => return Ok(Written::All),
             records = consumer.poll() => records?,
         };
         let wanted = records.len().min(usize::try_from(left).unwrap_or(usize::MAX));

@@ -23,7 +23,7 @@ pub struct ConsumeArgs {
     /// The topic.
     topic: String,
     /// Consume as a member of this group: the members share the partitions, and what is written is committed. It goes on
-    /// where the group has committed; --from says where it begins if it has not. Ctrl-C leaves the group.
+    /// where the group has committed; --from says where it begins if it has not. Ctrl-C (and SIGTERM) leaves the group.
     #[arg(long, value_name = "GROUP", conflicts_with_all = ["partitions", "exit_at_end"])]
     group: Option<String>,
     /// Where to begin in each partition: `beginning`, `end`, an offset, `-N` for N before the end, or a time as

@@ -112,6 +112,13 @@ impl GroupConsumerBuilder {
         self
     }
 
+    /// How many bytes of records may wait for the program, like librdkafka's `queued.max.messages.kbytes`. Default 67108864.
+    /// A response more, and the window of the connection (32 MiB), come on top.
+    pub fn prefetch_bytes(mut self, bytes: usize) -> Self {
+        self.options.prefetch_bytes = bytes;
+        self
+    }
+
     /// `max.partition.fetch.bytes`: the size of one response; a larger batch comes whole. Default 1048576.
     pub fn fetch_max_bytes(mut self, bytes: u32) -> Self {
         self.options.fetch_max_bytes = bytes;
@@ -136,7 +143,7 @@ impl GroupConsumerBuilder {
         }
         let limit = self.cluster.options().request_timeout;
         let max_poll_records = usize::try_from(self.options.max_poll_records).unwrap_or(usize::MAX);
-        let shared = Arc::new(Shared::new(Ledger::new(self.options.max_unprocessed())));
+        let shared = Arc::new(Shared::new(Ledger::new(self.options.max_unprocessed(), self.options.prefetch_bytes)));
         let link = tokio::spawn(Link::new(self.cluster.clone(), self.options, shared.clone()).run());
         let membership = Membership { cluster: self.cluster, shared: shared.clone() };
         let mut consumer = GroupConsumer::new(membership, link, self.listener, max_poll_records);

@@ -112,7 +112,8 @@ impl Link {
         };
         let (mut joined, mut open) = (false, true);
         loop {
-            waiting.extend(self.shared.look(|ledger| ledger.say()));
+            let (said, full) = self.shared.look(|ledger| (ledger.say(), ledger.is_full()));
+            waiting.extend(said);
             tokio::select! {
                 permit = outgoing.reserve(), if open && !waiting.is_empty() => match (permit, waiting.pop_front()) {
                     (Ok(permit), Some(message)) => permit.send(message),
@@ -120,8 +121,10 @@ impl Link {
                     _ => open = false,
                 },
                 () = self.shared.wanted() => {}
+                // The stream is over, whatever still waits in it.
+                () = outgoing.closed(), if open => open = false,
                 () = sleep_until(deadline.into()), if !joined => return Err(silent()),
-                message = responses.message() => {
+                message = responses.message(), if !full || !open => {
                     let Some(message) = message.map_err(|status| failed(&status))? else {
                         let reason = "the stream ended".to_owned();
                         return Err(ClientError::Unreachable { address: address.to_owned(), reason });

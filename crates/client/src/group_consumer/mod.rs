@@ -14,6 +14,7 @@ mod shared;
 use std::fmt;
 
 use levada_types::{Offset, TopicPartition};
+use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -34,7 +35,8 @@ use crate::{ClientError, ConsumedRecord, OffsetToCommit, StartAt};
 pub struct GroupConsumer {
     membership: Membership,
     link: JoinHandle<()>,
-    listener: Box<dyn RebalanceListener>,
+    /// Never locked: it is what lets tasks share a consumer although nobody shares the listener.
+    listener: Mutex<Box<dyn RebalanceListener>>,
     max_poll_records: usize,
 }
 
@@ -51,7 +53,7 @@ impl GroupConsumer {
         listener: Box<dyn RebalanceListener>,
         max_poll_records: usize,
     ) -> Self {
-        Self { membership, link, listener, max_poll_records }
+        Self { membership, link, listener: Mutex::new(listener), max_poll_records }
     }
 
     /// The next records, at least one and at most `max.poll.records`. Waits for them as long as it takes; a caller that does
@@ -85,10 +87,11 @@ impl GroupConsumer {
 
     async fn tell(&mut self, step: Step) {
         let Step::Tell(change, partitions) = step else { return };
+        let listener = self.listener.get_mut();
         match change {
-            Change::Assigned => self.listener.on_assigned(&partitions, &self.membership).await,
-            Change::Revoked => self.listener.on_revoked(&partitions, &self.membership).await,
-            Change::Lost => self.listener.on_lost(&partitions, &self.membership).await,
+            Change::Assigned => listener.on_assigned(&partitions, &self.membership).await,
+            Change::Revoked => listener.on_revoked(&partitions, &self.membership).await,
+            Change::Lost => listener.on_lost(&partitions, &self.membership).await,
         }
         self.membership.shared.act(ledger::Ledger::told);
     }
@@ -152,7 +155,7 @@ impl GroupConsumer {
     async fn leave(mut self) -> Result<(), ClientError> {
         let owned = self.assignment();
         if !owned.is_empty() {
-            self.listener.on_revoked(&owned, &self.membership).await;
+            self.listener.get_mut().on_revoked(&owned, &self.membership).await;
         }
         let shared = &self.membership.shared;
         shared.act(ledger::Ledger::leave);

@@ -25,6 +25,7 @@ pub(super) struct GroupOptions {
     pub(super) max_poll_records: u32,
     pub(super) max_poll_interval: Duration,
     pub(super) prefetch_records: Option<u32>,
+    pub(super) prefetch_bytes: usize,
     pub(super) fetch_max_bytes: u32,
 }
 
@@ -44,6 +45,7 @@ impl GroupOptions {
             max_poll_records: 500,
             max_poll_interval: Duration::from_secs(300),
             prefetch_records: None,
+            prefetch_bytes: 64 << 20,
             fetch_max_bytes: 1 << 20,
         }
     }

@@ -1,13 +1,17 @@
 //! What the broker says.
 
+use std::collections::VecDeque;
+use std::sync::Arc;
+
 use bytes::Bytes;
 use levada_proto::v1;
 use levada_proto::v1::subscribe_response::Kind;
 use levada_types::{Offset, TopicId, TopicName, TopicPartition};
 
+use super::buffer::Chunk;
 use super::held::{Held, Key, Standing};
 use super::news::{Change, Revocation};
-use super::{Chunk, Identity, Leaving, Ledger};
+use super::{Identity, Leaving, Ledger};
 use crate::{ClientError, ConsumedHeader, ConsumedRecord};
 
 /// What matters to whoever reads the stream.
@@ -117,7 +121,7 @@ impl Ledger {
             if held.standing == Standing::Owned {
                 held.stop(Standing::Revoking);
                 news.push((*key, name.clone()));
-                self.buffer.retain(|chunk| chunk.key != *key);
+                self.buffer.drop_all_of(*key);
             }
         }
         self.revocations.push(Revocation { number, keys });
@@ -131,14 +135,13 @@ impl Ledger {
         if held.standing != Standing::Owned || held.seek.is_some() {
             return Ok(());
         }
-        let buffered: usize = self.buffer.iter().map(|chunk| chunk.records.len()).sum();
         // The client's count is never more than the broker's, so that twice the limit is no accident.
-        if buffered > self.max_unprocessed.saturating_mul(2) {
+        if self.buffer.records() > self.max_unprocessed.saturating_mul(2) {
             return Err(format!("more records than the {} that may be unprocessed", self.max_unprocessed));
         }
         let mut from = held.received.unwrap_or(Offset::MIN);
-        let mut chunk = Chunk { key, records: Default::default(), next_offset: message.next_offset };
-        let topic = std::sync::Arc::from(held.name.topic.as_str());
+        let mut chunk = Chunk { key, records: VecDeque::new(), next_offset: message.next_offset };
+        let topic = Arc::from(held.name.topic.as_str());
         for record in message.records {
             if record.offset >= message.next_offset {
                 return Err(format!("offset {} before next_offset {}", record.offset, message.next_offset));
@@ -150,7 +153,7 @@ impl Ledger {
         }
         if held.received.is_none_or(|received| received < chunk.next_offset) {
             held.received = Some(chunk.next_offset);
-            self.buffer.push_back(chunk);
+            self.buffer.push(chunk);
         }
         Ok(())
     }
@@ -190,7 +193,7 @@ fn read(topics: Vec<v1::TopicPartitions>) -> Result<Vec<(Key, TopicPartition)>, 
     Ok(partitions)
 }
 
-fn consumed(topic: &std::sync::Arc<str>, partition: i32, record: v1::StoredRecord) -> ConsumedRecord {
+fn consumed(topic: &Arc<str>, partition: i32, record: v1::StoredRecord) -> ConsumedRecord {
     let header = |header: v1::Header| ConsumedHeader { key: Bytes::from(header.key), value: header.value };
     ConsumedRecord {
         topic: topic.clone(),

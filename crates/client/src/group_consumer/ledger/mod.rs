@@ -4,6 +4,7 @@
 //! Nothing to be said is kept as a message: what a stream has not been told yet is the difference between what is and what it
 //! was told. So a stream that breaks loses nothing, and nothing piles up.
 
+mod buffer;
 mod commit;
 mod held;
 mod inbound;
@@ -20,6 +21,7 @@ use levada_types::{Offset, TopicPartition};
 use tokio::sync::oneshot;
 
 use crate::{ClientError, ConsumedRecord, OffsetToCommit};
+use buffer::Buffer;
 use commit::{Commit, taken_out};
 use held::{Held, Seek, Standing};
 use news::{News, Revocation};
@@ -35,14 +37,6 @@ struct Identity {
     member_id: String,
     member_epoch: i32,
     stream_number: u64,
-}
-
-/// Records of one response.
-#[derive(Debug)]
-struct Chunk {
-    key: Key,
-    records: VecDeque<ConsumedRecord>,
-    next_offset: Offset,
 }
 
 /// How far the member is on its way out.
@@ -76,8 +70,10 @@ pub(super) struct Ledger {
     /// Whether the present stream has been joined.
     joined: bool,
     partitions: BTreeMap<Key, Held>,
-    /// Received and not handed out, in the order of arrival.
-    buffer: VecDeque<Chunk>,
+    /// How much memory may be filled with what is received and not handed out.
+    max_bytes: usize,
+    /// Received and not handed out.
+    buffer: Buffer,
     news: VecDeque<News>,
     /// What the program knows to be its own.
     known: BTreeMap<Key, TopicPartition>,
@@ -95,13 +91,14 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    pub(super) fn new(max_unprocessed: u32) -> Self {
+    pub(super) fn new(max_unprocessed: u32, max_bytes: usize) -> Self {
         Self {
             max_unprocessed: usize::try_from(max_unprocessed).unwrap_or(usize::MAX),
             identity: None,
             joined: false,
             partitions: BTreeMap::new(),
-            buffer: VecDeque::new(),
+            max_bytes,
+            buffer: Buffer::default(),
             news: VecDeque::new(),
             known: BTreeMap::new(),
             revocations: Vec::new(),
@@ -190,21 +187,21 @@ impl Ledger {
     fn hand_out(&mut self, max: usize) -> Vec<ConsumedRecord> {
         let mut records = Vec::new();
         while records.len() < max {
-            let Some(chunk) = self.buffer.front_mut() else { break };
-            let record = chunk.records.pop_front();
-            let behind = match &record {
-                Some(record) if !chunk.records.is_empty() => record.offset.saturating_add(1),
-                _ => chunk.next_offset,
-            };
-            if let Some(held) = self.partitions.get_mut(&chunk.key) {
-                held.handed_out = held.handed_out.max(Some(behind));
+            let Some(taken) = self.buffer.take() else { break };
+            if let Some(held) = self.partitions.get_mut(&taken.key) {
+                held.handed_out = held.handed_out.max(Some(taken.next_offset));
             }
-            if chunk.records.is_empty() {
-                self.buffer.pop_front();
-            }
-            records.extend(record);
+            records.extend(taken.record);
         }
         records
+    }
+
+    /// Whether nothing more should be heard until the program has taken something. Whoever waits for an answer has to hear.
+    pub(super) fn is_full(&self) -> bool {
+        let waits = !self.commits.is_empty()
+            || self.leaving != Leaving::No
+            || self.partitions.values().any(|held| held.seek.is_some());
+        self.buffer.bytes() > self.max_bytes && !waits
     }
 
     /// What the program knows to be its own.
@@ -258,7 +255,7 @@ impl Ledger {
             earlier.fail(partition);
         }
         if let Some(key) = self.find(partition.topic.as_str(), partition.partition) {
-            self.drop_buffered(key);
+            self.buffer.drop_all_of(key);
         }
         Ok(answer)
     }
@@ -317,7 +314,7 @@ impl Ledger {
         let mut lost = Vec::new();
         for key in keys {
             let Some(mut held) = self.partitions.remove(&key) else { continue };
-            self.drop_buffered(key);
+            self.buffer.drop_all_of(key);
             if let Some(seek) = held.seek.take() {
                 seek.fail(&held.name);
             }
@@ -330,10 +327,6 @@ impl Ledger {
         if !partitions.is_empty() {
             self.news.push_back(News { change, partitions });
         }
-    }
-
-    fn drop_buffered(&mut self, key: Key) {
-        self.buffer.retain(|chunk| chunk.key != key);
     }
 
     /// The partition of this name that the member has.

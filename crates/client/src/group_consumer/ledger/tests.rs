@@ -54,7 +54,7 @@ fn records(ledger: &mut Ledger, partition: i32, offsets: std::ops::Range<i64>) {
 
 /// A member of stream 1 that owns these partitions and has been told so.
 fn member(numbers: &[i32]) -> Ledger {
-    let mut ledger = Ledger::new(1_000);
+    let mut ledger = Ledger::new(1_000, usize::MAX);
     ledger.open(v1::JoinSubscription::default());
     joined(&mut ledger, "m", 1);
     assigned(&mut ledger, numbers);
@@ -204,7 +204,7 @@ fn a_broken_stream_goes_on_where_the_client_stands() {
     assert_eq!(poll(&mut ledger, 1), [(0, 4)]);
     assert_eq!(said(&mut ledger), Vec::<String>::new());
     joined(&mut ledger, "m", 2);
-    assert_eq!(said(&mut ledger), Vec::<String>::new());
+    assert_eq!(said(&mut ledger), ["progress"], "which is of no partition");
     assigned(&mut ledger, &[0, 1, 2]);
     assert_eq!(said(&mut ledger), ["processed 0 4"]);
     assert_eq!(tell(&mut ledger), [(Change::Assigned, vec![2])], "what it has is no news");
@@ -371,7 +371,7 @@ fn a_broker_that_breaks_its_word_is_found_out() {
         let outcome = ledger.hear(BROKER, v1::SubscribeResponse { kind: Some(kind) });
         assert!(matches!(outcome, Err(ClientError::Protocol { .. })), "{outcome:?}");
     };
-    let mut ledger = Ledger::new(2);
+    let mut ledger = Ledger::new(2, usize::MAX);
     ledger.open(v1::JoinSubscription::default());
     refused(&mut ledger, Told::Assigned(v1::SubscriptionAssigned { partitions: partitions(&[0]) }));
     joined(&mut ledger, "m", 1);
@@ -390,6 +390,30 @@ fn a_broker_that_breaks_its_word_is_found_out() {
     records(&mut ledger, 0, 0..5);
     let more = v1::SubscriptionRecords { topic_id: id(), next_offset: 6, ..v1::SubscriptionRecords::default() };
     refused(&mut ledger, Told::Records(more));
+}
+
+#[test]
+fn a_full_buffer_waits_for_the_program_unless_somebody_waits_for_an_answer() {
+    let mut ledger = member(&[0, 1]);
+    ledger.max_bytes = 0;
+    assert!(!ledger.is_full());
+    records(&mut ledger, 0, 0..2);
+    records(&mut ledger, 1, 0..2);
+    assert!(ledger.is_full());
+    let (request_id, _answer) = ledger.commit(&[OffsetToCommit::new(at(0), 1)]);
+    assert!(!ledger.is_full());
+    ledger.forget_commit(request_id);
+    assert!(ledger.is_full());
+    let _answer = ledger.seek(&at(0), Start::Offset(9)).unwrap();
+    assert!(!ledger.is_full());
+    revoke(&mut ledger, 1, &[0]);
+    assert!(ledger.is_full(), "the seek is off");
+    assert_eq!(tell(&mut ledger), [(Change::Revoked, vec![0])]);
+    assert_eq!(poll(&mut ledger, 1).len(), 1);
+    assert!(ledger.is_full());
+    assert_eq!(poll(&mut ledger, 1).len(), 1);
+    assert!(!ledger.is_full());
+    assert_eq!((ledger.buffer.records(), ledger.buffer.bytes()), (0, 0));
 }
 
 #[test]
