@@ -7,6 +7,7 @@ mod bad_input;
 mod cluster_commands;
 mod command_line;
 mod controllers;
+mod coordinators;
 mod crash;
 mod disks;
 mod gone_broker;
