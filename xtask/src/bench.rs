@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The crates with criterion benches.
-const BENCHED: [&str; 2] = ["levada-records", "levada-log"];
+const BENCHED: [&str; 3] = ["levada-records", "levada-log", "levada-groups"];
 
 /// What the lane can be told.
 #[derive(Args)]

@@ -80,7 +80,7 @@ pub(crate) fn tick(group: &mut Option<Group>, draft: &mut Draft<'_>) {
 }
 
 /// Takes in a record that is replayed. `None` is a group that does not exist yet; `None` is left when nothing is left.
-pub(crate) fn replay(group: &mut Option<Group>, record: ConsumerRecord) {
+pub(crate) fn replay(group: &mut Option<Group>, record: &ConsumerRecord) {
     if !matches!(group, Some(Group::Consumer(_))) {
         // What tombstones leave of a group is no group.
         if record.change.is_tombstone() {

@@ -117,7 +117,7 @@ impl Groups {
         };
         if is_bare && !self.offsets.has_any(slot.number) {
             if let Some(due) = slot.due {
-                self.due.remove(&(due, id.clone()));
+                self.due.remove(&(due, id));
             }
             self.ids.remove(&slot.number);
             return;
@@ -163,7 +163,7 @@ impl Groups {
                     *other = Some(Group::Classic(classic));
                 }
             },
-            Record::Consumer(record) => consumer::replay(&mut group.group, record),
+            Record::Consumer(record) => consumer::replay(&mut group.group, &record),
         }
         self.put_back(id, slot);
     }

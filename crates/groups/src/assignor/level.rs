@@ -36,7 +36,14 @@ pub(super) fn level(classes: &mut [Class], loads: &mut [u32]) {
     for &class in &order {
         fill(&mut classes[class], loads);
     }
-    while order.iter().fold(false, |moved, &class| even_out(&mut classes[class], loads) || moved) {}
+    // What one class has evened out another one may undo, but every move brings two loads nearer to each other.
+    let mut moves = true;
+    while moves {
+        moves = false;
+        for &class in &order {
+            moves |= even_out(&mut classes[class], loads);
+        }
+    }
     if classes.len() > 1 {
         Chains::new(classes).resolve(classes, loads);
     }

@@ -21,8 +21,8 @@ pub(super) const MAX_PENDING_JOINS: usize = 100_000;
 
 impl ClassicGroup {
     /// Become a member, or say what one supports now. The session timeout has been checked.
-    pub(crate) fn join(&mut self, token: Token, request: JoinGroup, draft: &mut Draft<'_>) {
-        if let Err((error, member_id)) = self.try_join(token, &request, draft) {
+    pub(crate) fn join(&mut self, token: Token, request: &JoinGroup, draft: &mut Draft<'_>) {
+        if let Err((error, member_id)) = self.try_join(token, request, draft) {
             draft.answer(token, answers::join_failed(error, member_id));
         }
     }
@@ -94,7 +94,7 @@ impl ClassicGroup {
         let member_id: MemberId = format!("{name}-{}", draft.fresh_id()).into();
         let replaced = request.group_instance_id.as_deref().and_then(|name| self.static_members.get(name)).cloned();
         if let Some(old_id) = replaced {
-            self.replace_static(token, request, &old_id, member_id, draft);
+            self.replace_static(token, request, &old_id, &member_id, draft);
         } else if request.group_instance_id.is_none() && request.requires_known_member_id {
             if self.pending_joins.len() >= MAX_PENDING_JOINS {
                 return Err((ErrorCode::GroupMaxSizeReached, ""));
@@ -177,28 +177,28 @@ impl ClassicGroup {
         token: Token,
         request: &JoinGroup,
         old_id: &MemberId,
-        new_id: MemberId,
+        new_id: &MemberId,
         draft: &mut Draft<'_>,
     ) {
         let leader_before = self.leader.clone();
-        self.rename_static(old_id, &new_id, draft);
-        self.update_member(token, request, &new_id, draft);
-        self.renew_session(&new_id, draft.now);
+        self.rename_static(old_id, new_id, draft);
+        self.update_member(token, request, new_id, draft);
+        self.renew_session(new_id, draft.now);
         match self.state {
             ClassicState::Stable if self.protocol_name == self.select_protocol() => {
-                self.take_join(&new_id);
+                self.take_join(new_id);
                 self.write(draft);
-                let is_leader = self.is_leader(&new_id);
+                let is_leader = self.is_leader(new_id);
                 let answer = if request.supports_skipping_assignment {
                     let members = if is_leader { self.joined_members() } else { Vec::new() };
-                    let mut answer = self.joined_answer(&new_id, members);
+                    let mut answer = self.joined_answer(new_id, members);
                     if let Response::JoinGroup(answer) = &mut answer {
                         answer.skip_assignment = is_leader;
                     }
                     answer
                 } else {
                     // A client that cannot skip its assignment is told of a leader that it is not, lest it assigns anew.
-                    let mut answer = self.joined_answer(&new_id, Vec::new());
+                    let mut answer = self.joined_answer(new_id, Vec::new());
                     if let Response::JoinGroup(answer) = &mut answer {
                         answer.leader = leader_before.as_deref().unwrap_or_default().to_owned();
                     }

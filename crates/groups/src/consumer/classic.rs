@@ -28,13 +28,13 @@ enum Joined {
 }
 
 /// A member of the classic protocol joins a group with members that is of the next-generation one.
-pub(crate) fn join(group: &mut Option<Group>, token: Token, request: JoinGroup, draft: &mut Draft<'_>) {
+pub(crate) fn join(group: &mut Option<Group>, token: Token, request: &JoinGroup, draft: &mut Draft<'_>) {
     let Some(Group::Consumer(consumer)) = group else {
         draft.answer(token, Response::JoinGroup(refused(ErrorCode::UnknownMemberId, &request.member_id)));
         return;
     };
     consumer.refresh(draft);
-    match consumer.try_join(&request, draft) {
+    match consumer.try_join(request, draft) {
         Ok(Joined::Answer(answer)) => {
             draft.answer(token, Response::JoinGroup(answer));
             migration::downgrade(group, draft);
@@ -104,7 +104,7 @@ impl ConsumerGroup {
         }
         if let Some(replaced) = &replaced
             && self.is_last_of_its_protocol(replaced)
-            && draft.config.group_consumer_migration_policy.downgrades()
+            && self.may_become_classic(draft.config)
         {
             self.remove(replaced, draft);
             return Ok(Joined::HandOver);
@@ -251,9 +251,9 @@ impl ConsumerGroup {
     }
 
     /// A member of the classic protocol gives a sign of life.
-    pub(crate) fn classic_heartbeat(&mut self, token: Token, request: Heartbeat, draft: &mut Draft<'_>) {
+    pub(crate) fn classic_heartbeat(&mut self, token: Token, request: &Heartbeat, draft: &mut Draft<'_>) {
         self.refresh(draft);
-        let error = self.try_classic_heartbeat(&request, draft).err().unwrap_or(ErrorCode::None);
+        let error = self.try_classic_heartbeat(request, draft).err().unwrap_or(ErrorCode::None);
         draft.answer(token, Response::Heartbeat(HeartbeatAnswer { error }));
     }
 

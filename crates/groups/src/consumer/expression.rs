@@ -54,7 +54,8 @@ impl Expressions {
         self.programs.remove(expression);
     }
 
-    /// Whether the expression matches the whole of a topic's name. Internal topics are matched by none.
+    /// Whether the expression matches the whole of a topic's name. Internal topics are matched by none. This is the one
+    /// place that decides which topics an expression may see.
     pub(super) fn matches(&self, expression: &str, topic: &Topic) -> bool {
         !topic.is_internal()
             && self.programs.get(expression).is_some_and(|program| program.is_match(topic.name().as_str()))

@@ -27,7 +27,7 @@ const WAITING_HEARTBEAT_INTERVAL_MS: i32 = 500;
 pub(crate) fn heartbeat(
     group: &mut Option<Group>,
     token: Token,
-    request: ConsumerGroupHeartbeat,
+    request: &ConsumerGroupHeartbeat,
     draft: &mut Draft<'_>,
 ) {
     let answer = answer(group, request, draft).unwrap_or_else(Refused::answer);
@@ -37,22 +37,22 @@ pub(crate) fn heartbeat(
 
 fn answer(
     group: &mut Option<Group>,
-    request: ConsumerGroupHeartbeat,
+    request: &ConsumerGroupHeartbeat,
     draft: &mut Draft<'_>,
 ) -> Result<ConsumerGroupHeartbeatAnswer, Refused> {
-    request::check(&request, draft.config)?;
+    request::check(request, draft.config)?;
     let joins = request.member_epoch == JOIN;
     if joins {
-        migration::upgrade(group, &request, draft)?;
+        migration::upgrade(group, request, draft)?;
     }
     let Some(Group::Consumer(consumer)) = group else {
-        // Kafka tells a member of a group that is not there the same as one that is not in the group.
+        // A member of a group that is gone is to join again, like one that the group does not know.
         return Err(unknown_member(&request.member_id));
     };
     consumer.refresh(draft);
     consumer.check_stream(&request.member_id, request.stream_number)?;
     match request.member_epoch {
-        LEAVE | LEAVE_FOR_A_WHILE => consumer.leave(&request, draft),
+        LEAVE | LEAVE_FOR_A_WHILE => consumer.leave(request, draft),
         _ => consumer.beat(request, draft),
     }
 }
@@ -81,13 +81,13 @@ impl ConsumerGroup {
 
     fn beat(
         &mut self,
-        request: ConsumerGroupHeartbeat,
+        request: &ConsumerGroupHeartbeat,
         draft: &mut Draft<'_>,
     ) -> Result<ConsumerGroupHeartbeatAnswer, Refused> {
         if let Some(regex) = request.subscribed_topic_regex.as_deref().filter(|regex| !regex.is_empty()) {
             self.expressions.compile(regex)?;
         }
-        let sender = self.sender(&request)?;
+        let sender = self.sender(request)?;
         if !matches!(sender, Sender::Member(_)) {
             self.check_room(matches!(sender, Sender::Replaces(_)), draft)?;
         }
@@ -104,7 +104,7 @@ impl ConsumerGroup {
         let member = self.member(&id).cloned().unwrap_or_default();
         let mut asks = self.hard.epoch.is_none();
         let mut resubscribed = false;
-        if let Cow::Owned(told) = updated(&member.told, &request, self.member(&id).is_none()) {
+        if let Cow::Owned(told) = updated(&member.told, request, self.member(&id).is_none()) {
             resubscribed = self.tell(&id, told, draft);
             asks |= resubscribed;
         }
@@ -123,7 +123,8 @@ impl ConsumerGroup {
             clock.stream = clock.stream.max(request.stream_number.unwrap_or(0));
         });
         let now = self.member(&id).map(|member| Arc::clone(&member.current)).unwrap_or_default();
-        let tells = request::is_full(&request) || !same(&now.assigned, &member.current.assigned);
+        let is_same = Arc::ptr_eq(&now, &member.current) || same(&now.assigned, &member.current.assigned);
+        let tells = request::is_full(request) || !is_same;
         Ok(ConsumerGroupHeartbeatAnswer {
             error: ErrorCode::None,
             error_message: None,

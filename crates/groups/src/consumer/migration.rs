@@ -191,10 +191,13 @@ impl ConsumerGroup {
     /// Whether only members of the classic protocol are left, and the group may become a classic one.
     pub(super) fn becomes_classic(&self, config: &GroupConfig) -> bool {
         let members = self.hard.members.len();
-        members > 0
-            && members == self.hard.classic_members as usize
-            && members <= usize::try_from(config.group_max_size).unwrap_or(0)
-            && config.group_consumer_migration_policy.downgrades()
+        members > 0 && members == self.hard.classic_members as usize && self.may_become_classic(config)
+    }
+
+    /// Whether its members of the classic protocol may be a classic group.
+    pub(super) fn may_become_classic(&self, config: &GroupConfig) -> bool {
+        config.group_consumer_migration_policy.downgrades()
+            && self.hard.classic_members <= u32::try_from(config.group_max_size).unwrap_or(0)
     }
 }
 

@@ -38,6 +38,13 @@ impl Subscribed {
         self.topics.get(name).map(|(id, _)| *id)
     }
 
+    /// Looks at a topic if it has come to be subscribed to, or is not any more.
+    pub(super) fn follow(&mut self, name: &str, hard: &Hard, image: &Image) {
+        if hard.subscribes_to(name) != self.topics.contains_key(name) {
+            self.look(name, hard, image);
+        }
+    }
+
     /// Looks at a topic again: is it subscribed to, does it exist, and how?
     pub(super) fn look(&mut self, name: &str, hard: &Hard, image: &Image) {
         let now = image

@@ -72,7 +72,7 @@ impl ConsumerGroup {
         let old = old.unwrap_or_default();
         let mut changed = old.topic_names != told.topic_names;
         for name in old.topic_names.symmetric_difference(&told.topic_names) {
-            self.subscribed.look(name, &self.hard, draft.image);
+            self.subscribed.follow(name, &self.hard, draft.image);
         }
         if old.topic_regex != told.topic_regex {
             changed = true;
@@ -91,7 +91,7 @@ impl ConsumerGroup {
     /// After a member is gone: looks at what it subscribed to.
     pub(super) fn unsubscribe(&mut self, told: &ConsumerMember, draft: &mut Draft<'_>) {
         for name in &told.topic_names {
-            self.subscribed.look(name, &self.hard, draft.image);
+            self.subscribed.follow(name, &self.hard, draft.image);
         }
         if let Some(regex) = &told.topic_regex {
             self.drop_unused(regex, draft);
@@ -107,7 +107,7 @@ impl ConsumerGroup {
         if let Some(resolved) = self.hard.regexes.get(regex).cloned() {
             self.write(Change::Regex(regex.into(), None), draft);
             for name in &resolved.topics {
-                self.subscribed.look(name, &self.hard, draft.image);
+                self.subscribed.follow(name, &self.hard, draft.image);
             }
         }
     }
@@ -129,7 +129,7 @@ impl ConsumerGroup {
         self.write(Change::Regex(regex.into(), Some(Arc::clone(&resolved))), draft);
         let old = old.unwrap_or_default();
         for name in old.topics.symmetric_difference(&resolved.topics) {
-            self.subscribed.look(name, &self.hard, draft.image);
+            self.subscribed.follow(name, &self.hard, draft.image);
         }
         true
     }

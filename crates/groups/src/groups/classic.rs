@@ -27,9 +27,9 @@ impl Groups {
         } else {
             let group_id = request.group_id.clone();
             self.with(&group_id, context, outcome, |slot, _, draft| match &mut slot.group {
-                Some(Group::Classic(group)) => group.join(token, request, draft),
+                Some(Group::Classic(group)) => group.join(token, &request, draft),
                 Some(Group::Consumer(group)) if !group.is_empty() => {
-                    consumer::join(&mut slot.group, token, request, draft);
+                    consumer::join(&mut slot.group, token, &request, draft);
                 }
                 other => {
                     if let Some(Group::Consumer(group)) = other {
@@ -37,7 +37,7 @@ impl Groups {
                         group.write_tombstones(&group_id, draft);
                     }
                     let mut group = ClassicGroup::default();
-                    group.join(token, request, draft);
+                    group.join(token, &request, draft);
                     *other = Some(Group::Classic(group));
                 }
             });
@@ -64,7 +64,7 @@ impl Groups {
     pub(super) fn heartbeat(
         &mut self,
         token: Token,
-        request: Heartbeat,
+        request: &Heartbeat,
         context: &mut Context<'_>,
         outcome: &mut Outcome,
     ) {
@@ -75,7 +75,7 @@ impl Groups {
         let group_id = request.group_id.clone();
         self.with(&group_id, context, outcome, |slot, _, draft| match &mut slot.group {
             Some(Group::Classic(group)) => {
-                let error = group.heartbeat(&request, draft.now);
+                let error = group.heartbeat(request, draft.now);
                 draft.answer(token, Response::Heartbeat(HeartbeatAnswer { error }));
             }
             Some(Group::Consumer(group)) => group.classic_heartbeat(token, request, draft),

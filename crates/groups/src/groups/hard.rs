@@ -12,11 +12,14 @@ use crate::{
     records::GroupMetadata,
 };
 
+/// Of whose transaction, which group, which partition.
+type OpenPlace = (ProducerId, String, String, PartitionIndex);
+
 /// What of a shard is hard.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Hard {
     pub(crate) offsets: BTreeMap<(String, String, PartitionIndex), Committed>,
-    pub(crate) open: BTreeMap<(ProducerId, String, String, PartitionIndex), (Committed, u64, bool)>,
+    pub(crate) open: BTreeMap<OpenPlace, (Committed, u64, bool)>,
     pub(crate) classic: BTreeMap<String, GroupMetadata>,
     pub(crate) consumer: BTreeMap<String, consumer::Hard>,
 }

@@ -20,7 +20,7 @@ impl Groups {
         let answer = match request {
             Request::JoinGroup(request) => return self.join(token, request, context, outcome),
             Request::SyncGroup(request) => return self.sync(token, request, context, outcome),
-            Request::Heartbeat(request) => return self.heartbeat(token, request, context, outcome),
+            Request::Heartbeat(request) => return self.heartbeat(token, &request, context, outcome),
             Request::LeaveGroup(request) => return self.leave(token, request, context, outcome),
             Request::ConsumerGroupHeartbeat(request) => {
                 return self.consumer_heartbeat(token, request, context, outcome);
@@ -59,7 +59,7 @@ impl Groups {
         }
         let group_id = request.group_id.clone();
         self.with(&group_id, context, outcome, |slot, _, draft| {
-            consumer::heartbeat(&mut slot.group, token, request, draft);
+            consumer::heartbeat(&mut slot.group, token, &request, draft);
         });
     }
 

@@ -203,9 +203,9 @@ impl Play {
         Self { world, clients: (0..CLIENTS).map(Client::new).collect(), topic, kept: None }
     }
 
-    fn play(&mut self, event: Event) {
+    fn play(&mut self, event: &Event) {
         let Self { world, clients, topic, kept } = self;
-        match event {
+        match *event {
             Event::Step(client) => clients[client].step(world),
             Event::Crash(client) => clients[client].crash(),
             Event::Leave(client) => clients[client].leave(world),
@@ -241,7 +241,7 @@ proptest! {
     fn what_is_hard_is_always_what_the_log_adds_up_to_and_groups_settle(events in prop::collection::vec(event(), 0..150)) {
         let mut play = Play::new();
         for event in events {
-            play.play(event);
+            play.play(&event);
         }
         let Play { mut world, mut clients, .. } = play;
         for _ in 0..120 {
@@ -270,7 +270,7 @@ proptest! {
     fn every_request_is_answered_when_time_goes_on(events in prop::collection::vec(event(), 0..150)) {
         let mut play = Play::new();
         for event in events {
-            play.play(event);
+            play.play(&event);
         }
         let Play { mut world, clients, .. } = play;
         world.pass(3_600_000);

@@ -97,7 +97,7 @@ fn a_restart_that_changes_the_protocol_has_a_rebalance() {
 fn a_member_that_is_replaced_while_it_waits_is_fenced() {
     let mut world = World::new();
     let [(leader, name), _] = settled(&mut world);
-    let waiting = world.join(JoinGroup { member_id: leader.member_id.clone(), ..named("g", name) });
+    let waiting = world.join(JoinGroup { member_id: leader.member_id, ..named("g", name) });
     assert_eq!(world.take(waiting), None);
     let newer = world.join(named("g", name));
     assert_eq!(world.joined(waiting).error, ErrorCode::FencedInstanceId);

@@ -16,7 +16,7 @@ fn by_regex(member_id: &str, regex: &str) -> ConsumerGroupHeartbeat {
 /// Lets the world notice what has become of its topics.
 fn notice(world: &mut World) {
     world.pass(1_000);
-    world.call(|groups, context| levada_shard::Core::tick(groups, context));
+    world.call(levada_shard::Core::tick);
     world.check();
 }
 
