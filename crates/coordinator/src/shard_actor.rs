@@ -147,7 +147,9 @@ impl<C: Core> Life<'_, C> {
             Effect::Read { from, to } => self.link.iter_mut().for_each(|link| link.read(from, to)),
             Effect::Append { expected, records, .. } => {
                 self.host.telemetry.appends.increment(1);
-                self.link.iter().for_each(|link| link.append(expected, records.clone()));
+                if let Some(link) = &self.link {
+                    link.append(expected, records);
+                }
             }
             Effect::Close => self.link = None,
             Effect::Answer { token, answer } => {

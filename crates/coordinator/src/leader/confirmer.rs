@@ -21,13 +21,16 @@ const MAX_PER_REQUEST: usize = 1_000;
 /// Hears whether the session is the newest; `None` if the leader does not say.
 type Done = Box<dyn FnOnce(Option<bool>) + Send>;
 
+/// The sessions that each leader is to be asked after.
+type Waiting = HashMap<BrokerId, Vec<(pb::ShardSession, Done)>>;
+
 /// Asks. While a leader is being asked, what else it is to be asked is collected for the next request.
 #[derive(Clone)]
 pub(crate) struct Confirmer {
     leaders: Leaders,
     metadata: MetadataWatch,
     /// What waits for each leader that is being asked. Bounded by the requests that wait for their answers.
-    waiting: Arc<Mutex<HashMap<BrokerId, Vec<(pb::ShardSession, Done)>>>>,
+    waiting: Arc<Mutex<Waiting>>,
 }
 
 impl Confirmer {

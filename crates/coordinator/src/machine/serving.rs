@@ -9,11 +9,17 @@ use super::kept::Kept;
 use super::under_way::{UnderWay, size_of_write};
 use super::{Effect, Limits, News, Outcome, RefusalReason, Unserved};
 
+/// How long the core is left alone after an append was refused, in milliseconds: what it wants written because it is due would
+/// most likely be refused again.
+const SET_BACK_PAUSE_MS: TimestampMs = 100;
+
 /// A shard that serves.
 pub(super) struct Serving<C: Core> {
     /// As of everything that was decided, committed or not.
     core: C,
     under_way: UnderWay<C>,
+    /// The core gets no tick before this time.
+    held_until: Option<TimestampMs>,
     losses: u32,
     limits: Limits,
     rules: Rules,
@@ -33,7 +39,7 @@ type Effects<C> = Vec<Effect<<C as Core>::Response>>;
 impl<C: Core> Serving<C> {
     /// Begins with a state that equals a replay of everything below `end`.
     pub(super) fn new(core: C, end: Offset, losses: u32, limits: Limits, rules: Rules) -> Self {
-        Self { core, under_way: UnderWay::none(end), losses, limits, rules }
+        Self { core, under_way: UnderWay::none(end), held_until: None, losses, limits, rules }
     }
 
     /// Sessions count anew from now.
@@ -61,6 +67,10 @@ impl<C: Core> Serving<C> {
         if self.write_deadline().is_some_and(|deadline| deadline <= context.now) {
             return Next::LoadAgain("an append went unanswered");
         }
+        if self.held_until.is_some_and(|until| context.now < until) {
+            return Next::GoOn;
+        }
+        self.held_until = None;
         self.decide(next..next, effects, |core| core.tick(context));
         Next::GoOn
     }
@@ -110,7 +120,7 @@ impl<C: Core> Serving<C> {
 
     /// When something is due by time.
     pub(super) fn next_deadline(&self) -> Option<TimestampMs> {
-        [self.write_deadline(), self.core.next_deadline()].into_iter().flatten().min()
+        [self.write_deadline(), self.held_until.or_else(|| self.core.next_deadline())].into_iter().flatten().min()
     }
 
     /// What of the state is committed; `None` if there is no copy of it.
@@ -176,18 +186,22 @@ impl<C: Core> Serving<C> {
             return Next::LoadAgain("an append was refused whose first part is committed");
         };
         let dropped = self.under_way.set_back(self.under_way.committed_end());
-        let with = if code == ErrorCode::MessageTooLarge || code == ErrorCode::RecordListTooLarge {
-            Unserved::TooLarge
-        } else {
-            Unserved::NotTaken(code)
-        };
-        let parked = dropped.into_iter().flat_map(|batch| batch.parked);
-        effects.extend(parked.map(|(token, _)| Effect::Answer { token, answer: Err(with) }));
-        effects.push(Effect::Fail { tokens: first..next, with });
+        let is_too_large = matches!(code, ErrorCode::MessageTooLarge | ErrorCode::RecordListTooLarge);
+        for (index, batch) in dropped.into_iter().enumerate() {
+            // Only the first one is to blame; those behind it may be asked for again.
+            let undone = if index == 0 && is_too_large { Unserved::TooLarge } else { Unserved::NotTaken(code) };
+            for (token, _) in batch.parked {
+                // What was asked before that is still known to the state that it goes back to.
+                let with = if token < first { Unserved::Interrupted } else { undone };
+                effects.push(Effect::Answer { token, answer: Err(with) });
+            }
+        }
+        effects.push(Effect::Fail { tokens: first..next, with: Unserved::NotTaken(code) });
         effects.push(Effect::Tell(News::SetBack(code)));
         if !self.rules.breaks(Defect::RefusedKeepsState) {
             self.core = before;
         }
+        self.held_until = Some(context.now + SET_BACK_PAUSE_MS);
         self.resume(next, context, effects);
         Next::GoOn
     }
