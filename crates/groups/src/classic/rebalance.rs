@@ -7,6 +7,10 @@ use levada_types::ErrorCode;
 use super::{ClassicGroup, ClassicState, InitialDelay, Joining, MemberId, answers};
 use crate::draft::Draft;
 
+/// How long a member is waited for at least, however impatient it says it is: a group of static members that do not come
+/// would look for them without a pause until their sessions are over.
+const LEAST_REBALANCE_TIMEOUT_MS: i64 = 100;
+
 impl ClassicGroup {
     /// Begins a rebalance; if one is under way, ends its first half if everybody has come.
     pub(super) fn rebalance_or_complete(&mut self, draft: &mut Draft<'_>) {
@@ -150,9 +154,11 @@ impl ClassicGroup {
         first.is_some()
     }
 
-    /// The longest that any member wants to be waited for.
+    /// The longest that any member wants to be waited for; 0 without members.
     pub(super) fn rebalance_timeout_ms(&self) -> i64 {
-        self.members().map(|member| i64::from(member.rebalance_timeout_ms)).max().unwrap_or(0).max(0)
+        let timeouts =
+            self.members().map(|member| i64::from(member.rebalance_timeout_ms).max(LEAST_REBALANCE_TIMEOUT_MS));
+        timeouts.max().unwrap_or(0)
     }
 
     /// The protocol that all support and most like best; of equals the first by name.

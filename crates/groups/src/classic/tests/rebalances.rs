@@ -178,3 +178,28 @@ fn a_rebalance_that_a_takeover_cuts_short_starts_from_the_last_generation_that_w
         [again("g", &leader), again("g", &members[1])].into_iter().map(|request| world.join(request)).collect();
     assert!(tokens.into_iter().all(|token| world.joined(token).generation_id >= 1));
 }
+
+#[test]
+fn a_group_does_not_look_without_a_pause_for_static_members_that_have_no_patience() {
+    let mut world = World::new();
+    let impatient = |name: &str| JoinGroup {
+        group_instance_id: Some(name.to_owned()),
+        rebalance_timeout_ms: 0,
+        session_timeout_ms: 120_000,
+        ..joining("g")
+    };
+    let tokens = ["one", "two"].map(|name| world.join(impatient(name)));
+    world.pass(INITIAL_MS);
+    let mut joined = tokens.map(|token| world.joined(token));
+    joined.sort_by_key(|answer| answer.leader != answer.member_id);
+    for answer in &joined {
+        let token = world.sync("g", answer, &[]);
+        assert_eq!(world.synced(token).error, ErrorCode::None);
+    }
+    world.leave("g", &[(&joined[0].member_id, None)]);
+    // `pass` gives up after a hundred thousand ticks.
+    world.pass(110_000);
+    assert_eq!(world.described("g").state, "PreparingRebalance");
+    world.pass(20_000);
+    assert_eq!(world.described("g").state, "Empty");
+}
