@@ -11,6 +11,8 @@ mod coordinators;
 mod crash;
 mod disks;
 mod gone_broker;
+mod group_client;
+mod group_commands;
 mod metrics;
 mod operator;
 mod overload;
