@@ -162,7 +162,7 @@ impl Reader {
     }
 }
 
-fn seen(message: &BorrowedMessage<'_>) -> Outcome<Seen> {
+pub(crate) fn seen(message: &BorrowedMessage<'_>) -> Outcome<Seen> {
     let mut number = None;
     for header in message.headers().into_iter().flat_map(|headers| headers.iter()) {
         if header.key == RECORD_NUMBER_HEADER {

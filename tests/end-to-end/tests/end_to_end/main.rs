@@ -14,6 +14,7 @@ mod disks;
 mod gone_broker;
 mod group_client;
 mod group_commands;
+mod groups;
 mod metrics;
 mod operator;
 mod overload;

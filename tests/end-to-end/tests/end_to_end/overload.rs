@@ -11,7 +11,7 @@ use crate::{
 const CONNECTIONS: usize = 300;
 
 /// An API of Kafka's that this broker has not.
-const JOIN_GROUP: i16 = 11;
+const END_TXN: i16 = 26;
 
 /// Just below `socket.request.max.bytes`, 104,857,600 as in Kafka.
 const ANNOUNCED_BYTES: i32 = 100_000_000;
@@ -51,12 +51,12 @@ fn a_flood_of_bad_frames_does_not_fill_the_log() -> Outcome {
     let node = Node::start()?;
     for _ in 0..FRAMES {
         let mut connection = Connection::open(node.kafka()?)?;
-        connection.send(&framed(&request(JOIN_GROUP, 0, &Bytes::default())))?;
+        connection.send(&framed(&request(END_TXN, 0, &Bytes::default())))?;
         assert_eq!(connection.receive()?, None);
     }
     assert_eq!(metric(&node, "levada_kafka_invalid_requests_total")?, FRAMES, "each is counted");
     // Ten lines in ten seconds; a machine that takes many minutes for the frames is not what is tested.
-    let lines = lines_with(&node, "JoinGroup (API key 11) is not supported");
+    let lines = lines_with(&node, "EndTxn (API key 26) is not supported");
     assert!((1..500).contains(&lines), "{lines} lines");
     Ok(())
 }
