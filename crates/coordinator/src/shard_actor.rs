@@ -14,8 +14,9 @@ use crate::host::Host;
 use crate::leader::{Heard, Link};
 use crate::machine::{Effect, Event, ShardMachine, Standing, Term, Unserved};
 
-/// Things heard from the leader that may wait. Bounds what a read brings ahead of the replay.
-const HEARD: usize = 16;
+/// Things heard from the leader that may wait. Bounds what a read brings ahead of the replay: a leader sends pieces of 256 KiB,
+/// and all shards of a process may be loaded at once.
+const HEARD: usize = 8;
 
 /// Events that are taken in at once. What they decide shares a batch.
 const MAX_EVENTS: usize = 256;

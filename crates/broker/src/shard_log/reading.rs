@@ -15,8 +15,9 @@ use super::service::refused;
 use crate::api::PartitionError;
 use crate::partition::{Partition, Waiter};
 
-/// Bytes that are read and sent at once, but for a batch that is larger.
-const CHUNK_BYTES: usize = 1 << 20;
+/// Bytes that are read and sent at once, but for a batch that is larger. An owner that loads all its shards at once holds some of
+/// these for each.
+const CHUNK_BYTES: usize = 256 << 10;
 
 /// How long what is asked for may take to be committed. Who asks may ask again.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -38,13 +38,13 @@ impl Actor {
         answer.fill(leads && self.gate.is_newest(leader_epoch, session));
     }
 
-    /// Appends a batch of a session, with a write of its own: whether the next one may follow depends on this one.
+    /// Appends a batch of a session, and tells the owner what has become of it, if it still listens: with a write of its own: whether the next one may follow depends on this one.
     pub(super) fn append_in_session(&mut self, append: SessionAppend, metrics: &BrokerMetrics) {
         let SessionAppend { ticket, records, answer, share } = append;
         let refused = |reason, code| AppendOutcome::Refused { reason, code };
         if self.leads != Some(ticket.epoch) {
             let code = self.not_under(ticket.epoch).code;
-            drop(answer.send(refused(RefusalReason::Session, code)));
+            let _ = answer.send(refused(RefusalReason::Session, code));
             return;
         }
         if let Err(refusal) = self.gate.admit(ticket, self.writer.log_end_offset()) {
@@ -52,11 +52,11 @@ impl Actor {
                 AppendRefusal::Session => RefusalReason::Session,
                 AppendRefusal::Offset => RefusalReason::Offset,
             };
-            drop(answer.send(refused(reason, ErrorCode::InvalidRequest)));
+            let _ = answer.send(refused(reason, ErrorCode::InvalidRequest));
             return;
         }
         if let Some(Err(refusal)) = self.replica.as_ref().map(|replica| Replica::admit(replica, true)) {
-            drop(answer.send(refused(RefusalReason::NotTaken, refusal.code())));
+            let _ = answer.send(refused(RefusalReason::NotTaken, refusal.code()));
             return;
         }
         let appended = self.writer.append(&[AppendBatch { records }], ticket.epoch, Origin::Coordinator, now_ms());
@@ -66,11 +66,11 @@ impl Actor {
             Some(Err(error)) => {
                 metrics.produce_errors.increment(1);
                 self.mind(&error);
-                drop(answer.send(outcome_of(&error)));
+                let _ = answer.send(outcome_of(&error));
                 return;
             }
             None => {
-                drop(answer.send(AppendOutcome::Unknown(ErrorCode::UnknownServerError)));
+                let _ = answer.send(AppendOutcome::Unknown(ErrorCode::UnknownServerError));
                 return;
             }
         };
@@ -81,7 +81,7 @@ impl Actor {
         self.feed(Event::Appended { end }, Baggage { gained: bytes, ..Baggage::default() });
         self.sendings.iter().for_each(Sending::wake);
         if end <= self.partition.high_watermark() {
-            drop(answer.send(AppendOutcome::Committed(info.base_offset)));
+            let _ = answer.send(AppendOutcome::Committed(info.base_offset));
             return;
         }
         self.uncommitted.keep(end, Waiting::Owner(info.base_offset, answer));
