@@ -55,7 +55,8 @@ fn an_offset_is_written_as_kafka_writes_it() {
     let key = OffsetKey { group: "g", topic: "orders", partition: 2 };
     let (written_key, written) = Record::Offset(key, Some(value())).encode();
     assert_eq!(&written_key[..], KEY);
-    let expected = b"\x00\x03\x00\x00\x00\x00\x00\x00\x20\xb4\x00\x00\x00\x05\x00\x08testdata\x00\x00\x00\x00\x00\x00\x06\x65";
+    let expected =
+        b"\x00\x03\x00\x00\x00\x00\x00\x00\x20\xb4\x00\x00\x00\x05\x00\x08testdata\x00\x00\x00\x00\x00\x00\x06\x65";
     assert_eq!(&written.unwrap()[..], expected);
     let (_, tombstone) = Record::Offset(key, None).encode();
     assert_eq!(tombstone, None);
@@ -76,7 +77,8 @@ fn every_version_of_an_offset_is_read() {
     assert_eq!(read_value(v1), OffsetValue { expires_at: Some(1638), ..plain });
     let v2 = b"\x00\x02\x00\x00\x00\x00\x00\x00\x20\xb4\x00\x08testdata\x00\x00\x00\x00\x00\x00\x06\x65";
     assert_eq!(read_value(v2), plain);
-    let v4 = b"\x00\x04\x00\x00\x00\x00\x00\x00\x20\xb4\x00\x00\x00\x05\x09testdata\x00\x00\x00\x00\x00\x00\x06\x65\x00";
+    let v4 =
+        b"\x00\x04\x00\x00\x00\x00\x00\x00\x20\xb4\x00\x00\x00\x05\x09testdata\x00\x00\x00\x00\x00\x00\x06\x65\x00";
     assert_eq!(read_value(v4), value());
     let id = TopicId(Uuid::from_u128(7));
     let mut v4 = v4[..v4.len() - 1].to_vec();
@@ -188,7 +190,8 @@ fn member() -> impl Strategy<Value = MemberMetadata> {
 
 fn record() -> impl Strategy<Value = (Bytes, Option<Bytes>)> {
     let times = || prop::option::of(0..i64::MAX);
-    let offset = (text(), text(), any::<i32>(), any::<i64>(), prop::option::of(0..i32::MAX), text(), any::<i64>(), times());
+    let offset =
+        (text(), text(), any::<i32>(), any::<i64>(), prop::option::of(0..i32::MAX), text(), any::<i64>(), times());
     let offset = offset.prop_map(|(group, topic, partition, offset, epoch, metadata, committed_at, expires_at)| {
         let leader_epoch = epoch.filter(|_| expires_at.is_none()).map(LeaderEpoch);
         let metadata = metadata.as_str();
