@@ -246,6 +246,9 @@ impl GroupClient {
 
     async fn create_shards(&self, deadline: Instant) -> Result<(), Failure> {
         let metadata = &self.shared.metadata;
+        if metadata.image().shards(CoordinatorKind::Group).is_some() {
+            return Ok(());
+        }
         let _one_at_a_time = self.shared.creating.lock().await;
         let image = metadata.image();
         if image.shards(CoordinatorKind::Group).is_some() {
