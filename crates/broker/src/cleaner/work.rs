@@ -110,17 +110,17 @@ impl Work {
     /// It cannot be cleaned. The reason is told once.
     pub(super) fn set_aside(&self, broker: &Broker, partition: &Partition, error: &CleanError) {
         let retry_ms = if matches!(error, CleanError::NoSpace { .. }) { RETRY_FOR_SPACE_MS } else { RETRY_MS };
-        self.note(broker, partition, error.reason(), error.to_string(), retry_ms);
+        self.note(broker, partition, error.reason(), &error.to_string(), retry_ms);
     }
 
     /// A defect was met.
     pub(super) fn defect(&self, broker: &Broker, partition: &Partition) {
-        self.note(broker, partition, "defect", "a defect was met".to_owned(), RETRY_MS);
+        self.note(broker, partition, "defect", "a defect was met", RETRY_MS);
     }
 
-    fn note(&self, broker: &Broker, partition: &Partition, reason: &'static str, text: String, retry_ms: i64) {
+    fn note(&self, broker: &Broker, partition: &Partition, reason: &'static str, text: &str, retry_ms: i64) {
         let until_ms = uptime_ms().saturating_add(retry_ms);
-        let why = Some((reason, text.clone()));
+        let why = Some((reason, text.to_owned()));
         let before = self.0.lock().set_aside.insert(partition.id(), SetAside { until_ms, why: why.clone() });
         if before.is_none_or(|before| before.why != why) {
             tracing::error!(
