@@ -96,7 +96,7 @@ fn measure(partition: &Partition, place: Option<Place>) -> Result<pb::ReaderLag,
         }
         Some(Place::AtTimeMs(time)) => {
             let found = partition.reader().offset_for_timestamp(time, high_watermark);
-            lag.offset_at_time = found.map_err(refused)?.map(|found| found.offset);
+            lag.offset_at_time = found.map_err(|error| refused(&error))?.map(|found| found.offset);
         }
     }
     Ok(lag)
@@ -111,7 +111,8 @@ fn next_timestamp(
     if offset >= high_watermark {
         return Ok(None);
     }
-    let found = partition.reader().read(offset, BATCH_HEADER_LEN, high_watermark, true).map_err(refused)?;
+    let found = partition.reader().read(offset, BATCH_HEADER_LEN, high_watermark, true);
+    let found = found.map_err(|error| refused(&error))?;
     if found.slice.is_empty() {
         return Ok(None);
     }
@@ -127,6 +128,6 @@ fn next_timestamp(
     Ok(Some(timestamp).filter(|&timestamp| timestamp >= 0))
 }
 
-fn refused(error: levada_log::ReadError) -> PartitionError {
+fn refused(error: &levada_log::ReadError) -> PartitionError {
     PartitionError::new(error.code(), error.to_string())
 }

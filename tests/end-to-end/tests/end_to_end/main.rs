@@ -28,4 +28,5 @@ mod replication;
 mod round_trip;
 mod sandbox;
 mod stale_peers;
+mod subscribe;
 mod wire;

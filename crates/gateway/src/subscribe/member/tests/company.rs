@@ -45,8 +45,7 @@ struct Company {
 
 impl Company {
     fn new() -> Self {
-        let mut config = GroupConfig::default();
-        config.group_consumer_heartbeat_interval_ms = 1_000;
+        let config = GroupConfig { group_consumer_heartbeat_interval_ms: 1_000, ..GroupConfig::default() };
         Self {
             core: Groups::new(Arc::new(config)),
             clients: Vec::new(),
