@@ -4,7 +4,10 @@ use std::collections::HashMap;
 
 use bytes::{BufMut, BytesMut};
 use futures::FutureExt;
-use kafka_protocol::messages::{ApiVersionsResponse, FetchRequest, MetadataRequest, ProduceRequest, RequestHeader};
+use kafka_protocol::messages::{
+    ApiVersionsResponse, FetchRequest, HeartbeatRequest, JoinGroupRequest, MetadataRequest, ProduceRequest,
+    RequestHeader, SyncGroupRequest,
+};
 use kafka_protocol::protocol::Encodable;
 use parking_lot::Mutex;
 use tokio::io::AsyncWriteExt;
@@ -193,6 +196,28 @@ async fn a_close_is_noticed_while_requests_are_open() {
         drop(harness.client);
         assert!(matches!(harness.server.await.expect("no panic"), End::Closed | End::Io(_)), "bound {bound}");
     }
+    let mut harness = Harness::new(KafkaOptions::default()).await;
+    harness.send(ApiKey::JoinGroup, 5, 1, &JoinGroupRequest::default()).await;
+    assert_eq!(harness.next_started().await, 1);
+    drop(harness.client);
+    assert!(
+        matches!(harness.server.await.expect("no panic"), End::Closed | End::Io(_)),
+        "a member that waits has gone"
+    );
+}
+
+#[tokio::test]
+async fn a_member_that_waits_holds_all_behind_it() {
+    let mut harness = Harness::new(KafkaOptions::default()).await;
+    harness.send(ApiKey::JoinGroup, 5, 1, &JoinGroupRequest::default()).await;
+    harness.send(ApiKey::Heartbeat, 3, 2, &HeartbeatRequest::default()).await;
+    harness.produce(3, 1).await;
+    assert_eq!(harness.next_started().await, 1);
+    assert!(harness.started.try_recv().is_err());
+    for number in 1..=3 {
+        harness.finish(number);
+        assert_eq!(harness.answer().await, number);
+    }
 }
 
 #[tokio::test]
@@ -226,7 +251,7 @@ async fn who_closes_only_its_side_gets_its_answers() {
 
 #[tokio::test]
 async fn what_cannot_be_answered_closes_the_connection() {
-    let unknown = frame(ApiKey::OffsetCommit, 8, 1, &MetadataRequest::default());
+    let unknown = frame(ApiKey::EndTxn, 3, 1, &MetadataRequest::default());
     let mut huge = BytesMut::new();
     huge.put_i32(i32::MAX);
     for bytes in [unknown, huge] {
@@ -284,9 +309,14 @@ async fn a_shutdown_answers_what_is_in_flight() {
     assert_eq!(harness.answer().await, 1);
     assert!(matches!(harness.end().await.0, End::Closed));
 
-    // A fetch that waits for records holds nobody up.
+    // A fetch that waits for records holds nobody up, nor does a member that waits for others.
     let mut waiting = Harness::new(KafkaOptions::default()).await;
     waiting.send(ApiKey::Fetch, 12, 1, &FetchRequest::default()).await;
+    assert_eq!(waiting.next_started().await, 1);
+    waiting.shutdown.cancel();
+    assert!(matches!(waiting.end().await.0, End::Closed));
+    let mut waiting = Harness::new(KafkaOptions::default()).await;
+    waiting.send(ApiKey::SyncGroup, 3, 1, &SyncGroupRequest::default()).await;
     assert_eq!(waiting.next_started().await, 1);
     waiting.shutdown.cancel();
     assert!(matches!(waiting.end().await.0, End::Closed));

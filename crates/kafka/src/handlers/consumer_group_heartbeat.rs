@@ -19,6 +19,9 @@ pub(super) async fn handle(
     caller: Caller,
     request: ConsumerGroupHeartbeatRequest,
 ) -> ConsumerGroupHeartbeatResponse {
+    if request.group_id.is_empty() {
+        return refused(head, ErrorCode::InvalidRequest, "a group has an id, which may not be empty");
+    }
     if head.version >= OWN_MEMBER_ID_SINCE && request.member_id.is_empty() {
         return refused(head, ErrorCode::InvalidRequest, "a member draws its own id and may not leave it empty");
     }

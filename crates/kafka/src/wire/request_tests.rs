@@ -61,9 +61,9 @@ fn what_is_not_offered_is_refused() {
     let unknown = RequestError::UnknownApi(999);
     assert_eq!(unknown.to_string(), "there is no API with key 999");
     assert_eq!(Call::read(frame(999, 0, 1, &[])), Err(unknown));
-    let not_offered = RequestError::UnknownApi(11);
-    assert_eq!(not_offered.to_string(), "JoinGroup (API key 11) is not supported");
-    assert_eq!(Call::read(frame(11, 0, 1, &[])), Err(not_offered));
+    let not_offered = RequestError::UnknownApi(26);
+    assert_eq!(not_offered.to_string(), "EndTxn (API key 26) is not supported");
+    assert_eq!(Call::read(frame(26, 0, 1, &[])), Err(not_offered));
     // Told in ApiVersions for librdkafka's sake, and refused all the same.
     let error = RequestError::UnsupportedVersion { api: "Produce", version: 2 };
     assert_eq!(Call::read(frame(0, 2, 1, &[])), Err(error));

@@ -219,9 +219,12 @@ async fn features(offered: &mut Offered) {
 }
 
 async fn resources(offered: &mut Offered) {
-    for (types, expected) in
-        [(vec![], vec![(2, "t"), (4, "1")]), (vec![4], vec![(4, "1")]), (vec![8, 16, 32], vec![]), (vec![2, 7], vec![])]
-    {
+    for (types, expected) in [
+        (vec![], vec![(2, "__consumer_offsets"), (2, "t"), (4, "1")]),
+        (vec![4], vec![(4, "1")]),
+        (vec![8, 16, 32], vec![]),
+        (vec![2, 7], vec![]),
+    ] {
         let asked = |version| {
             let request = ListConfigResourcesRequest::default();
             if version < 1 { request } else { request.with_resource_types(types.clone()) }

@@ -29,6 +29,11 @@ impl Client {
         Self { stream: TcpStream::connect(address).await.unwrap(), next: 1 }
     }
 
+    /// The port that it is connected to.
+    pub(crate) fn port(&self) -> u16 {
+        self.stream.peer_addr().unwrap().port()
+    }
+
     /// Sends a request and returns its number.
     pub(crate) async fn send<R: Request>(&mut self, version: i16, request: &R) -> i32 {
         let number = self.next;

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::administration::administration;
 use crate::client::{Client, batch, fetch, newest, produce, topic_name, unstamped};
+use crate::groups::groups;
 use crate::node::Node;
 
 fn text(value: &str) -> StrBytes {
@@ -17,8 +18,8 @@ fn text(value: &str) -> StrBytes {
 
 pub(crate) struct Offered {
     pub(crate) client: Client,
-    versions: Vec<(i16, i16, i16)>,
-    tried: Vec<i16>,
+    pub(crate) versions: Vec<(i16, i16, i16)>,
+    pub(crate) tried: Vec<i16>,
 }
 
 impl Offered {
@@ -63,6 +64,7 @@ async fn each_is_answered() {
     changes(&mut offered).await;
     configs(&mut offered).await;
     administration(&mut offered).await;
+    groups(&mut offered, id).await;
 
     offered.tried.sort_unstable();
     offered.tried.dedup();
@@ -157,6 +159,7 @@ async fn data(offered: &mut Offered, id: Uuid) {
 }
 
 async fn lookups(offered: &mut Offered, id: Uuid) {
+    let port = i32::from(offered.client.port());
     let versions = offered.versions.clone();
     offered
         .each(
@@ -207,8 +210,13 @@ async fn lookups(offered: &mut Offered, id: Uuid) {
             },
             |version, response: FindCoordinatorResponse| {
                 let codes: Vec<i16> = response.coordinators.iter().map(|found| found.error_code).collect();
-                assert_eq!((version < 4).then_some(response.error_code), (version < 4).then_some(15));
-                assert_eq!(codes, if version < 4 { vec![] } else { vec![15, 15] });
+                assert_eq!(response.error_code, 0, "{version}");
+                assert_eq!(codes, if version < 4 { vec![] } else { vec![0, 0] });
+                if version < 4 {
+                    assert_eq!((response.node_id, response.port), (BrokerId(1), port), "{version}");
+                } else {
+                    assert_eq!((response.coordinators[1].node_id, response.coordinators[1].port), (BrokerId(1), port));
+                }
             },
         )
         .await;
@@ -228,7 +236,8 @@ async fn lookups(offered: &mut Offered, id: Uuid) {
             |_| DescribeLogDirsRequest::default().with_topics(None),
             |version, response: DescribeLogDirsResponse| {
                 assert_eq!((response.results.len(), response.results[0].error_code), (1, 0), "{version}");
-                assert_eq!(response.results[0].topics[0].partitions.len(), 3, "{version}");
+                let topic = response.results[0].topics.iter().find(|topic| &**topic.name == "t").unwrap();
+                assert_eq!(topic.partitions.len(), 3, "{version}");
                 assert!(version < 4 || response.results[0].total_bytes > 0);
             },
         )

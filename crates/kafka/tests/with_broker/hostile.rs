@@ -77,7 +77,7 @@ async fn an_unknown_version_of_api_versions_is_answered_in_version_0() {
     assert_eq!(response.error_code, 35);
     let of =
         |key| response.api_keys.iter().find(|api| api.api_key == key).map(|api| (api.min_version, api.max_version));
-    assert_eq!((of(0), of(18), of(8)), (Some((0, 13)), Some((0, 4)), None));
+    assert_eq!((of(0), of(18), of(26)), (Some((0, 13)), Some((0, 4)), None));
     assert_served(&mut client).await;
     node.stop().await;
 }

@@ -7,6 +7,8 @@ mod administration;
 mod client;
 mod data;
 mod every_version;
+mod group_refusals;
+mod groups;
 mod hostile;
 mod node;
 mod refusals;
