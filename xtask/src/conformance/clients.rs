@@ -74,7 +74,7 @@ pub(super) enum Installation {
 }
 
 /// Every toolchain.
-pub(super) const TOOLCHAINS: [Toolchain; 8] = [
+pub(super) const TOOLCHAINS: [Toolchain; 9] = [
     Toolchain {
         clients: &[
             "confluent-kafka",
@@ -101,7 +101,12 @@ pub(super) const TOOLCHAINS: [Toolchain; 8] = [
     },
     Toolchain { clients: &["kcat"], needs: &["kcat"], install: kcat },
     Toolchain { clients: &["grpcurl"], needs: &["go"], install: grpcurl },
-    Toolchain { clients: &["kafka-tools"], needs: &["java", "mvn"], install: kafka_tools },
+    Toolchain {
+        clients: &["kafka-tools", "kafka-consumer-groups"],
+        needs: &["java", "mvn", "python3"],
+        install: kafka_tools,
+    },
+    Toolchain { clients: &["burrow"], needs: &["Burrow", "java", "mvn", "python3"], install: burrow },
     Toolchain { clients: &["kafka-directory"], needs: &["java", "mvn"], install: kafka_directory },
 ];
 
@@ -295,10 +300,34 @@ fn kafka_tools(workspace: &Workspace, directory: &Path) -> Outcome<Vec<Client>> 
         .args([format!("-Dlevada.build={}", built.display())])
         .args(["package"])
         .run()?;
+    let env = BTreeMap::from([("KAFKA_TOOLS".into(), built.join("lib").display().to_string())]);
+    Ok(vec![
+        Client {
+            env: env.clone(),
+            subject: Subject::Cluster,
+            ..Client::new("kafka-tools", &[&"bash", &sources.join("shell/kafka-tools.sh")])
+        },
+        Client {
+            env,
+            subject: Subject::Script,
+            ..Client::new("kafka-consumer-groups", &[&"bash", &sources.join("shell/lag.sh"), &"kafka"])
+        },
+    ])
+}
+
+fn burrow(workspace: &Workspace, directory: &Path) -> Outcome<Vec<Client>> {
+    let sources = workspace.root().join("tests/conformance");
+    let built = directory.join("zookeeper");
+    Program::new("mvn")
+        .args(["--quiet", "--batch-mode", "--file"])
+        .args([&sources.join("zookeeper/pom.xml")])
+        .args([format!("-Dlevada.build={}", built.display())])
+        .args(["package"])
+        .run()?;
     Ok(vec![Client {
-        env: BTreeMap::from([("KAFKA_TOOLS".into(), built.join("lib").display().to_string())]),
-        subject: Subject::Cluster,
-        ..Client::new("kafka-tools", &[&"bash", &sources.join("shell/kafka-tools.sh")])
+        env: BTreeMap::from([("ZOOKEEPER".into(), built.join("lib").display().to_string())]),
+        subject: Subject::Script,
+        ..Client::new("burrow", &[&"bash", &sources.join("shell/lag.sh"), &"burrow"])
     }])
 }
 
