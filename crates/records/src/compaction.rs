@@ -247,6 +247,7 @@ mod tests {
             assert_eq!((left.base_offset, left.last_offset(), left.records_count), (100, 103, 0));
             assert_eq!((left.producer_id, left.producer_epoch, left.last_sequence()), (7, 1, 53));
             assert_eq!((left.partition_leader_epoch, left.max_timestamp), (3, 1_000));
+            assert_eq!((header.max_record_timestamp(), left.max_record_timestamp()), (1_000, -1));
         }
     }
 

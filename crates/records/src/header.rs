@@ -166,6 +166,12 @@ impl BatchHeader {
         self.attributes.is_control()
     }
 
+    /// The greatest timestamp of the records; -1 if compaction has left none, whose time the header still bears.
+    #[must_use]
+    pub const fn max_record_timestamp(&self) -> TimestampMs {
+        if self.records_count > 0 { self.max_timestamp } else { -1 }
+    }
+
     /// Whether the producer is idempotent or transactional.
     #[must_use]
     pub const fn has_producer_id(&self) -> bool {

@@ -18,9 +18,12 @@ pub(super) struct BatchReader<'a> {
     buffer_at: u64,
     /// How far the batches that were read go, in the file.
     position: u64,
-    /// The piece in the buffer was not in the page cache before.
-    is_cold: bool,
+    /// Which regions of the file were in the page cache before anything was read: reading brings in what lies ahead, too.
+    hot: Vec<bool>,
 }
+
+/// How finely the page cache is minded.
+const REGION: u64 = 8 << 20;
 
 /// Why there is no next batch.
 pub(super) enum Stop {
@@ -35,7 +38,14 @@ impl<'a> BatchReader<'a> {
     pub(super) fn new(file: &'a OpenFile, position: u64, end: u64, buffer: &'a mut Vec<u8>, piece: usize) -> Self {
         buffer.clear();
         let piece = piece.max(BATCH_HEADER_LEN);
-        Self { file, end, buffer, piece, buffer_at: position, position, is_cold: false }
+        let middle = |region: u64| (region * REGION + REGION / 2).min(end.saturating_sub(1));
+        let hot = (0..end.div_ceil(REGION)).map(|region| file.is_cached(middle(region))).collect();
+        Self { file, end, buffer, piece, buffer_at: position, position, hot }
+    }
+
+    /// Whether others seem to read the segment.
+    pub(super) fn is_hot(&self) -> bool {
+        self.hot.contains(&true)
     }
 
     /// Where the next batch starts in the file.
@@ -86,7 +96,6 @@ impl<'a> BatchReader<'a> {
         if guide.spend(want as u64) == ControlFlow::Break(()) {
             return Err(Stop::CalledOff);
         }
-        self.is_cold = !self.file.is_cached(self.position + want as u64 - 1);
         if self.buffer.capacity() > want.max(self.piece) * 2 {
             // What one very large batch took is given back.
             *self.buffer = Vec::new();
@@ -100,10 +109,10 @@ impl<'a> BatchReader<'a> {
     }
 
     /// Gives the memory of the piece that was read back to the system, if it was not in use before.
-    fn let_go(&mut self) {
-        if self.is_cold && self.position > self.buffer_at {
+    fn let_go(&self) {
+        let region = usize::try_from(self.buffer_at / REGION).unwrap_or(usize::MAX);
+        if self.position > self.buffer_at && self.hot.get(region) == Some(&false) {
             self.file.forget(self.buffer_at, self.position - self.buffer_at);
         }
-        self.is_cold = false;
     }
 }

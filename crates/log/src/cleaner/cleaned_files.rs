@@ -126,8 +126,8 @@ impl<'a> CleanedFiles<'a> {
     /// Appends a batch that [`Self::fits`].
     pub(super) fn append(&mut self, bytes: &[u8], header: &BatchHeader) -> io::Result<()> {
         let relative_offset = u32::try_from(header.last_offset() - self.base_offset).unwrap_or(0);
-        if header.max_timestamp > self.max.timestamp {
-            self.max = MaxTimestamp { timestamp: header.max_timestamp, relative_offset };
+        if header.max_record_timestamp() > self.max.timestamp {
+            self.max = MaxTimestamp { timestamp: header.max_record_timestamp(), relative_offset };
         }
         if self.since_index > self.index_interval_bytes {
             let position = u32::try_from(self.len()).unwrap_or(u32::MAX);

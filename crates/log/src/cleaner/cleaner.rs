@@ -250,10 +250,10 @@ impl Cleaner {
             let failed = |error| scan_failed(snapshot, segment, ScanError::Io(error));
             let file = segment.log_file().map_err(failed)?;
             let end = u64::from(segment.end().bytes);
-            if [0, end / 2, end.saturating_sub(1)].into_iter().any(|position| file.is_cached(position)) {
+            let mut reader = BatchReader::new(&file, 0, end, &mut self.input, piece);
+            if reader.is_hot() {
                 target.mind_readers();
             }
-            let mut reader = BatchReader::new(&file, 0, end, &mut self.input, piece);
             loop {
                 let at = reader.position();
                 let Some(batch) = reader.next(guide).map_err(|stop| stopped(snapshot, segment, stop))? else { break };

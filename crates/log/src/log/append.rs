@@ -263,8 +263,8 @@ impl LogWriter {
         for batch in staged {
             let header = &batch.header;
             let relative_offset = self.active.relative(header.last_offset());
-            if header.max_timestamp > max.timestamp {
-                max = MaxTimestamp { timestamp: header.max_timestamp, relative_offset };
+            if header.max_record_timestamp() > max.timestamp {
+                max = MaxTimestamp { timestamp: header.max_record_timestamp(), relative_offset };
             }
             self.progress.first_timestamp.get_or_insert(header.max_timestamp);
             if self.progress.bytes_since_index > self.config.index_interval_bytes {

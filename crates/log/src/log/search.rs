@@ -26,7 +26,7 @@ impl LogReader {
             if segment.size() == 0 || segment.max_timestamp().map_err(failure)?.timestamp < timestamp {
                 continue;
             }
-            let wanted = |header: &BatchHeader| header.max_timestamp >= timestamp;
+            let wanted = |header: &BatchHeader| header.max_record_timestamp() >= timestamp;
             let record = |found: &TimestampOffset| found.timestamp >= timestamp && found.offset >= start;
             if let Some(found) = search(segment, timestamp, wanted, record).map_err(failure)? {
                 return Ok(Some(self.with_epoch(found)).filter(|found| found.offset < upper_bound));
@@ -57,7 +57,7 @@ impl LogReader {
             }
         }
         let Some((timestamp, segment)) = best else { return Ok(None) };
-        let wanted = |header: &BatchHeader| header.max_timestamp == timestamp && header.last_offset() >= start;
+        let wanted = |header: &BatchHeader| header.max_record_timestamp() == timestamp && header.last_offset() >= start;
         let record = |found: &TimestampOffset| found.timestamp == timestamp && found.offset >= start;
         let found = search(segment, timestamp, wanted, record)
             .map_err(|error| self.state.scan_failure(segment, error))?
@@ -171,7 +171,7 @@ fn max_between(segment: &Segment, start: Offset, upper_bound: Offset) -> Result<
     let Some((position, _)) = segment.find(&file, start, end)? else { return Ok(max) };
     let mut scan = segment.scan(&file, position as u32, end.bytes);
     while let Some((_, header)) = scan.next()?.filter(|(_, header)| header.base_offset < upper_bound) {
-        max = max.max(header.max_timestamp);
+        max = max.max(header.max_record_timestamp());
     }
     Ok(max)
 }

@@ -56,7 +56,8 @@ pub(crate) fn open_existing(request: OpenExisting<'_>) -> Result<LogWriter, Open
         Some(segments) => Loaded { segments, epochs: epochs_on_disk.clone().unwrap_or_default() },
         None => {
             let epochs = epochs_on_disk.clone().unwrap_or_default();
-            recover(&dir, &contents, &config, recovery_point, epochs, progress)?
+            let gaps_to = cleaned_to.unwrap_or(0).max(recovery_point);
+            recover(&dir, &contents, &config, (recovery_point, gaps_to), epochs, progress)?
         }
     };
     let epochs_on_disk = match epochs_on_disk {
@@ -223,12 +224,13 @@ fn find_end(dir: &Arc<LogDir>, base_offset: Offset, bytes: u32) -> io::Result<Op
     }
 }
 
-/// Recovers the segments from the recovery point on.
+/// Recovers the segments from the recovery point on. Up to `gaps_to` compaction may have left a gap between two of them (not
+/// ours, but Kafka's does).
 fn recover(
     dir: &Arc<LogDir>,
     contents: &Contents,
     config: &LogConfig,
-    recovery_point: Offset,
+    (recovery_point, gaps_to): (Offset, Offset),
     mut epochs: LeaderEpochs,
     progress: &RecoveryProgress,
 ) -> Result<Loaded, OpenError> {
@@ -249,7 +251,7 @@ fn recover(
             .map_err(|error| io_error(&dir.path, error))?;
         let end = recovered.segment.end_offset();
         // A file can have lost its tail in one piece, at the end of a batch: then the next segment tells.
-        let parted = bases.get(index + 1).is_some_and(|&next| next > recovery_point && next != end);
+        let parted = bases.get(index + 1).is_some_and(|&next| next > gaps_to && next != end);
         let ends_here = recovered.truncated || parted;
         if !ends_here && index + 1 < bases.len() {
             finish_indexes(&recovered.segment).map_err(|error| io_error(&dir.path, error))?;

@@ -48,9 +48,9 @@ pub(super) fn recover_segment(
         };
         let mut scan = segment.scan(&file, from, start.position);
         while let Ok(Some((_, header))) = scan.next() {
-            if header.max_timestamp > max.timestamp {
+            if header.max_record_timestamp() > max.timestamp {
                 let relative_offset = segment.relative(header.last_offset());
-                max = MaxTimestamp { timestamp: header.max_timestamp, relative_offset };
+                max = MaxTimestamp { timestamp: header.max_record_timestamp(), relative_offset };
             }
         }
     }
@@ -82,8 +82,8 @@ pub(super) fn recover_segment(
             break;
         }
         next_offset = header.next_offset();
-        if header.max_timestamp > max.timestamp {
-            max = MaxTimestamp { timestamp: header.max_timestamp, relative_offset };
+        if header.max_record_timestamp() > max.timestamp {
+            max = MaxTimestamp { timestamp: header.max_record_timestamp(), relative_offset };
         }
         if since_index > index_interval_bytes {
             push(&segment, OffsetEntry { relative_offset, position: position as u32 }, max)?;

@@ -278,9 +278,9 @@ impl Segment {
         };
         let mut scan = self.scan(&file, from.map_or(0, |(position, _)| position as u32), end.bytes);
         while let Some((_, header)) = scan.next()? {
-            if header.max_timestamp > max.timestamp {
+            if header.max_record_timestamp() > max.timestamp {
                 let relative_offset = self.relative(header.last_offset());
-                max = MaxTimestamp { timestamp: header.max_timestamp, relative_offset };
+                max = MaxTimestamp { timestamp: header.max_record_timestamp(), relative_offset };
             }
         }
         self.times.set(max);

@@ -172,3 +172,22 @@ fn what_is_written_is_what_kafka_writes() {
     let properties = text("meta.properties");
     assert!(properties.contains(&format!("node.id={}\n", BrokerId(1))) && properties.ends_with("version=1\n"));
 }
+
+#[test]
+fn a_gap_that_kafkas_compaction_has_left_between_segments_is_no_loss() {
+    for (cleaned_to, kept) in [(6, vec![0, 1, 2, 6, 7, 8, 9, 10, 11]), (0, vec![0, 1, 2])] {
+        let root = tempfile::tempdir().unwrap();
+        write_kafka_directory(root.path(), false);
+        let write = |name: &str, bytes: Vec<u8>| fs::write(root.path().join(name), bytes).unwrap();
+        write("orders.v1-3/00000000000000000000.log", disk_batch(0, 5, NOW));
+        write("recovery-point-offset-checkpoint", b"0\n1\norders.v1 3 0\n".to_vec());
+        write("log-start-offset-checkpoint", b"0\n0\n".to_vec());
+        write("cleaner-offset-checkpoint", format!("0\n1\norders.v1 3 {cleaned_to}\n").into_bytes());
+        let store = open_store(root.path());
+        let mut request = request("orders.v1", 3, &LogConfig::default());
+        request.partition.topic_id = store.partitions()[0].topic_id.unwrap();
+        let log = store.open_log(request, NOW).unwrap();
+        let found: Vec<_> = read_all(&log.reader).into_iter().map(|(offset, _)| offset).collect();
+        assert_eq!(found, kept, "cleaned up to {cleaned_to}");
+    }
+}

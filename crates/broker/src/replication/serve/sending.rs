@@ -194,3 +194,24 @@ fn end_of(records: &Bytes) -> Offset {
 fn bytes_of(slice: &Slice) -> Result<Bytes, ReadError> {
     slice.to_bytes().map_err(|error| ReadError::Io(Arc::new(error)))
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::BytesMut;
+    use levada_records::{BatchBuilder, Compression};
+
+    use super::*;
+
+    #[test]
+    fn a_frame_ends_where_its_last_batch_does() {
+        let batch = |base_offset| {
+            let mut builder = BatchBuilder::new();
+            builder.set_position(base_offset, 1);
+            builder.append(0, Some(b"k"), None, &[]).unwrap();
+            builder.build(Compression::None, None).unwrap()
+        };
+        let mut records = BytesMut::from(&batch(10)[..]);
+        records.extend_from_slice(&batch(20));
+        assert_eq!(end_of(&records.freeze()), 21);
+    }
+}

@@ -292,6 +292,57 @@ fn a_replay_of_what_is_left_finds_the_producers_and_the_epochs() {
 }
 
 #[test]
+fn who_copies_what_is_left_learns_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open_store(dir.path());
+    let mut log = open_log(&store, &compacted());
+    for round in 0..20 {
+        put_sequenced(&mut log, 1, round * 2, LeaderEpoch(round / 4), &[("a", Some("x")), ("b", Some("y"))]);
+        put_in(&mut log, NOW + i64::from(round), LeaderEpoch(round / 4), &[(&format!("{round}"), Some("z"))]);
+    }
+    log.writer.roll(NOW).unwrap();
+    clean(&mut log, &compacted(), NOW).unwrap();
+    put(&mut log, &[("last", Some("x"))]);
+    for max_bytes in [1, 200, 1 << 20] {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open_store(dir.path());
+        let mut copy = open_log(&store, &compacted());
+        while copy.writer.log_end_offset() < log.writer.log_end_offset() {
+            let info = log.reader.read(copy.writer.log_end_offset(), max_bytes, Offset::MAX, true).unwrap();
+            copy.writer.append_as_follower(&info.slice.to_bytes().unwrap(), NOW).unwrap();
+        }
+        assert_eq!(read_keyed(&copy.reader), read_keyed(&log.reader));
+        assert_eq!(copy.writer.active_producers(), log.writer.active_producers());
+        for epoch in 0..5 {
+            let epoch = LeaderEpoch(epoch);
+            assert_eq!(copy.reader.end_offset_for_epoch(epoch), log.reader.end_offset_for_epoch(epoch));
+        }
+    }
+}
+
+#[test]
+fn no_time_is_found_of_which_there_is_no_record() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open_store(dir.path());
+    let mut log = open_log(&store, &compacted());
+    put_at(&mut log, NOW + 5, &[("a", Some("x"))]);
+    put_at(&mut log, NOW + 9, &[("b", Some("x"))]);
+    log.writer.roll(NOW).unwrap();
+    put_at(&mut log, NOW + 7, &[("b", Some("x"))]);
+    log.writer.roll(NOW).unwrap();
+    clean(&mut log, &compacted(), NOW).unwrap();
+    let found = |log: &levada_log::OpenedLog| {
+        let newest = log.reader.max_timestamp_offset(Offset::MAX).unwrap().unwrap();
+        let at_8 = log.reader.offset_for_timestamp(NOW + 8, Offset::MAX).unwrap();
+        ((newest.offset, newest.timestamp), at_8.map(|found| found.offset))
+    };
+    assert_eq!(found(&log), ((2, NOW + 7), None));
+    close(store, vec![log.writer]);
+    let store = open_store(dir.path());
+    assert_eq!(found(&open_log(&store, &compacted())), ((2, NOW + 7), None));
+}
+
+#[test]
 fn a_damaged_segment_is_told_and_left_alone() {
     let dir = tempfile::tempdir().unwrap();
     let store = open_store(dir.path());
