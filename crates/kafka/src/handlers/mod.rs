@@ -65,6 +65,7 @@ use crate::metrics::count_error;
 use crate::options::KafkaOptions;
 use crate::session::FetchSessions;
 use crate::wire::answer::Answer;
+use crate::wire::list_offsets_v0;
 use crate::wire::request::{Call, Head, Request};
 use crate::wire::text::text;
 
@@ -105,6 +106,9 @@ impl Service for Handlers {
         match call.request {
             Request::Produce(request) => produce::start(&handlers, head, request),
             Request::Fetch(request) => fetch::start(handlers, head, request),
+            Request::ListOffsets(request) if head.version == 0 => answer(head, async move {
+                list_offsets_v0::Response(list_offsets::handle(&handlers, head, request).await)
+            }),
             Request::ListOffsets(request) => {
                 answer(head, async move { list_offsets::handle(&handlers, head, request).await })
             }

@@ -52,7 +52,12 @@ pub(crate) const APIS: &[Api] = &[
     // that knows no compression (KAFKA-18659).
     Api { advertised_min: 0, ..api::<ProduceRequest>(ApiKey::Produce, "Produce") },
     api::<FetchRequest>(ApiKey::Fetch, "Fetch"),
-    api::<ListOffsetsRequest>(ApiKey::ListOffsets, "ListOffsets"),
+    // Version 0 is read and written by `list_offsets_v0`.
+    Api {
+        versions: VersionRange { min: 0, max: both::<ListOffsetsRequest>().max },
+        advertised_min: 0,
+        ..api::<ListOffsetsRequest>(ApiKey::ListOffsets, "ListOffsets")
+    },
     api::<MetadataRequest>(ApiKey::Metadata, "Metadata"),
     api::<OffsetCommitRequest>(ApiKey::OffsetCommit, "OffsetCommit"),
     api::<OffsetFetchRequest>(ApiKey::OffsetFetch, "OffsetFetch"),
@@ -111,7 +116,7 @@ mod tests {
     fn versions_are_those_that_clients_know() {
         assert_eq!(range(ApiKey::Produce), (0, 3, 13));
         assert_eq!(range(ApiKey::Fetch), (4, 4, 18));
-        assert_eq!(range(ApiKey::ListOffsets), (1, 1, 10));
+        assert_eq!(range(ApiKey::ListOffsets), (0, 0, 10));
         assert_eq!(range(ApiKey::Metadata), (0, 0, 13));
         // The response has a version 6 that no request can ask for.
         assert_eq!(range(ApiKey::InitProducerId), (0, 0, 5));

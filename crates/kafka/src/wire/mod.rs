@@ -3,6 +3,7 @@
 pub(crate) mod answer;
 pub(crate) mod api;
 pub(crate) mod endpoints;
+pub(crate) mod list_offsets_v0;
 pub(crate) mod operations;
 pub(crate) mod request;
 pub(crate) mod rope;

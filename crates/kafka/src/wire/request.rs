@@ -16,6 +16,7 @@ use kafka_protocol::protocol::{Decodable, StrBytes};
 use thiserror::Error;
 
 use super::api::{self, APIS, Api};
+use super::list_offsets_v0;
 use super::shape::{self, ShapeError};
 
 /// Why a frame is no request of this broker's. The connection it came from is closed.
@@ -77,6 +78,9 @@ macro_rules! requests {
 
         fn decode_body(key: ApiKey, version: i16, body: &mut Bytes) -> Result<Option<Request>, String> {
             match key {
+                ApiKey::ListOffsets if version == 0 => {
+                    list_offsets_v0::read(body).map(|message| Some(Request::ListOffsets(message)))
+                }
                 $(ApiKey::$key => <$message>::decode(body, version)
                     .map(|message| Some(Request::$key(message)))
                     .map_err(|error| error.to_string()),)+

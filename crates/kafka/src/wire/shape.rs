@@ -122,7 +122,7 @@ fn shape(key: ApiKey) -> Option<Shape> {
             &[
                 I32,
                 field!(2.., Fixed(1)),
-                field!(Array(&[TEXT, field!(Array(&[I32, field!(4.., Fixed(4)), I64]))])),
+                field!(Array(&[TEXT, field!(Array(&[I32, field!(4.., Fixed(4)), I64, field!(..=0, Fixed(4))]))])),
                 field!(10.., Fixed(4)),
             ],
         ),
