@@ -105,7 +105,7 @@ pub(super) async fn run(members: usize) -> Outcome {
     }
     row("their heartbeats, every 3 s each, multiplexed over 80 connections", &times::told(times), "p99 < 20 ms");
     let share = cpu.as_secs_f64() / TIME.as_secs_f64();
-    row("all server processes together", &format!("{:.2} of a core", share), "< 0.5");
+    row("all server processes together", &format!("{share:.2} of a core"), "< 0.5");
     Ok(())
 }
 
