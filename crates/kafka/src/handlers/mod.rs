@@ -106,9 +106,12 @@ impl Service for Handlers {
         match call.request {
             Request::Produce(request) => produce::start(&handlers, head, request),
             Request::Fetch(request) => fetch::start(handlers, head, request),
-            Request::ListOffsets(request) if head.version == 0 => answer(head, async move {
-                list_offsets_v0::Response(list_offsets::handle(&handlers, head, request).await)
-            }),
+            Request::ListOffsets(request) if head.version == 0 => {
+                answer(
+                    head,
+                    async move { list_offsets_v0::Response(list_offsets::handle(&handlers, head, request).await) },
+                )
+            }
             Request::ListOffsets(request) => {
                 answer(head, async move { list_offsets::handle(&handlers, head, request).await })
             }
