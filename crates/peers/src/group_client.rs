@@ -1,6 +1,5 @@
 //! Asks the coordinators of groups.
 
-mod departure;
 mod error;
 mod fan_out;
 mod repeatable;
@@ -23,7 +22,6 @@ use tokio::time::Instant;
 use tonic::Code;
 use tonic::transport::Channel;
 
-use departure::Departures;
 pub use error::GroupClientError;
 use repeatable::is_repeatable;
 use route::{Place, Route};
@@ -64,7 +62,6 @@ struct Shared {
     /// The ways to the coordinators.
     channels: Mutex<HashMap<Address, Channels>>,
     turns: Turns,
-    departures: Departures,
 }
 
 /// The ways to one coordinator.
@@ -119,24 +116,15 @@ impl GroupClient {
         controller: ControllerClient,
         creation: impl Fn(&Image) -> Command + Send + Sync + 'static,
     ) -> Self {
-        let shared = Shared {
-            network,
-            metadata,
-            controller,
-            creation: Box::new(creation),
-            creating: tokio::sync::Mutex::default(),
-            channels: Mutex::default(),
-            turns: Turns::default(),
-            departures: Departures::new(),
-        };
-        Self { shared: Arc::new(shared) }
+        let (creation, creating, channels, turns) =
+            (Box::new(creation), Default::default(), Mutex::default(), Turns::default());
+        Self { shared: Arc::new(Shared { network, metadata, controller, creation, creating, channels, turns }) }
     }
 
     /// Asks the group that `request` names, within `timeout`.
     ///
     /// While its shard changes hands or is loaded, this waits up to 5 s for a coordinator that takes the request, and
-    /// repeats what certainly was not done and what is the same when it is done twice. Signs of life wait some milliseconds
-    /// for each other, so that many cost little more than one.
+    /// repeats what certainly was not done and what is the same when it is done twice.
     ///
     /// # Errors
     /// [`GroupClientError`], with the code that clients try again on wherever it makes sense. A request to a whole shard is
@@ -162,7 +150,6 @@ impl GroupClient {
         let started = Instant::now();
         let deadline = started + timeout;
         let (repeatable, waits) = (is_repeatable(&request), waits_for_others(&request));
-        self.shared.departures.wait(&request, deadline).await;
         let kind = pb::group_request::Kind::from(request);
         let mut patience = deadline.min(started + PATIENCE);
         let mut backoff = Backoff::new();
