@@ -26,9 +26,13 @@ pub(crate) struct Options {
     /// A cluster of processes in place of the benches: failover, restarts, replication, many partitions, full load.
     #[arg(long, conflicts_with = "against")]
     cluster: bool,
-    /// With --cluster: what to measure and how often, such as `-- --part kills --leaders 50`; `-- --help` tells all.
-    #[arg(last = true, requires = "cluster")]
-    cluster_arguments: Vec<String>,
+    /// Consumer groups in place of the benches: heartbeats of many members, commits, a coordinator that dies.
+    #[arg(long, conflicts_with_all = ["against", "cluster"])]
+    groups: bool,
+    /// With --cluster or --groups: what to measure and how often, such as `-- --part kills --leaders 50`; `-- --help` tells
+    /// all.
+    #[arg(last = true)]
+    arguments: Vec<String>,
     /// How many alternated pairs to measure; the median is printed.
     #[arg(long, default_value_t = 7)]
     pairs: u32,
@@ -48,7 +52,8 @@ enum Other {
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Outcome {
     match options.against {
         Some(Other::Kafka) => against_kafka(workspace, options),
-        None if options.cluster => cluster(workspace, options),
+        None if options.cluster => part(workspace, options, "cluster"),
+        None if options.groups => part(workspace, options, "groups"),
         None => benches(workspace, options),
     }
 }
@@ -64,9 +69,9 @@ fn benches(workspace: &Workspace, options: &Options) -> Outcome {
     report.finish().map(drop)
 }
 
-fn cluster(workspace: &Workspace, options: &Options) -> Outcome {
+fn part(workspace: &Workspace, options: &Options, subject: &str) -> Outcome {
     let levada = workspace.build_levada(true)?;
-    comparison(workspace, options).args(["cluster"]).args(&options.cluster_arguments).env("LEVADA_BIN", levada).run()
+    comparison(workspace, options).args([subject]).args(&options.arguments).env("LEVADA_BIN", levada).run()
 }
 
 fn against_kafka(workspace: &Workspace, options: &Options) -> Outcome {
