@@ -24,14 +24,14 @@ pub(crate) struct Options {
     #[arg(long)]
     against: Option<Other>,
     /// A cluster of processes in place of the benches: failover, restarts, replication, many partitions, full load.
-    #[arg(long, conflicts_with = "against")]
+    #[arg(long, conflicts_with = "against", group = "subject")]
     cluster: bool,
     /// Consumer groups in place of the benches: heartbeats of many members, commits, a coordinator that dies.
-    #[arg(long, conflicts_with_all = ["against", "cluster"])]
+    #[arg(long, conflicts_with_all = ["against", "cluster"], group = "subject")]
     groups: bool,
     /// With --cluster or --groups: what to measure and how often, such as `-- --part kills --leaders 50`; `-- --help` tells
     /// all.
-    #[arg(last = true)]
+    #[arg(last = true, requires = "subject")]
     arguments: Vec<String>,
     /// How many alternated pairs to measure; the median is printed.
     #[arg(long, default_value_t = 7)]
