@@ -154,6 +154,7 @@ impl GroupClient {
         let mut patience = deadline.min(started + PATIENCE);
         let mut backoff = Backoff::new();
         let mut turn = None;
+        let mut told: Option<Failure> = None;
         loop {
             let begun = Instant::now();
             let image = self.shared.metadata.image();
@@ -168,6 +169,11 @@ impl GroupClient {
                 Attempt::Unknown(failure) if !repeatable => return Err(failure.unknown()),
                 Attempt::NotDone(failure) | Attempt::Unknown(failure) => failure,
             };
+            // The end of the time tells less than what a coordinator said before.
+            let failure = match told.take() {
+                Some(earlier) if Instant::now() >= deadline => earlier,
+                _ => failure,
+            };
             // A member that has waited for others for minutes has not been impatient meanwhile.
             if begun.elapsed() >= PATIENCE {
                 patience = deadline.min(Instant::now() + PATIENCE);
@@ -179,7 +185,7 @@ impl GroupClient {
                 }
             };
             match self.shared.turns.wait(shard, pause, patience).await {
-                Some(next) => turn = next,
+                Some(next) => (turn, told) = (next, Some(failure)),
                 None => return Err(failure.not_asked(started.elapsed())),
             }
         }
