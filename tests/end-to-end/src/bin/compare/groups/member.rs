@@ -29,7 +29,7 @@ const OFFSET_FETCH: i16 = 5;
 const MEMBER_ID_REQUIRED: i16 = 79;
 
 /// Another member has joined: join again too.
-const REBALANCE_IN_PROGRESS: i16 = 27;
+pub(super) const REBALANCE_IN_PROGRESS: i16 = 27;
 const ILLEGAL_GENERATION: i16 = 22;
 
 /// COORDINATOR_NOT_AVAILABLE, while the coordinators' topic is being created.
@@ -51,22 +51,27 @@ pub(super) struct Member {
 }
 
 impl Member {
-    /// Joins a group over a connection, and gets an assignment that says nothing. Comes back once every member that joins
-    /// with it has done the same.
+    /// Joins a group over a connection, and gets an assignment that says nothing.
     pub(super) async fn join(connection: Connection, group: &str) -> Outcome<Self> {
         let group = GroupId(StrBytes::from_string(group.to_owned()));
         let mut member = Self { connection, group, member_id: StrBytes::default(), generation: -1 };
+        member.join_generation().await?;
+        Ok(member)
+    }
+
+    /// Joins the next generation.
+    pub(super) async fn join_generation(&mut self) -> Outcome {
         loop {
             let request = JoinGroupRequest::default()
-                .with_group_id(member.group.clone())
+                .with_group_id(self.group.clone())
                 .with_session_timeout_ms(SESSION_MS)
                 .with_rebalance_timeout_ms(60_000)
-                .with_member_id(member.member_id.clone())
+                .with_member_id(self.member_id.clone())
                 .with_protocol_type(StrBytes::from_static_str("bench"))
                 .with_protocols(vec![JoinGroupRequestProtocol::default().with_name(StrBytes::from_static_str("none"))]);
-            let joined = member.connection.call(&request, JOIN_GROUP).await?;
-            member.member_id = joined.member_id.clone();
-            member.generation = joined.generation_id;
+            let joined = self.connection.call(&request, JOIN_GROUP).await?;
+            self.member_id = joined.member_id.clone();
+            self.generation = joined.generation_id;
             match joined.error_code {
                 0 => {}
                 MEMBER_ID_REQUIRED => continue,
@@ -74,18 +79,18 @@ impl Member {
                     time::sleep(RETRY).await;
                     continue;
                 }
-                code => return fail(format!("JoinGroup of {}: error {code}", member.group.0)),
+                code => return fail(format!("JoinGroup of {}: error {code}", self.group.0)),
             }
             let assignments = joined.members.iter().map(|other| {
                 SyncGroupRequestAssignment::default()
                     .with_member_id(other.member_id.clone())
                     .with_assignment(Bytes::from_static(b"nothing"))
             });
-            match member.sync(assignments.collect()).await? {
-                0 => return Ok(member),
+            match self.sync(assignments.collect()).await? {
+                0 => return Ok(()),
                 // Another one has come meanwhile.
                 REBALANCE_IN_PROGRESS | ILLEGAL_GENERATION => {}
-                code => return fail(format!("SyncGroup of {}: error {code}", member.group.0)),
+                code => return fail(format!("SyncGroup of {}: error {code}", self.group.0)),
             }
         }
     }
@@ -97,6 +102,11 @@ impl Member {
             .with_member_id(self.member_id.clone())
             .with_assignments(assignments);
         Ok(self.connection.call(&request, SYNC_GROUP).await?.error_code)
+    }
+
+    /// The generation that it has joined.
+    pub(super) fn generation(&self) -> i32 {
+        self.generation
     }
 
     /// A sign of life; Kafka's error code.
