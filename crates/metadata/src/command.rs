@@ -200,6 +200,9 @@ pub struct NewBroker {
     /// The broker epoch under which the broker that owned these directories stopped cleanly, from its clean-shutdown
     /// file. `None`, or another epoch than the registered one, means that it did not.
     pub clean_shutdown_epoch: Option<BrokerEpoch>,
+    /// Each directory that is online and was closed cleanly, and the broker epoch under which it was. If all directories were,
+    /// under one epoch, [`NewBroker::clean_shutdown_epoch`] says so too; this tells of the others when one has failed.
+    pub closed_directories: Vec<(DirectoryId, BrokerEpoch)>,
     /// The data directories that are online.
     ///
     /// A directory whose disk was exchanged, or that lost its contents, comes with another identity.

@@ -258,6 +258,7 @@ fn registration(
         replaces: None,
         boot_id: options.boot_id.clone().or_else(kernel_boot_id),
         clean_shutdown_epoch: broker.store.clean_shutdown_epoch().map(BrokerEpoch),
+        closed_directories: broker.store.closed_directories().map(|(id, epoch)| (id, BrokerEpoch(epoch))).collect(),
         directories: directories.iter().filter(|d| online(d)).filter_map(|d| d.id).collect(),
         cluster_id: broker.store.cluster_id(),
         has_offline_directory: !directories.iter().all(online),

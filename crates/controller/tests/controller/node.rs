@@ -105,6 +105,7 @@ pub(crate) fn broker(id: i32) -> NewBroker {
         replaces: None,
         boot_id: Some("boot".to_owned()),
         clean_shutdown_epoch: None,
+        closed_directories: Vec::new(),
         directories: vec![DirectoryId(Uuid::from_u128(0xd000 + u128::try_from(id).unwrap()))],
         endpoints: Vec::new(),
         // None that anybody could dial, so that nothing can be learned from nobody's listening there.

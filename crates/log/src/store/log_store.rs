@@ -160,6 +160,12 @@ impl LogStore {
         epochs.all(|epoch| epoch == Some(first)).then_some(first)
     }
 
+    /// Each directory that is in use and was closed cleanly, and the broker epoch that was noted then.
+    pub fn closed_directories(&self) -> impl Iterator<Item = (DirectoryId, i64)> + '_ {
+        let closed = |taken: &Taken| Some((taken.directory.id, taken.clean.filter(|&epoch| epoch >= 0)?));
+        self.dirs.iter().filter_map(move |dir| closed(dir.taken.as_ref()?))
+    }
+
     /// The logs in the data directories, open or not.
     #[must_use]
     pub fn partitions(&self) -> Vec<FoundPartition> {

@@ -31,6 +31,8 @@ fn a_clean_stop_opens_as_it_was_left() {
     assert!(!dir.path().join(".kafka_cleanshutdown").exists());
     assert_eq!(store.clean_shutdown_epoch(), Some(5));
     assert!(store.directories()[0].was_clean);
+    let closed = store.directories()[0].id.map(|id| (id, 5));
+    assert_eq!(store.closed_directories().collect::<Vec<_>>(), Vec::from_iter(closed));
     let progress = RecoveryProgress::default();
     let (_, opened) = store.open_logs(vec![request("t", 0, &small_segments())], NOW, &progress).remove(0);
     let mut log = opened.unwrap();
@@ -59,6 +61,7 @@ fn a_log_that_was_not_closed_is_all_there() {
 
     let store = open_store(dir.path());
     assert_eq!(store.clean_shutdown_epoch(), None);
+    assert_eq!(store.closed_directories().count(), 0);
     let progress = RecoveryProgress::default();
     let (_, opened) = store.open_logs(vec![request("t", 0, &small_segments())], NOW, &progress).remove(0);
     let mut log = opened.unwrap();

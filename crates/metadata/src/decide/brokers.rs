@@ -6,7 +6,7 @@ use std::sync::Arc;
 use levada_types::{BrokerEpoch, BrokerId, DirectoryId, ErrorCode};
 
 use super::draft::Draft;
-use super::elections::{depart, hand_over, return_to_duty, settle_directories};
+use super::elections::{depart, depart_from, hand_over, return_to_duty, settle_directories};
 use super::transition::Withdrawal;
 use crate::limits::{
     MAX_BROKERS, MAX_DIRECTORIES, MAX_ENDPOINTS, MAX_PARTITIONS_PER_STOP, MAX_REGISTRATION_STRING_BYTES,
@@ -43,12 +43,13 @@ pub(super) fn register(draft: &mut Draft, new: &NewBroker) -> Result<BrokerEpoch
     };
     draft.add(vec![Delta::BrokerRegistered { broker: Arc::new(broker.clone()) }])?;
     if draft.state().replica_count(new.id) > 0 {
+        let is_unnoticed = draft.breaks(Defect::LossUnnoticed);
         // Of a broker that was forgotten in between, nothing is known.
-        let mut end = known.map_or(Withdrawal::Damaged, |known| end_of(&known, new));
-        if draft.breaks(Defect::LossUnnoticed) {
-            end = Withdrawal::Intact;
-        }
-        depart(draft, new.id, end)?;
+        depart_from(draft, new.id, |directory| match &known {
+            _ if is_unnoticed => Withdrawal::Intact,
+            Some(known) => end_of(known, new, directory),
+            None => Withdrawal::Damaged,
+        })?;
         settle_directories(draft, &broker, new.has_offline_directory)?;
     }
     Ok(epoch)
@@ -67,10 +68,15 @@ fn check_newest(known: &BrokerRegistration, new: &NewBroker) -> Result<(), ItemE
     Err(ItemError::new(ErrorCode::DuplicateBrokerRegistration, message))
 }
 
-/// What the end of the old incarnation means: bytes that it wrote and did not flush are there if it stopped cleanly, or
-/// if its machine has not booted since; but not if they were looked for and not found.
-fn end_of(known: &BrokerRegistration, new: &NewBroker) -> Withdrawal {
-    let stopped_cleanly = new.clean_shutdown_epoch == Some(known.epoch);
+/// What the end of the old incarnation means for a replica in `directory`: bytes that it wrote and did not flush are there if
+/// it stopped cleanly, or if its machine has not booted since; but not if they were looked for and not found.
+///
+/// A broker one of whose directories had failed has stopped cleanly as far as the others go, if all of them were closed: what
+/// is in the one that failed is damaged.
+fn end_of(known: &BrokerRegistration, new: &NewBroker, directory: DirectoryId) -> Withdrawal {
+    let is_closed = |id: &DirectoryId| new.closed_directories.contains(&(*id, known.epoch));
+    let closed_here = || is_closed(&directory) && known.directories.iter().all(is_closed);
+    let stopped_cleanly = new.clean_shutdown_epoch == Some(known.epoch) || closed_here();
     let same_boot = new.boot_id.is_some() && new.boot_id == known.boot_id;
     if (stopped_cleanly || same_boot) && !new.has_lost_bytes { Withdrawal::Intact } else { Withdrawal::Damaged }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use levada_types::{BrokerId, TopicId};
+use levada_types::{BrokerId, DirectoryId, TopicId};
 
 use super::draft::Draft;
 use super::transition::{Transition, Withdrawal};
@@ -12,7 +12,19 @@ use crate::{BrokerRegistration, ConfigResource, Delta, ItemError, Partition, Sta
 
 /// Takes `broker`, which is not live any more, out of every in-sync set and moves its leaderships to others.
 pub(super) fn depart(draft: &mut Draft, broker: BrokerId, withdrawal: Withdrawal) -> Result<(), ItemError> {
-    change_replicas(draft, broker, |transition| transition.withdraw(broker, withdrawal))
+    depart_from(draft, broker, |_| withdrawal)
+}
+
+/// As [`depart`], where it depends on the directory of each replica what became of it.
+pub(super) fn depart_from(
+    draft: &mut Draft,
+    broker: BrokerId,
+    withdrawal: impl Fn(DirectoryId) -> Withdrawal,
+) -> Result<(), ItemError> {
+    change_replicas(draft, broker, |transition| {
+        let directory = transition.after.directory_of(broker).unwrap_or(DirectoryId::UNASSIGNED);
+        transition.withdraw(broker, withdrawal(directory));
+    })
 }
 
 /// Takes `broker`, which is about to stop, out of the in-sync sets of up to `limit` partitions, those that it leads first.

@@ -120,6 +120,7 @@ impl Model {
                 replaces: self.image.broker(BrokerId(1)).map(|known| known.epoch),
                 boot_id: None,
                 clean_shutdown_epoch: None,
+                closed_directories: Vec::new(),
                 directories: vec![DirectoryId(Uuid::from_u128(7))],
                 endpoints: Vec::new(),
                 internal_address: String::new(),

@@ -24,6 +24,7 @@ fn broker() -> NewBroker {
         replaces: None,
         boot_id: None,
         clean_shutdown_epoch: None,
+        closed_directories: Vec::new(),
         directories: vec![DirectoryId(uuid::Uuid::from_u128(5))],
         endpoints: vec![Endpoint {
             listener: "PLAINTEXT".to_owned(),

@@ -4,7 +4,7 @@ use levada_metadata::{
     BrokerRegistration, ControllerId, ControllerRegistration, Endpoint, EndpointProtocol, LevelRange, MetadataLevel,
     NewBroker, Voter,
 };
-use levada_types::{BrokerEpoch, ClusterId};
+use levada_types::{BrokerEpoch, ClusterId, DirectoryId};
 
 use super as pb;
 use super::ConversionError;
@@ -120,6 +120,7 @@ impl From<&NewBroker> for pb::RegisterBroker {
             incarnation: id_bytes(broker.incarnation),
             boot_id: broker.boot_id.clone(),
             clean_shutdown_epoch: broker.clean_shutdown_epoch.map(|e| e.0),
+            closed_directories: broker.closed_directories.iter().map(|closed| closed_directory(*closed)).collect(),
             directories: broker.directories.iter().map(|d| id_bytes(d.0)).collect(),
             has_offline_directory: broker.has_offline_directory,
             has_lost_bytes: broker.has_lost_bytes,
@@ -142,6 +143,11 @@ impl TryFrom<pb::RegisterBroker> for NewBroker {
             incarnation: uuid(&broker.incarnation, "a broker's incarnation")?,
             boot_id: broker.boot_id,
             clean_shutdown_epoch: broker.clean_shutdown_epoch.map(BrokerEpoch),
+            closed_directories: broker
+                .closed_directories
+                .iter()
+                .map(read_closed_directory)
+                .collect::<Result<_, _>>()?,
             directories: directory_ids(&broker.directories)?,
             has_offline_directory: broker.has_offline_directory,
             has_lost_bytes: broker.has_lost_bytes,
@@ -153,6 +159,14 @@ impl TryFrom<pb::RegisterBroker> for NewBroker {
             levels: required(broker.levels, "a broker's levels")?.try_into()?,
         })
     }
+}
+
+fn closed_directory((directory, epoch): (DirectoryId, BrokerEpoch)) -> pb::ClosedDirectory {
+    pb::ClosedDirectory { directory: id_bytes(directory.0), broker_epoch: epoch.0 }
+}
+
+fn read_closed_directory(closed: &pb::ClosedDirectory) -> Result<(DirectoryId, BrokerEpoch), ConversionError> {
+    Ok((directory_id(&closed.directory)?, BrokerEpoch(closed.broker_epoch)))
 }
 
 impl From<Voter> for pb::Voter {

@@ -45,6 +45,7 @@ fn new_broker() -> NewBroker {
         replaces: Some(BrokerEpoch(3)),
         boot_id: Some("boot".to_owned()),
         clean_shutdown_epoch: Some(BrokerEpoch(4)),
+        closed_directories: vec![(DirectoryId(id(2)), BrokerEpoch(4)), (DirectoryId(id(3)), BrokerEpoch(3))],
         cluster_id: Some(ClusterId(id(11))),
         directories: vec![DirectoryId(id(2)), DirectoryId(id(3))],
         has_offline_directory: true,

@@ -136,6 +136,7 @@ impl Broker {
 
     pub(super) fn registration(&self) -> NewBroker {
         let (directories, has_offline_directory) = self.online();
+        let closed = self.store.iter().flat_map(LogStore::closed_directories);
         NewBroker {
             id: self.id,
             cluster_id: None,
@@ -143,6 +144,7 @@ impl Broker {
             replaces: self.image.broker(self.id).map(|known| known.epoch),
             boot_id: Some(self.boot_id()),
             clean_shutdown_epoch: self.store.as_ref().and_then(LogStore::clean_shutdown_epoch).map(BrokerEpoch),
+            closed_directories: closed.map(|(id, epoch)| (id, BrokerEpoch(epoch))).collect(),
             directories,
             has_offline_directory,
             has_lost_bytes: false,

@@ -72,6 +72,32 @@ fn a_restart_does_not_bring_back_a_directory_that_is_still_offline() {
 }
 
 #[test]
+fn a_clean_stop_with_a_failed_directory_proves_that_nothing_was_lost_in_the_others() {
+    // (its directories that failed, those that were closed, who counts as complete afterwards)
+    let cases: [(&[i32], &[i32], &[i32]); 4] =
+        [(&[B], &[A], &[1]), (&[B], &[], &[]), (&[A], &[B], &[]), (&[], &[A], &[])];
+    for (failed, closed, complete) in cases {
+        let (mut cluster, id) = with_topic(1, 1, "1");
+        let left: Vec<DirectoryId> =
+            both(1).into_iter().filter(|d| !failed.iter().any(|f| *d == directory(1 + f))).collect();
+        report(&mut cluster, 1, left, !failed.is_empty()).unwrap();
+        let epoch = cluster.epoch(1);
+        assert_eq!(cluster.run(&Command::StopBroker { id: BrokerId(1), epoch }), Response::StopBroker(Ok(0)));
+        cluster
+            .register(1, |new| {
+                new.boot_id = Some("another".to_owned());
+                new.directories = both(1);
+                new.closed_directories = closed.iter().map(|closed| (directory(1 + closed), epoch)).collect();
+            })
+            .unwrap();
+        let partition = cluster.partition(id);
+        let found: Vec<i32> =
+            partition.isr.iter().map(|m| m.broker.0).chain(partition.elr.iter().map(|id| id.0)).collect();
+        assert_eq!(found, complete, "failed {failed:?}, closed {closed:?}");
+    }
+}
+
+#[test]
 fn a_lost_directory_leaves_a_single_replica_with_what_it_has() {
     let (mut cluster, id) = with_topic(1, 1, "1");
     let epoch = cluster.partition(id).leader_epoch;

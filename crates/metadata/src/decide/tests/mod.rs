@@ -71,6 +71,7 @@ impl Cluster {
             replaces: self.state.broker(BrokerId(id)).map(|known| known.epoch),
             boot_id: Some("boot".to_owned()),
             clean_shutdown_epoch: None,
+            closed_directories: Vec::new(),
             directories: vec![directory(id)],
             endpoints: Vec::new(),
             internal_address: format!("b{id}:1"),

@@ -21,7 +21,7 @@ use crate::{
 /// current and some are not.
 #[derive(Debug, Clone)]
 enum Step {
-    Register { id: i32, incarnation: u8, boot: u8, clean: bool, online: u8, offline: bool },
+    Register { id: i32, incarnation: u8, boot: u8, clean: bool, online: u8, closed: u8, offline: bool },
     Unfence { id: i32, stale: bool },
     Fence { id: i32, stale: bool },
     Stop { id: i32 },
@@ -55,8 +55,10 @@ fn step() -> impl Strategy<Value = Step> {
     let id = 1..4i32;
     let name = 0..NAMES.len() as u8;
     prop_oneof![
-        3 => (id.clone(), 0..3u8, 0..2u8, any::<bool>(), 0..8u8, any::<bool>()).prop_map(
-            |(id, incarnation, boot, clean, online, offline)| Step::Register { id, incarnation, boot, clean, online, offline }
+        3 => (id.clone(), 0..3u8, 0..2u8, any::<bool>(), (0..8u8, 0..8u8), any::<bool>()).prop_map(
+            |(id, incarnation, boot, clean, (online, closed), offline)| {
+                Step::Register { id, incarnation, boot, clean, online, closed, offline }
+            }
         ),
         3 => (id.clone(), 0..8u8, any::<bool>()).prop_map(|(id, online, offline)| Step::Report { id, online, offline }),
         4 => (id.clone(), prop::bool::weighted(0.1)).prop_map(|(id, stale)| Step::Unfence { id, stale }),
@@ -105,21 +107,27 @@ fn command(state: &State, step: &Step) -> Command {
     };
     let second = |id| directory(id + 50);
     match step.clone() {
-        Step::Register { id, incarnation, boot, clean, online, offline } => Command::RegisterBroker(NewBroker {
-            id: BrokerId(id),
-            incarnation: Uuid::from_u128(u128::from(incarnation) + 1),
-            cluster_id: None,
-            replaces: state.broker(BrokerId(id)).map(|known| known.epoch),
-            boot_id: (boot > 0).then(|| format!("boot-{boot}")),
-            clean_shutdown_epoch: clean.then(|| known(id)),
-            directories: directories(id, online),
-            endpoints: Vec::new(),
-            internal_address: String::new(),
-            rack: (id == 1).then(|| "r".to_owned()),
-            has_offline_directory: offline,
-            has_lost_bytes: false,
-            levels: LevelRange::SUPPORTED,
-        }),
+        Step::Register { id, incarnation, boot, clean, online, closed, offline } => {
+            Command::RegisterBroker(NewBroker {
+                id: BrokerId(id),
+                incarnation: Uuid::from_u128(u128::from(incarnation) + 1),
+                cluster_id: None,
+                replaces: state.broker(BrokerId(id)).map(|known| known.epoch),
+                boot_id: (boot > 0).then(|| format!("boot-{boot}")),
+                clean_shutdown_epoch: clean.then(|| known(id)),
+                closed_directories: directories(id, online & closed)
+                    .into_iter()
+                    .map(|closed| (closed, known(id)))
+                    .collect(),
+                directories: directories(id, online),
+                endpoints: Vec::new(),
+                internal_address: String::new(),
+                rack: (id == 1).then(|| "r".to_owned()),
+                has_offline_directory: offline,
+                has_lost_bytes: false,
+                levels: LevelRange::SUPPORTED,
+            })
+        }
         Step::Unfence { id, stale } => Command::UnfenceBroker { id: BrokerId(id), epoch: epoch(id, stale) },
         Step::Fence { id, stale } => Command::FenceBroker { id: BrokerId(id), epoch: epoch(id, stale) },
         Step::Stop { id } => Command::StopBroker { id: BrokerId(id), epoch: known(id) },
@@ -369,7 +377,7 @@ struct Holders {
 impl Holders {
     /// Takes away who has lost bytes by what `command` tells.
     fn lose(&mut self, before: &State, command: &Command) {
-        let (id, online, offline, damaged) = match command {
+        let (id, online, offline, damaged_but) = match command {
             Command::RegisterBroker(new) => {
                 let known = before.broker(new.id);
                 if known.is_some_and(|known| known.incarnation == new.incarnation) {
@@ -379,10 +387,13 @@ impl Holders {
                     new.clean_shutdown_epoch == Some(known.epoch)
                         || (new.boot_id.is_some() && new.boot_id == known.boot_id)
                 });
-                (new.id, &new.directories, new.has_offline_directory, !is_safe)
+                let epoch = known.map(|known| known.epoch);
+                let closed = new.closed_directories.iter().filter(|(_, closed_in)| Some(*closed_in) == epoch);
+                let closed: Vec<DirectoryId> = closed.map(|(directory, _)| *directory).collect();
+                (new.id, &new.directories, new.has_offline_directory, (!is_safe).then_some(closed))
             }
             Command::ReportDirectories { id, online, has_offline_directory, .. } => {
-                (*id, online, *has_offline_directory, false)
+                (*id, online, *has_offline_directory, None)
             }
             Command::AlterPartition { partitions, .. } => {
                 for proposal in partitions {
@@ -407,7 +418,8 @@ impl Holders {
         for (at, partition) in before.replicas_of(id) {
             let directory = partition.directory_of(id).unwrap_or(DirectoryId::UNASSIGNED);
             let is_lost = directory != DirectoryId::UNASSIGNED && !online.contains(&directory) && !offline;
-            if damaged || is_lost {
+            let is_damaged = damaged_but.as_ref().is_some_and(|closed| !closed.contains(&directory));
+            if is_damaged || is_lost {
                 self.of.entry((at.topic_id, at.partition)).or_default().remove(&id);
             }
         }
