@@ -26,7 +26,7 @@ pub(crate) struct Options {
     /// A cluster of processes in place of the benches: failover, restarts, replication, many partitions, full load.
     #[arg(long, conflicts_with = "against", group = "subject")]
     cluster: bool,
-    /// Consumer groups in place of the benches: heartbeats of many members, commits, a coordinator that dies.
+    /// Consumer groups in place of the benches: heartbeats of many members, commits, rebalances, a coordinator that dies.
     #[arg(long, conflicts_with_all = ["against", "cluster"], group = "subject")]
     groups: bool,
     /// With --cluster or --groups: what to measure and how often, such as `-- --part kills --leaders 50`; `-- --help` tells

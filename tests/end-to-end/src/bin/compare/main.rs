@@ -44,7 +44,7 @@ enum Subject {
     },
     /// Three controllers and three brokers: failover, restarts, replication, many partitions, and full load.
     Cluster(cluster::Options),
-    /// Consumer groups: heartbeats of many members, commits, and a coordinator that dies.
+    /// Consumer groups: heartbeats of many members, commits, rebalances, and a coordinator that dies.
     Groups(groups::Options),
     /// Beside Apache Kafka, whose jars are in the directory `LEVADA_KAFKA_JARS`.
     Kafka,

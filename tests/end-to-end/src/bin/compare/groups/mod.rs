@@ -1,8 +1,9 @@
-//! Consumer groups: heartbeats of many members, commits as fast as they go, and a coordinator that dies.
+//! Consumer groups: heartbeats of many members, commits as fast as they go, rebalances, and a coordinator that dies.
 
 mod commits;
 mod idle_members;
 mod member;
+mod rebalance;
 mod takeover;
 mod times;
 mod wire;
@@ -22,6 +23,15 @@ pub(crate) struct Options {
     /// Members, in groups of five.
     #[arg(long, default_value_t = 10_000)]
     members: usize,
+    /// Members of the group of which one comes and goes.
+    #[arg(long, default_value_t = 100)]
+    consumers: usize,
+    /// Partitions that they share.
+    #[arg(long, default_value_t = 500)]
+    partitions: i32,
+    /// How often one comes and goes.
+    #[arg(long, default_value_t = 5)]
+    times: u32,
     /// Groups that commit at once.
     #[arg(long, default_value_t = 100)]
     groups: usize,
@@ -40,19 +50,22 @@ enum Part {
     Members,
     /// Offsets committed in a second.
     Commits,
+    /// One member more and one less of a large group.
+    Rebalance,
     /// SIGKILL of a coordinator.
     Takeover,
 }
 
 /// Measures what was asked for and prints a table.
 pub(crate) fn run(options: &Options) -> Outcome {
-    let all = [Part::Members, Part::Commits, Part::Takeover];
+    let all = [Part::Members, Part::Commits, Part::Rebalance, Part::Takeover];
     let parts = if options.part.is_empty() { all.as_slice() } else { options.part.as_slice() };
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     table::head();
     parts.iter().try_for_each(|part| match part {
         Part::Members => runtime.block_on(idle_members::run(options.members)),
         Part::Commits => runtime.block_on(commits::run(options.groups)),
+        Part::Rebalance => runtime.block_on(rebalance::run(options.consumers, options.partitions, options.times)),
         Part::Takeover => runtime.block_on(takeover::run(options.offsets, options.minutes)),
     })
 }
