@@ -29,6 +29,9 @@ pub(crate) struct Mail<C: Core> {
     pub(crate) answer: oneshot::Sender<Result<C::Response, Unserved>>,
 }
 
+/// Who wants a copy of a shard's state; it is dropped without one while the shard does not serve.
+pub(crate) type Look<C> = oneshot::Sender<C>;
+
 struct Waiting<R> {
     confirm: bool,
     answer: oneshot::Sender<Result<R, Unserved>>,
@@ -40,6 +43,7 @@ pub(crate) struct ShardActor<C: Core> {
     pub(crate) partition: TopicIdPartition,
     pub(crate) empty: C,
     pub(crate) mailbox: mpsc::Receiver<Mail<C>>,
+    pub(crate) looks: mpsc::Receiver<Look<C>>,
     /// What the metadata says; `None` while this process may not serve. When its sender goes, so does the actor.
     pub(crate) terms: watch::Receiver<Option<Term>>,
     /// What the shard does, for whoever wants to know.
@@ -93,6 +97,7 @@ impl<C: Core> ShardActor<C> {
                 }
                 Some(heard) = hearing.recv() => events.push(life.hear(heard)),
                 Some(mail) = self.mailbox.recv() => events.push(life.receive(mail)),
+                Some(look) = self.looks.recv() => life.show(look),
                 Ok(()) = images.changed() => events.push(Event::Tick),
                 () = self.host.clock.until(due) => events.push(Event::Tick),
             }
@@ -117,6 +122,13 @@ impl<C: Core> Life<'_, C> {
         self.next_token += 1;
         self.waiting.insert(token, Waiting { confirm, answer });
         Event::Request { token, request }
+    }
+
+    fn show(&self, look: Look<C>) {
+        if let Some(core) = self.machine.committed().filter(|_| self.host.is_in_charge()) {
+            // Who has gone sees nothing.
+            drop(look.send(core.clone()));
+        }
     }
 
     fn hear(&mut self, heard: Heard) -> Event<C::Request> {

@@ -19,13 +19,16 @@ use tokio::task::JoinSet;
 use crate::host::Host;
 use crate::machine::{Limits, Standing, Term, Unserved};
 use crate::place::owned;
-use crate::shard_actor::{Mail, ShardActor};
+use crate::shard_actor::{Look, Mail, ShardActor};
 
 /// How often the lease is looked at: it lapses by the clock, which tells nobody.
 const LEASE_INTERVAL: Duration = Duration::from_millis(200);
 
 /// How long a shard that a defect has stopped waits before it begins anew.
 const DEFECT_PAUSE: Duration = Duration::from_secs(1);
+
+/// Those who may wait for a look at one shard.
+const QUEUED_LOOKS: usize = 4;
 
 /// How the shards of a process are run.
 #[derive(Debug, Clone, Copy)]
@@ -54,6 +57,7 @@ struct Inner<C: Core> {
 struct Route<C: Core> {
     partition: TopicIdPartition,
     mailbox: mpsc::Sender<Mail<C>>,
+    looks: mpsc::Sender<Look<C>>,
     terms: watch::Sender<Option<Term>>,
     standing: Arc<Mutex<Standing>>,
 }
@@ -101,6 +105,14 @@ impl<C: Core> Shards<C> {
         answered.await.unwrap_or(Err(Unserved::Interrupted))
     }
 
+    /// A copy of what is committed of a shard, which its owner may go on from at leisure: copies share what they have in common.
+    /// `None` while the shard is not served here.
+    pub async fn look(&self, shard: PartitionIndex) -> Option<C> {
+        let (look, seen) = oneshot::channel();
+        self.0.routes.read().get(&shard)?.looks.try_send(look).ok()?;
+        seen.await.ok()
+    }
+
     /// Resolves once the metadata up to `offset` has been acted upon.
     ///
     /// # Errors
@@ -116,6 +128,12 @@ impl<C: Core> Shards<C> {
             Ok(_) => Ok(()),
             Err(_) => Err(StaleImage { wanted: offset, have: *self.0.acted_upon.borrow() }),
         }
+    }
+
+    /// The metadata offset that was acted upon last; said again several times a second, also where only a lease has lapsed.
+    #[must_use]
+    pub fn acted_upon(&self) -> watch::Receiver<MetadataOffset> {
+        self.0.acted_upon.subscribe()
     }
 
     /// What the shards of this process do, in no order.
@@ -172,6 +190,7 @@ impl<C: Core> Shards<C> {
     /// Begins a shard, which waits to hear who leads its partition.
     fn begin(&self, partition: TopicIdPartition, actors: &mut JoinSet<()>) -> Route<C> {
         let (mailbox, mail) = mpsc::channel(self.0.options.queued_requests.max(1));
+        let (looks, looking) = mpsc::channel(QUEUED_LOOKS);
         let (terms, heard) = watch::channel(None);
         let standing = Arc::new(Mutex::new(Standing::Loading));
         let mut actor = ShardActor {
@@ -179,6 +198,7 @@ impl<C: Core> Shards<C> {
             partition,
             empty: self.0.empty.clone(),
             mailbox: mail,
+            looks: looking,
             terms: heard,
             standing: Arc::clone(&standing),
         };
@@ -191,6 +211,6 @@ impl<C: Core> Shards<C> {
                 tokio::time::sleep(DEFECT_PAUSE).await;
             }
         });
-        Route { partition, mailbox, terms, standing }
+        Route { partition, mailbox, looks, terms, standing }
     }
 }

@@ -148,6 +148,11 @@ impl ConsumerGroup {
         self.assign_if_due(draft);
     }
 
+    /// How many members it has.
+    pub(crate) fn member_count(&self) -> usize {
+        self.hard.members.len()
+    }
+
     /// Whether it has no members.
     pub(crate) fn is_empty(&self) -> bool {
         self.hard.members.is_empty()

@@ -6,6 +6,7 @@ mod follow;
 #[cfg(test)]
 mod hard;
 mod offsets;
+mod overview;
 mod requests;
 mod slot;
 mod sweep;
@@ -15,11 +16,12 @@ use std::sync::Arc;
 use imbl::{OrdMap, OrdSet};
 use levada_metadata::Image;
 use levada_shard::{Context, Core, Output, Replayed, Token, TransactionalProducer};
-use levada_types::{ErrorCode, Offset, PartitionIndex, TimestampMs};
+use levada_types::{ErrorCode, TimestampMs};
 
 pub use counts::GroupCounts;
 #[cfg(test)]
 pub(crate) use hard::Hard;
+pub use overview::GroupOverview;
 
 use crate::{
     GroupConfig,
@@ -71,15 +73,6 @@ impl Groups {
             seen: None,
             left_out: 0,
         }
-    }
-
-    /// Every committed offset: the group, the topic, the partition, the offset, and when it was committed.
-    pub fn offsets(&self) -> impl Iterator<Item = (&str, &str, PartitionIndex, Offset, TimestampMs)> {
-        self.slots.iter().flat_map(|(id, slot)| {
-            self.offsets.of(slot.number).map(move |(topic, partition, committed)| {
-                (id.as_ref(), topic.as_ref(), partition, committed.offset, committed.committed_at)
-            })
-        })
     }
 
     /// Does something to a group, which is created for it if there is none and dropped if nothing is left of it.

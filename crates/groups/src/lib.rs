@@ -23,4 +23,4 @@ pub mod records;
 
 pub use config::{GroupConfig, MigrationPolicy};
 pub use consumer::{NamedPartitions, read_assignment};
-pub use groups::{GroupCounts, Groups, MAX_GROUP_ID_BYTES};
+pub use groups::{GroupCounts, GroupOverview, Groups, MAX_GROUP_ID_BYTES};

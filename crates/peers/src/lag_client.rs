@@ -59,6 +59,25 @@ pub struct ReaderLag {
     pub offset_at_time: Option<Offset>,
 }
 
+impl ReaderLag {
+    /// How many records lie after what a group has committed, never fewer than none: it may have committed what the log has
+    /// been cut off below since.
+    #[must_use]
+    pub fn records(&self, committed: Offset) -> i64 {
+        self.high_watermark.saturating_sub(committed).max(0)
+    }
+
+    /// How long the oldest of them has been waiting at `now`, in milliseconds; `None` if its time is not known.
+    #[must_use]
+    pub fn milliseconds(&self, committed: Offset, now: TimestampMs) -> Option<i64> {
+        match self.next_timestamp {
+            _ if self.records(committed) == 0 => Some(0),
+            Some(timestamp) => Some(now.saturating_sub(timestamp).max(0)),
+            None => None,
+        }
+    }
+}
+
 impl LagClient {
     /// Over `network`.
     #[must_use]
@@ -164,4 +183,23 @@ fn from_message(lag: pb::ReaderLag) -> Result<ReaderLag, ErrorCode> {
         next_timestamp: lag.next_timestamp_ms,
         offset_at_time: lag.offset_at_time,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lag(high_watermark: Offset, next_timestamp: Option<TimestampMs>) -> ReaderLag {
+        ReaderLag { log_start_offset: 0, high_watermark, next_timestamp, offset_at_time: None }
+    }
+
+    #[test]
+    fn lag_is_never_negative() {
+        assert_eq!(lag(10, None).records(3), 7);
+        assert_eq!(lag(10, None).records(12), 0, "the log was cut off below what is committed");
+        assert_eq!(lag(10, Some(500)).milliseconds(3, 700), Some(200));
+        assert_eq!(lag(10, Some(900)).milliseconds(3, 700), Some(0), "the producer's clock is ahead");
+        assert_eq!(lag(10, None).milliseconds(10, 700), Some(0));
+        assert_eq!(lag(10, None).milliseconds(3, 700), None);
+    }
 }

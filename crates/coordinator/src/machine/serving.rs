@@ -139,6 +139,11 @@ impl<C: Core> Serving<C> {
         self.under_way.committed_end()
     }
 
+    /// The state, as of what is committed; as of everything that was decided where there is no copy of that.
+    pub(super) fn committed(&self) -> &C {
+        self.under_way.front().and_then(|oldest| oldest.before.as_ref()).unwrap_or(&self.core)
+    }
+
     /// The state, as of everything that was decided.
     pub(super) fn core(&self) -> &C {
         &self.core

@@ -108,6 +108,16 @@ impl<C: Core> ShardMachine<C> {
         }
     }
 
+    /// The state as of what is committed, while it serves; for the moment that only the first part of what was decided together
+    /// is committed, as of everything that was decided.
+    #[must_use]
+    pub fn committed(&self) -> Option<&C> {
+        match &self.stage {
+            Stage::Serving(serving) => Some(serving.committed()),
+            _ => None,
+        }
+    }
+
     fn take(&mut self, event: Event<C::Request>, context: &mut Context<'_>, effects: &mut Effects<C>) {
         match event {
             Event::Term(term) => self.term(term, context.now, effects),

@@ -201,8 +201,8 @@ fn with_lag(told: v1::GroupOffset, lag: &ReaderLag, now: i64) -> v1::GroupOffset
     v1::GroupOffset {
         log_start_offset: Some(lag.log_start_offset),
         log_end_offset: Some(lag.high_watermark),
-        lag: told.committed_offset.map(|offset| lag::in_records(offset, lag)),
-        lag_ms: told.committed_offset.and_then(|offset| lag::in_milliseconds(offset, lag, now)),
+        lag: told.committed_offset.map(|offset| lag.records(offset)),
+        lag_ms: told.committed_offset.and_then(|offset| lag.milliseconds(offset, now)),
         ..told
     }
 }

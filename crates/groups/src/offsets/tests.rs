@@ -147,7 +147,12 @@ fn what_was_committed_is_read_back_whole() {
     assert_eq!(world.commit_error(committing("g", "orders", topic, 1, 41)), ErrorCode::None);
     assert_eq!(world.committed("g", "orders", 1), Some(41));
     assert_eq!(world.groups.counts().offsets, 1);
-    assert_eq!(world.groups.offsets().count(), 1);
+    let overviews: Vec<_> = world.groups.overviews().collect();
+    let [group] = overviews.as_slice() else { panic!("{overviews:?}") };
+    assert_eq!((group.group_id.as_ref(), group.state, group.members), ("g", "Empty", 0));
+    let offsets: Vec<_> =
+        group.offsets().map(|(topic, partition, offset)| (topic.as_ref(), partition, offset)).collect();
+    assert_eq!(offsets, [("orders", 1, 41)]);
 }
 
 #[test]

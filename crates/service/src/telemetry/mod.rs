@@ -3,6 +3,7 @@
 mod init;
 mod line_limit;
 mod metrics;
+mod metrics_page;
 mod options;
 mod panics;
 mod process;
@@ -10,4 +11,5 @@ mod process;
 pub use init::{Telemetry, TelemetryError};
 pub use line_limit::LineLimit;
 pub use metrics::Metrics;
+pub use metrics_page::MetricsPage;
 pub use options::{LogFormat, TelemetryOptions};
