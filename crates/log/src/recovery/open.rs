@@ -75,7 +75,11 @@ pub(crate) fn open_existing(request: OpenExisting<'_>) -> Result<LogWriter, Open
     let active = loaded.segments.pop().unwrap_or_else(|| Segment::empty(Arc::clone(&dir), start));
     let end = active.end_offset();
     // What is appended now, where records were lost or a truncation was cut off, is not what was durable there.
-    let lowered = dir.directory.checkpoints.recovery_points.lower(dir.disk(), &dir.partition, end);
+    // And a checkpoint of the cleaner that lies behind the end is not of this log, whatever it says.
+    let cleaned_to = cleaned_to.filter(|&cleaned_to| cleaned_to <= end).unwrap_or(0);
+    let checkpoints = &dir.directory.checkpoints;
+    let recovery_points = checkpoints.recovery_points.lower(dir.disk(), &dir.partition, end);
+    let lowered = recovery_points.and_then(|()| checkpoints.cleaned.lower(dir.disk(), &dir.partition, cleaned_to));
     lowered.map_err(|error| io_error(&dir.path, error))?;
     loaded.epochs.truncate_end(end.max(start));
     loaded.epochs.truncate_start(start);
@@ -86,7 +90,7 @@ pub(crate) fn open_existing(request: OpenExisting<'_>) -> Result<LogWriter, Open
         log_start: AtomicI64::new(start),
         // Not up to the log start: that may lie within a batch, of which nothing was synced yet.
         recovery_point: AtomicI64::new(if durable { end } else { recovery_point.clamp(0, end) }),
-        cleaned_to: AtomicI64::new(cleaned_to.unwrap_or(0).min(end)),
+        cleaned_to: AtomicI64::new(cleaned_to),
         first_open_transaction: AtomicI64::new(i64::MAX),
         durable: Mutex::new(Durable { epochs: epochs_on_disk, identity: durable }),
         truncations: AtomicU64::new(0),

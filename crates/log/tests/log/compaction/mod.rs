@@ -1,6 +1,7 @@
 //! What compaction leaves of a log, and what it leaves alone.
 
 mod histories;
+mod replicas;
 mod support;
 mod swaps;
 
@@ -157,6 +158,28 @@ fn keys_that_do_not_fit_the_memory_are_left_for_the_next_time() {
     }
     assert!(ends.len() > 3, "{ends:?}");
     assert_eq!(offsets(&log.reader), (1_000..6_000).collect::<Vec<_>>());
+}
+
+#[test]
+fn segments_whose_offsets_lie_too_far_apart_stay_apart() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open_store(dir.path());
+    let config = LogConfig { segment_bytes: 1 << 20, ..compacted() };
+    let mut log = open_log(&store, &config);
+    let far = i64::from(i32::MAX);
+    // As a follower has them whose leader has compacted. An index knows offsets by their distance from the segment's base.
+    for offset in [0, 1, far - 1, far, far + 1] {
+        copy_to(&mut log, offset, "a", "x");
+        log.writer.roll(NOW).unwrap();
+    }
+    let cleaned = clean(&mut log, &config, NOW).unwrap();
+    assert_eq!((cleaned.stats.segments_before, cleaned.stats.segments_after), (5, 2));
+    assert_eq!(offsets(&log.reader), [far + 1]);
+    let read = log.reader.read(0, 1 << 20, Offset::MAX, true).unwrap();
+    assert_eq!(read.next_offset, far, "where the first one ends");
+    close(store, vec![log.writer]);
+    let store = open_store(dir.path());
+    assert_eq!(offsets(&open_log(&store, &config).reader), [far + 1]);
 }
 
 #[test]
@@ -388,6 +411,34 @@ fn how_far_it_was_cleaned_is_remembered_as_kafka_does() {
     assert_eq!(log.reader.cleanable(&compacted(), Offset::MAX, NOW).unwrap().first_dirty, 1);
     log.writer.truncate_fully_and_start_at(5, NOW).unwrap();
     assert_eq!(log.reader.cleanable(&compacted(), Offset::MAX, NOW).unwrap().first_dirty, 5);
+}
+
+#[test]
+fn a_checkpoint_that_is_ahead_of_the_log_says_nothing_of_what_comes_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open_store(dir.path());
+    let mut log = open_log(&store, &compacted());
+    put(&mut log, &[("a", Some("x"))]);
+    put(&mut log, &[("a", None)]);
+    close(store, vec![log.writer]);
+    // As where the directory is a copy that was made before the log was cleaned.
+    let checkpoint = dir.path().join("cleaner-offset-checkpoint");
+    std::fs::write(&checkpoint, "0\n1\nt 0 6\n").unwrap();
+
+    let store = open_store(dir.path());
+    let mut log = open_log(&store, &compacted());
+    for i in 0..6 {
+        put(&mut log, &[(&format!("k{i}"), Some("x"))]);
+    }
+    log.writer.roll(NOW).unwrap();
+    log.reader.flush_closed_segments().unwrap();
+    // Without a checkpoint of its own since.
+    drop((log, store));
+    let store = open_store(dir.path());
+    let mut log = open_log(&store, &compacted());
+    assert_eq!(log.reader.cleanable(&compacted(), Offset::MAX, NOW).unwrap().first_dirty, 0);
+    clean(&mut log, &compacted(), NOW).unwrap();
+    assert_eq!(offsets(&log.reader), (1..8).collect::<Vec<_>>());
 }
 
 #[test]

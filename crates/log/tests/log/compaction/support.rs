@@ -61,6 +61,14 @@ pub(super) fn put_compressed(log: &mut OpenedLog, compression: Compression, pair
     append(log, records, LeaderEpoch(0), Origin::Client);
 }
 
+/// Appends a record at this offset, as a follower does.
+pub(super) fn copy_to(log: &mut OpenedLog, offset: Offset, key: &str, value: &str) {
+    let mut builder = BatchBuilder::new();
+    builder.set_position(offset, 0);
+    let records = fill(builder, NOW, Compression::None, &[(key, Some(value))]);
+    log.writer.append_as_follower(&records, NOW).unwrap();
+}
+
 pub(super) fn put_keyless(log: &mut OpenedLog, count: usize) {
     let mut builder = BatchBuilder::new();
     (0..count).for_each(|_| builder.append(NOW, None, Some(b"v"), &[]).unwrap());
