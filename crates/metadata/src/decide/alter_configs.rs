@@ -10,7 +10,7 @@ use super::elections::clear_eligible;
 use super::too_many;
 use crate::config::{
     CLEANUP_POLICY, ConfigDef, ConfigKind, MIN_INSYNC_REPLICAS, Resolver, Scope, StaticConfigs, broker_config,
-    split_list, topic_config, unknown_broker_config, unknown_topic_config,
+    check_lags, split_list, topic_config, unknown_broker_config, unknown_topic_config,
 };
 use crate::limits::{MAX_CONFIG_VALUE_BYTES, MAX_CONFIGS_PER_RESOURCE, MAX_RESOURCES_PER_REQUEST};
 use crate::state::ConfigOverrides;
@@ -56,10 +56,11 @@ fn alter(draft: &mut Draft, alteration: &ConfigAlteration, mode: AlterConfigsMod
     if after.len() > MAX_CONFIGS_PER_RESOURCE {
         return Err(invalid(format!("a resource bears at most {MAX_CONFIGS_PER_RESOURCE} settings")));
     }
-    if let ConfigResource::Topic(id) = resource
-        && draft.state().shard_kind(id).is_some()
-    {
-        check_policy(after.get(CLEANUP_POLICY).map_or("", String::as_str))?;
+    if let ConfigResource::Topic(id) = resource {
+        check_lags(draft.state(), |name| after.get(name).map(String::as_str)).map_err(invalid)?;
+        if draft.state().shard_kind(id).is_some() {
+            check_policy(after.get(CLEANUP_POLICY).map_or("", String::as_str))?;
+        }
     }
     let gone = before.keys().filter(|name| !after.contains_key(*name)).map(|name| (name, None));
     let set = after.iter().filter(|(name, value)| before.get(*name) != Some(*value)).map(|(n, v)| (n, Some(v.clone())));

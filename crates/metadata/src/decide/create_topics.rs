@@ -9,7 +9,7 @@ use super::coordinators::assign;
 use super::create_shards::compacted;
 use super::draft::Draft;
 use super::{Context, too_many};
-use crate::config::{topic_config, unknown_topic_config};
+use crate::config::{check_lags, topic_config, unknown_topic_config};
 use crate::limits::{
     MAX_CONFIG_VALUE_BYTES, MAX_CONFIGS_PER_RESOURCE, MAX_PARTITIONS_PER_REQUEST, MAX_PARTITIONS_PER_TOPIC,
     MAX_REPLICATION_FACTOR, MAX_TOPICS_PER_REQUEST,
@@ -85,7 +85,7 @@ fn create(
         return Err(ItemError::new(ErrorCode::InvalidRequest, message));
     }
     let name = check_name(draft.state(), &topic.name)?;
-    check_configs(&topic.configs)?;
+    check_configs(draft.state(), &topic.configs)?;
     // A topic of this name is the topic of shards, whoever creates it.
     let kind = CoordinatorKind::of_topic(name.as_str());
     let policy = kind.map(|_| compacted(&topic.configs)).transpose()?.flatten();
@@ -137,7 +137,7 @@ fn check_name(state: &State, name: &str) -> Result<TopicName, ItemError> {
     Ok(name)
 }
 
-fn check_configs(configs: &[(String, String)]) -> Result<(), ItemError> {
+fn check_configs(state: &State, configs: &[(String, String)]) -> Result<(), ItemError> {
     let invalid = |message: String| Err(ItemError::new(ErrorCode::InvalidConfig, message));
     if configs.len() > MAX_CONFIGS_PER_RESOURCE {
         return invalid(format!("a topic bears at most {MAX_CONFIGS_PER_RESOURCE} settings"));
@@ -154,7 +154,8 @@ fn check_configs(configs: &[(String, String)]) -> Result<(), ItemError> {
             return invalid(message);
         }
     }
-    Ok(())
+    let own = |wanted: &str| configs.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
+    check_lags(state, own).or_else(invalid)
 }
 
 /// The partitions, and how many replicas each is to have once there are so many brokers.

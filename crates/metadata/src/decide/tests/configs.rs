@@ -4,7 +4,9 @@ use levada_types::{BrokerId, ErrorCode};
 
 use super::{Cluster, topic};
 use crate::limits::MAX_CONFIG_VALUE_BYTES;
-use crate::{AlterConfigsMode, Command, ConfigAlteration, ConfigChange, ConfigResource, ConfigTarget, Response};
+use crate::{
+    AlterConfigsMode, Command, ConfigAlteration, ConfigChange, ConfigResource, ConfigTarget, NewTopic, Response,
+};
 
 fn set(value: &str) -> ConfigChange {
     ConfigChange::Set(value.to_owned())
@@ -67,6 +69,23 @@ fn lists_grow_and_shrink_from_the_value_that_counts() {
     assert_eq!(overrides(&cluster), pairs(&[("cleanup.policy", "")]), "keeps everything for ever");
     let number = [("retention.ms", ConfigChange::Append("1".into()))];
     assert_eq!(increment(&mut cluster, &number), Err(ErrorCode::InvalidConfig));
+}
+
+#[test]
+fn a_record_cannot_stay_uncompacted_for_longer_than_it_may() {
+    let mut cluster = cluster();
+    let lags = |least: &str, most: &str| [("min.compaction.lag.ms", set(least)), ("max.compaction.lag.ms", set(most))];
+    assert_eq!(increment(&mut cluster, &lags("11", "10")), Err(ErrorCode::InvalidConfig));
+    assert_eq!(increment(&mut cluster, &lags("10", "10")), Ok(()));
+    assert_eq!(increment(&mut cluster, &[("min.compaction.lag.ms", set("11"))]), Err(ErrorCode::InvalidConfig));
+    let with =
+        |name: &str, least: &str| NewTopic { configs: pairs(&[("min.compaction.lag.ms", least)]), ..topic(name, 1, 1) };
+    // A topic that says nothing of the one has the cluster's.
+    assert_eq!(cluster.create(with("payments", "11")).map(drop), Ok(()));
+    let of_all = [("log.cleaner.max.compaction.lag.ms", set("10"))];
+    assert_eq!(alter(&mut cluster, ConfigTarget::DefaultBroker, AlterConfigsMode::Incremental, &of_all), Ok(()));
+    assert_eq!(cluster.create(with("refunds", "11")).map(drop).map_err(|e| e.code), Err(ErrorCode::InvalidConfig));
+    assert_eq!(cluster.create(with("refunds", "10")).map(drop), Ok(()));
 }
 
 #[test]
