@@ -5,6 +5,7 @@
 //! together: the session with the controller, the metadata, the gRPC service that brokers call, and stopping in order.
 
 mod group_settings;
+mod lag;
 mod options;
 mod running;
 mod service;

@@ -26,6 +26,12 @@ pub struct GroupCoordinatorOptions {
     /// Bytes of records that one shard may have decided on and not committed; beyond, requests are refused.
     #[serde(rename = "coordinator.parked.max.bytes")]
     pub parked_bytes: usize,
+    /// Milliseconds between two rounds in which the lag of groups is found out for `/metrics`; 0 for never.
+    #[serde(rename = "coordinator.lag.refresh.interval.ms")]
+    pub lag_refresh_interval_ms: u64,
+    /// Partitions of groups whose lag is told one by one at `/metrics`, the largest first. The sums of groups are always told.
+    #[serde(rename = "coordinator.lag.max.partitions")]
+    pub lag_max_partitions: usize,
     /// Milliseconds that handing the shards over, and answering what is under way, may take each when the process stops.
     #[serde(rename = "shutdown.drain.timeout.ms")]
     pub drain_timeout_ms: u64,
@@ -44,6 +50,10 @@ impl Default for GroupCoordinatorOptions {
             // Several times the members of the largest groups that are usual, each with one request.
             queued_requests: 16_384,
             parked_bytes: Limits::default().max_parked_bytes,
+            // As fresh as what is scraped every 15 s, Prometheus' usual interval, can be of use.
+            lag_refresh_interval_ms: 10_000,
+            // Three series each, about 3 MB of text: what one target of Prometheus commonly has at most.
+            lag_max_partitions: 10_000,
             drain_timeout_ms: 10_000,
             statics: StaticConfigs::default(),
             grpc: GrpcOptions::default(),

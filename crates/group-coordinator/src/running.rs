@@ -8,16 +8,18 @@ use levada_coordinator::{Shards, ShardsOptions};
 use levada_groups::Groups;
 use levada_metadata::config::Resolver;
 use levada_metadata::{CoordinatorKind, Image, LevelRange, NewCoordinator};
-use levada_peers::{Controllers, CoordinatorSession, MetadataWatch, RegistrationError, WatchFailure};
+use levada_peers::{Controllers, CoordinatorSession, LagClient, MetadataWatch, RegistrationError, WatchFailure};
 use levada_service::grpc::{GrpcServer, GrpcServerError, Profile};
 use levada_service::http::ReadyFlag;
 use levada_service::net::{Address, Listener, Network};
 use levada_service::shutdown::CancellationToken;
+use levada_service::telemetry::MetricsPage;
 use tokio::task::{JoinError, JoinHandle};
 use uuid::Uuid;
 
 use crate::GroupCoordinatorOptions;
 use crate::group_settings::{group_config, write_timeout_ms};
+use crate::lag::Refresher;
 use crate::service::{GROUP_MESSAGE, service};
 
 /// What a group coordinator needs beside its options.
@@ -30,6 +32,8 @@ pub struct GroupCoordinatorDeps {
     pub internal: Listener,
     /// What others are told to dial to reach them.
     pub internal_address: Address,
+    /// Where it tells of groups and their lag.
+    pub page: MetricsPage,
     /// Set while it is registered, so that shards are its own as they come.
     pub ready: ReadyFlag,
 }
@@ -132,7 +136,7 @@ async fn bring_up(
     watch: JoinHandle<()>,
     upkeep: CancellationToken,
 ) -> Result<(Shards<Groups>, Serving), StartError> {
-    let GroupCoordinatorDeps { controllers, network, internal, internal_address, ready } = deps;
+    let GroupCoordinatorDeps { controllers, network, internal, internal_address, page, ready } = deps;
     let image = first_image(&source).await;
     if let Some(cluster_id) = image.cluster_id() {
         controllers.belong_to(cluster_id);
@@ -156,7 +160,18 @@ async fn bring_up(
     session.registered().await?;
     ready.set(true);
     let drain = Duration::from_millis(options.drain_timeout_ms);
-    let tasks = vec![watch, following];
+    let mut tasks = vec![watch, following];
+    if options.lag_refresh_interval_ms > 0 {
+        let refresher = Refresher {
+            shards: shards.clone(),
+            metadata: source.clone(),
+            leaders: LagClient::new(network),
+            page,
+            interval: Duration::from_millis(options.lag_refresh_interval_ms),
+            max_partitions: options.lag_max_partitions,
+        };
+        tasks.push(tokio::spawn(refresher.run(upkeep.clone())));
+    }
     Ok((shards, Serving { session, source, server, server_end, tasks, upkeep, ready, drain }))
 }
 

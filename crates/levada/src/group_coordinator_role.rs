@@ -40,6 +40,7 @@ impl GroupCoordinatorRole {
             network,
             internal: listener,
             internal_address: internal_address.clone(),
+            page: process.metrics.page(),
             ready: process.readiness.part("group-coordinator"),
         };
         let stop = CancellationToken::new();

@@ -9,7 +9,7 @@ use levada_service::http::{HttpServer, Readiness};
 use levada_service::net::Network;
 use levada_service::options::{OptionsError, OptionsLoader};
 use levada_service::shutdown::{CancellationToken, Drain, asked_to_stop};
-use levada_service::telemetry::{Telemetry, TelemetryOptions};
+use levada_service::telemetry::{Metrics, Telemetry, TelemetryOptions};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
@@ -106,6 +106,8 @@ pub(crate) struct Process {
     pub(crate) network: Network,
     /// What the parts say about whether they serve.
     pub(crate) readiness: Readiness,
+    /// What the parts tell in numbers.
+    pub(crate) metrics: Metrics,
     /// Where metrics and health are served.
     pub(crate) http: SocketAddr,
     /// What stops the process: a signal, or a role that gave up.
@@ -142,9 +144,10 @@ impl Process {
             source,
         })?;
         let (network, readiness) = (Network::new(), Readiness::new());
-        let mut process = Self { network, readiness, http, endings, end, parts: Vec::new() };
+        let metrics = telemetry.metrics();
+        let mut process = Self { network, readiness, metrics, http, endings, end, parts: Vec::new() };
         let stop = CancellationToken::new();
-        let serving = server.serve(telemetry.metrics(), process.readiness.clone(), stop.clone());
+        let serving = server.serve(process.metrics.clone(), process.readiness.clone(), stop.clone());
         process.part("http", HTTP_DRAIN, stop, async move {
             serving.await.map_err(Failure::system("the HTTP endpoint stopped"))
         });

@@ -14,6 +14,7 @@ use levada_peers::Controllers;
 use levada_service::http::Readiness;
 use levada_service::net::{Address, Network};
 use levada_service::options::CommaList;
+use levada_service::telemetry::MetricsPage;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
@@ -88,6 +89,7 @@ impl Node {
             internal: network.bind(&internal_address).await.unwrap(),
             network,
             internal_address,
+            page: MetricsPage::default(),
             ready: readiness.part("group-coordinator"),
         };
         let delay = initial_rebalance_delay_ms.to_string();
