@@ -107,6 +107,9 @@ pub struct ProduceArgs {
     /// Send records that all differ, read them back at the same time and compare each.
     #[arg(long, conflicts_with = "bare")]
     pub(super) verify: bool,
+    /// Give each record one of so many keys, in turn, as compacted topics want it.
+    #[arg(long, value_name = "N", conflicts_with = "verify")]
+    pub(super) keys: Option<NonZero<u32>>,
     /// Bytes of a fetch with --verify.
     #[arg(long, default_value = "4MiB", value_name = "SIZE")]
     pub(super) fetch_bytes: ByteSize,
@@ -143,6 +146,9 @@ pub struct LatencyArgs {
     /// For how long.
     #[arg(long, default_value = "10s", value_name = "TIME")]
     pub(super) duration: Duration,
+    /// Give each record one of so many keys, in turn, as compacted topics want it.
+    #[arg(long, value_name = "N")]
+    pub(super) keys: Option<NonZero<u32>>,
     /// For how long before that without measuring.
     #[arg(long, default_value = "1s", value_name = "TIME")]
     pub(super) warm_up: Option<Duration>,
@@ -247,6 +253,7 @@ impl ProduceArgs {
             duration: None,
             rate: None,
             verify: false,
+            keys: None,
             fetch_bytes: args.fetch_bytes,
             output: args.output,
         }

@@ -193,6 +193,7 @@ pub(super) fn run(args: &FailoverArgs) -> Result<(), CliError> {
         records_per_batch: 1,
         compression: Compression::None,
         distinct: false,
+        keys: None,
         timestamp: now_ms(),
     };
     let plan = FailoverPlan {

@@ -143,6 +143,7 @@ fn latency(args: &LatencyArgs) -> Result<(), CliError> {
             records_per_batch: 1,
             compression: args.compression.into(),
             distinct: false,
+            keys: args.keys,
             timestamp: now_ms(),
         },
         batches_per_partition: u64::MAX,
@@ -181,6 +182,7 @@ fn produce_plan(args: &ProduceArgs) -> Result<ProducePlan, CliError> {
         records_per_batch,
         compression: load.compression.into(),
         distinct: args.verify,
+        keys: args.keys,
         timestamp: now_ms(),
     };
     workload.check()?;

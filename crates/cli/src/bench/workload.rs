@@ -1,8 +1,11 @@
 //! The records of a run: what they contain, and whether what comes back is what went in.
 //!
-//! Without `--verify` every batch of a run is the same, made once, so that the client costs little beside the server. With
+//! Without `--verify` and `--keys` every batch of a run is the same, made once, so that the client costs little beside the server. With
 //! it every record differs from all others, and the record at an offset can be made again from the partition and the
-//! offset alone, so that nothing is kept for comparison.
+//! offset alone, so that nothing is kept for comparison. With `--keys` each record has one of so many keys, as compacted
+//! topics want it: every key once before any comes again, in an order that is not theirs.
+
+use std::num::NonZero;
 
 use bytes::Bytes;
 use levada_records::{BatchBuilder, Compression, RecordBatch, RecordBuffer};
@@ -16,6 +19,10 @@ const WORDS: [&str; 8] = ["stream ", "of ", "water ", "channel ", "the ", "field
 /// The smallest value that can tell records apart: eight bytes of the pseudo-random sequence.
 const SMALLEST_DISTINCT: usize = 8;
 
+/// How far keys that follow each other lie apart: a prime above any number of keys worth using (Knuth's multiplicative
+/// constant), so that all of them come before one comes again.
+const KEY_STEP: u64 = 2_654_435_761;
+
 /// The shape of the records of a run.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Workload {
@@ -26,6 +33,8 @@ pub(super) struct Workload {
     pub(super) compression: Compression,
     /// Whether every record differs from all others.
     pub(super) distinct: bool,
+    /// How many keys there are; `None`: records without a key.
+    pub(super) keys: Option<NonZero<u32>>,
     /// The create time of all records.
     pub(super) timestamp: TimestampMs,
 }
@@ -93,6 +102,12 @@ impl Workload {
         if value == Some(&expected) { Ok(()) } else { Err(not_the_one(partition, offset)) }
     }
 
+    /// The key of the record at `offset`.
+    pub(super) fn key(&self, offset: Offset) -> Option<String> {
+        let keys = u64::from(self.keys?.get());
+        Some(format!("key-{:010}", offset.cast_unsigned() % keys * KEY_STEP % keys))
+    }
+
     /// Writes the value of the record at `offset` to `target`.
     pub(super) fn value(&self, partition: i32, offset: Offset, target: &mut Vec<u8>) {
         target.clear();
@@ -129,11 +144,13 @@ impl BatchSource {
         let failed = || CliError::batch("building a batch");
         for _ in 0..self.workload.records_per_batch {
             self.workload.value(self.partition, self.next, &mut self.value);
-            self.builder.append(self.workload.timestamp, None, Some(&self.value), &[]).map_err(failed())?;
+            let key = self.workload.key(self.next);
+            let key = key.as_deref().map(str::as_bytes);
+            self.builder.append(self.workload.timestamp, key, Some(&self.value), &[]).map_err(failed())?;
             self.next += 1;
         }
         let batch = self.builder.build(self.workload.compression, None).map_err(failed())?;
-        if !self.workload.distinct {
+        if !self.workload.distinct && self.workload.keys.is_none() {
             self.plain = Some(batch.clone());
         }
         Ok(batch)
@@ -142,10 +159,19 @@ impl BatchSource {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     fn workload(distinct: bool) -> Workload {
-        Workload { record_size: 100, records_per_batch: 7, compression: Compression::Lz4, distinct, timestamp: 1 }
+        Workload {
+            record_size: 100,
+            records_per_batch: 7,
+            compression: Compression::Lz4,
+            distinct,
+            keys: None,
+            timestamp: 1,
+        }
     }
 
     #[test]
@@ -168,6 +194,26 @@ mod tests {
     fn plain_batches_are_made_once() {
         let mut source = workload(false).batches(0);
         assert_eq!(source.next_batch().unwrap().as_ptr(), source.next_batch().unwrap().as_ptr());
+    }
+
+    #[test]
+    fn every_key_comes_once_before_one_comes_again() {
+        let workload = Workload { keys: NonZero::new(1_000), ..workload(false) };
+        let keys: Vec<_> = (0..2_000).map(|offset| workload.key(offset).unwrap()).collect();
+        let (first, second) = keys.split_at(1_000);
+        assert_eq!(first, second);
+        assert_eq!(first.iter().collect::<BTreeSet<_>>().len(), 1_000);
+        assert!(!first.is_sorted());
+
+        let mut source = workload.batches(0);
+        let batches = [source.next_batch().unwrap(), source.next_batch().unwrap()];
+        let mut buffer = RecordBuffer::new();
+        let mut found = Vec::new();
+        for batch in &batches {
+            let batch = RecordBatch::parse_only(batch).unwrap();
+            found.extend(batch.records(&mut buffer).unwrap().map(|record| record.unwrap().key.unwrap().to_vec()));
+        }
+        assert_eq!(found, keys[..14].iter().map(|key| key.clone().into_bytes()).collect::<Vec<_>>());
     }
 
     #[test]

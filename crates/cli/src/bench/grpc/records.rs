@@ -111,9 +111,10 @@ async fn write_records(
             .map(|_| {
                 let mut value = Vec::new();
                 plan.workload.value(partition, next_offset, &mut value);
+                let key = plan.workload.key(next_offset).map(Bytes::from);
                 next_offset += 1;
                 let timestamp_ms = Some(plan.workload.timestamp);
-                v1::Record { key: None, value: Some(Bytes::from(value)), headers: Vec::new(), timestamp_ms }
+                v1::Record { key, value: Some(Bytes::from(value)), headers: Vec::new(), timestamp_ms }
             })
             .collect();
         let batch = v1::ProduceBatch {

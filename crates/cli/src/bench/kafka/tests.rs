@@ -21,6 +21,7 @@ fn plans(address: &str) -> (ProducePlan, ConsumePlan) {
         records_per_batch: 5,
         compression: Compression::None,
         distinct: true,
+        keys: None,
         timestamp: 1,
     };
     let producing = ProducePlan {
