@@ -42,6 +42,10 @@ impl Default for RecorderOptions {
     }
 }
 
+/// Records that may wait for their acknowledgement. More than a slow machine has acknowledged by the time that librdkafka
+/// gives a record would only fail.
+const MAX_UNACKNOWLEDGED: usize = 10_000;
+
 /// A producer that numbers its records and notes what it is told of each.
 pub struct Recorder {
     producer: BaseProducer<Notes>,
@@ -125,6 +129,7 @@ impl Recorder {
             .set("compression.type", options.compression)
             .set("linger.ms", "5")
             .set("batch.size", "262144")
+            .set("queue.buffering.max.messages", MAX_UNACKNOWLEDGED.to_string())
             .set("message.timeout.ms", "110000");
         if !options.debug.is_empty() {
             config.set("debug", options.debug).set_log_level(RDKafkaLogLevel::Debug);
