@@ -12,7 +12,8 @@ use uuid::Uuid;
 
 use crate::host::Host;
 use crate::leader::{Heard, Link};
-use crate::machine::{Effect, Event, ShardMachine, Standing, Term, Unserved};
+use crate::machine::{Effect, Event, ShardMachine, Standing, Unserved};
+use crate::place::Duty;
 
 /// Things heard from the leader that may wait. Bounds what a read brings ahead of the replay: a leader sends pieces of 256 KiB,
 /// and all shards of a process may be loaded at once.
@@ -27,6 +28,16 @@ pub(crate) struct Mail<C: Core> {
     /// The answer goes out only if the partition's leader says that nobody else can have appended.
     pub(crate) confirm: bool,
     pub(crate) answer: oneshot::Sender<Result<C::Response, Unserved>>,
+}
+
+/// What the metadata says to a shard.
+#[derive(Debug, Clone)]
+pub(crate) struct Word {
+    /// What this process has to do with it; `None` while it may not serve.
+    pub(crate) duty: Option<Duty>,
+    /// The image in which that is so. The shard decides by this one: in a newer one it may be another process's, which will
+    /// decide by an image that is not as new, perhaps.
+    pub(crate) image: Arc<Image>,
 }
 
 /// Who wants a copy of a shard's state; it is dropped without one while the shard does not serve.
@@ -44,8 +55,8 @@ pub(crate) struct ShardActor<C: Core> {
     pub(crate) empty: C,
     pub(crate) mailbox: mpsc::Receiver<Mail<C>>,
     pub(crate) looks: mpsc::Receiver<Look<C>>,
-    /// What the metadata says; `None` while this process may not serve. When its sender goes, so does the actor.
-    pub(crate) terms: watch::Receiver<Option<Term>>,
+    /// What the metadata says. When its sender goes, so does the actor.
+    pub(crate) words: watch::Receiver<Word>,
     /// What the shard does, for whoever wants to know.
     pub(crate) standing: Arc<Mutex<Standing>>,
 }
@@ -54,6 +65,7 @@ pub(crate) struct ShardActor<C: Core> {
 struct Life<'a, C: Core> {
     host: &'a Host,
     partition: TopicIdPartition,
+    image: Arc<Image>,
     machine: ShardMachine<C>,
     waiting: BTreeMap<Token, Waiting<C::Response>>,
     next_token: u64,
@@ -68,40 +80,54 @@ impl<C: Core> ShardActor<C> {
         let mut life = Life {
             host: &self.host,
             partition: self.partition,
+            image: Arc::clone(&self.words.borrow().image),
             machine: ShardMachine::new(self.empty.clone(), self.host.limits, self.host.rules),
             waiting: BTreeMap::new(),
             next_token: 0,
             link: None,
             heard,
         };
-        let mut images = self.host.metadata.offsets();
         let mut events = Vec::new();
-        let first = *self.terms.borrow_and_update();
-        events.extend(first.map(Event::Term));
+        self.words.mark_changed();
         loop {
-            let is_over = self.terms.has_changed().is_err();
-            if is_over {
-                events.push(Event::Suspend);
-            }
+            let is_over = match self.words.has_changed() {
+                // Before anything else, so that nobody who knows the metadata meets a shard that does not.
+                Ok(true) => {
+                    let heard = life.heed(&self.words.borrow_and_update());
+                    let count = heard.len();
+                    events.extend(heard);
+                    events.rotate_right(count);
+                    false
+                }
+                Ok(false) => false,
+                Err(_) => {
+                    events.push(Event::Suspend);
+                    true
+                }
+            };
+            let has_replayed = events.iter().any(|event| matches!(event, Event::Read { .. }));
             life.turn(&mut events);
             *self.standing.lock() = life.machine.standing();
             if is_over {
                 return;
             }
+            if has_replayed {
+                // Those who serve have their turns between the pieces of those who load.
+                tokio::task::yield_now().await;
+            }
             // A core that names a moment which has passed, again and again, gets no more than its share.
             let due = life.machine.next_deadline().map(|due| due.max(self.host.clock.now_ms() + 1));
             tokio::select! {
-                // Its end is seen above.
-                _ = self.terms.changed() => {
-                    events.push(self.terms.borrow_and_update().map_or(Event::Suspend, Event::Term));
-                }
+                // What has changed, or the end, is seen above.
+                changed = self.words.changed() => if changed.is_ok() { self.words.mark_changed() },
                 Some(heard) = hearing.recv() => events.push(life.hear(heard)),
                 Some(mail) = self.mailbox.recv() => events.push(life.receive(mail)),
                 Some(look) = self.looks.recv() => life.show(look),
-                Ok(()) = images.changed() => events.push(Event::Tick),
                 () = self.host.clock.until(due) => events.push(Event::Tick),
             }
+            // A piece that is read takes a while by itself.
             while events.len() < MAX_EVENTS
+                && !matches!(events.last(), Some(Event::Read { .. }))
                 && let Ok(heard) = hearing.try_recv()
             {
                 events.push(life.hear(heard));
@@ -116,6 +142,17 @@ impl<C: Core> ShardActor<C> {
 }
 
 impl<C: Core> Life<'_, C> {
+    /// Takes in what the metadata says.
+    fn heed(&mut self, word: &Word) -> [Event<C::Request>; 2] {
+        self.image = Arc::clone(&word.image);
+        let event = match word.duty {
+            None => Event::Suspend,
+            Some(Duty::Own(term)) => Event::Term(term),
+            Some(Duty::Follow(term)) => Event::Follow(term),
+        };
+        [event, Event::Tick]
+    }
+
     fn receive(&mut self, mail: Mail<C>) -> Event<C::Request> {
         let Mail { request, confirm, answer } = mail;
         let token = Token(self.next_token);
@@ -140,7 +177,7 @@ impl<C: Core> Life<'_, C> {
 
     /// Takes in what has happened, and does what comes of it.
     fn turn(&mut self, events: &mut Vec<Event<C::Request>>) {
-        let image = self.host.metadata.image();
+        let image = Arc::clone(&self.image);
         let mut context = Context { now: self.host.clock.now_ms(), image: &image, fresh: &mut Uuid::new_v4 };
         let mut effects = Vec::new();
         self.machine.handle(events.drain(..), &mut context, &mut effects);
@@ -156,6 +193,14 @@ impl<C: Core> Life<'_, C> {
                 let place = (self.partition, epoch, image.offset());
                 // Nobody knows the broker: the next image does, or the shard asks again after a while.
                 self.link = stubs.map(|stubs| Link::open(stubs, leader, place, attempt, &self.heard));
+            }
+            Effect::Follow { attempt, leader, epoch, from } => {
+                let stubs = self.host.leaders.stubs(image, leader);
+                let place = (self.partition, epoch);
+                self.link = stubs.map(|(_, reads)| Link::follow(reads, leader, place, attempt, from, &self.heard));
+                if self.link.is_none() {
+                    drop(self.heard.try_send(Heard::lost(attempt)));
+                }
             }
             Effect::Read { from, to } => self.link.iter_mut().for_each(|link| link.read(from, to)),
             Effect::Append { expected, records, .. } => {

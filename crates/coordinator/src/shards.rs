@@ -1,4 +1,5 @@
-//! The shards of one process: loads those that the metadata give to it, and hands requests to them.
+//! The shards of one process: loads those that the metadata give to it, follows those that it would be given next, and hands
+//! requests to them.
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
@@ -17,9 +18,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use crate::host::Host;
-use crate::machine::{Limits, Standing, Term, Unserved};
-use crate::place::owned;
-use crate::shard_actor::{Look, Mail, ShardActor};
+use crate::machine::{Limits, Standing, Unserved};
+use crate::place::{Succession, places};
+use crate::shard_actor::{Look, Mail, ShardActor, Word};
 
 /// How often the lease is looked at: it lapses by the clock, which tells nobody.
 const LEASE_INTERVAL: Duration = Duration::from_millis(200);
@@ -37,6 +38,8 @@ pub struct ShardsOptions {
     pub kind: CoordinatorKind,
     /// Requests that may wait for one shard; more are refused.
     pub queued_requests: usize,
+    /// Whether to follow the shards that this process would take over from others, so that it has next to nothing to load then.
+    pub follows: bool,
     /// The bounds of each shard.
     pub limits: Limits,
 }
@@ -58,7 +61,7 @@ struct Route<C: Core> {
     partition: TopicIdPartition,
     mailbox: mpsc::Sender<Mail<C>>,
     looks: mpsc::Sender<Look<C>>,
-    terms: watch::Sender<Option<Term>>,
+    words: watch::Sender<Word>,
     standing: Arc<Mutex<Standing>>,
 }
 
@@ -153,11 +156,12 @@ impl<C: Core> Shards<C> {
         self.0.host.hold(lease);
         let mut images = self.0.host.metadata.offsets();
         let mut actors = JoinSet::new();
+        let mut succession = self.0.options.follows.then(Succession::default);
         let mut look = tokio::time::interval(LEASE_INTERVAL);
         while !stop.is_cancelled() {
             let image = self.0.host.metadata.image();
             let epoch = session.borrow_and_update().epoch;
-            self.settle(&image, epoch, &mut actors);
+            self.settle(&image, epoch, succession.as_mut(), &mut actors);
             self.0.acted_upon.send_replace(image.offset());
             tokio::select! {
                 () = stop.cancelled() => {}
@@ -173,25 +177,36 @@ impl<C: Core> Shards<C> {
     }
 
     /// Makes the shards here what `image` says.
-    fn settle(&self, image: &Image, epoch: Option<CoordinatorEpoch>, actors: &mut JoinSet<()>) {
+    fn settle(
+        &self,
+        image: &Arc<Image>,
+        epoch: Option<CoordinatorEpoch>,
+        succession: Option<&mut Succession>,
+        actors: &mut JoinSet<()>,
+    ) {
         let Inner { options, host, .. } = &*self.0;
-        let mine = epoch.map(|epoch| owned(image, options.kind, epoch)).unwrap_or_default();
+        let mine = epoch.map(|epoch| places(image, options.kind, epoch, succession)).unwrap_or_default();
         let is_in_charge = host.is_in_charge();
         let mut routes = self.0.routes.write();
         routes.retain(|_, route| mine.iter().any(|place| place.partition == route.partition));
         for place in mine {
-            let term = is_in_charge.then_some(place.term);
-            let route = routes.entry(place.partition.partition).or_insert_with(|| self.begin(place.partition, actors));
-            route.terms.send_if_modified(|known| std::mem::replace(known, term) != term);
+            let word = Word { duty: is_in_charge.then_some(place.duty), image: Arc::clone(image) };
+            let begin = || self.begin(place.partition, Arc::clone(image), actors);
+            let route = routes.entry(place.partition.partition).or_insert_with(begin);
+            route.words.send_if_modified(|known| {
+                let is_news = known.duty != word.duty || known.image.offset() != word.image.offset();
+                *known = word;
+                is_news
+            });
         }
         host.telemetry.count(routes.values().map(|route| *route.standing.lock()));
     }
 
     /// Begins a shard, which waits to hear who leads its partition.
-    fn begin(&self, partition: TopicIdPartition, actors: &mut JoinSet<()>) -> Route<C> {
+    fn begin(&self, partition: TopicIdPartition, image: Arc<Image>, actors: &mut JoinSet<()>) -> Route<C> {
         let (mailbox, mail) = mpsc::channel(self.0.options.queued_requests.max(1));
         let (looks, looking) = mpsc::channel(QUEUED_LOOKS);
-        let (terms, heard) = watch::channel(None);
+        let (words, heard) = watch::channel(Word { duty: None, image });
         let standing = Arc::new(Mutex::new(Standing::Loading));
         let mut actor = ShardActor {
             host: Arc::clone(&self.0.host),
@@ -199,7 +214,7 @@ impl<C: Core> Shards<C> {
             empty: self.0.empty.clone(),
             mailbox: mail,
             looks: looking,
-            terms: heard,
+            words: heard,
             standing: Arc::clone(&standing),
         };
         actors.spawn(async move {
@@ -211,6 +226,6 @@ impl<C: Core> Shards<C> {
                 tokio::time::sleep(DEFECT_PAUSE).await;
             }
         });
-        Route { partition, mailbox, looks, terms, standing }
+        Route { partition, mailbox, looks, words, standing }
     }
 }

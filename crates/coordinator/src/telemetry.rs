@@ -14,6 +14,7 @@ pub(crate) struct ShardTelemetry {
     kind: CoordinatorKind,
     serving: Gauge,
     loading: Gauge,
+    following: Gauge,
     loads: Counter,
     replayed: Counter,
     reloads: Counter,
@@ -33,6 +34,7 @@ impl ShardTelemetry {
             kind,
             serving: shards("serving"),
             loading: shards("loading"),
+            following: shards("following"),
             loads: count("levada_coordinator_loads_total"),
             replayed: count("levada_coordinator_replayed_records_total"),
             reloads: count("levada_coordinator_reloads_total"),
@@ -45,16 +47,18 @@ impl ShardTelemetry {
 
     /// How many shards do what.
     pub(crate) fn count(&self, standings: impl Iterator<Item = Standing>) {
-        let (mut serving, mut loading) = (0u32, 0u32);
+        let (mut serving, mut loading, mut following) = (0u32, 0u32, 0u32);
         for standing in standings {
             match standing {
                 Standing::Serving(_) => serving += 1,
                 Standing::Loading => loading += 1,
+                Standing::Following(_) => following += 1,
                 Standing::Away => {}
             }
         }
         self.serving.set(serving);
         self.loading.set(loading);
+        self.following.set(following);
     }
 
     /// Something has happened to a shard.

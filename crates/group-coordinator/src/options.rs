@@ -26,6 +26,10 @@ pub struct GroupCoordinatorOptions {
     /// Bytes of records that one shard may have decided on and not committed; beyond, requests are refused.
     #[serde(rename = "coordinator.parked.max.bytes")]
     pub parked_bytes: usize,
+    /// Whether to follow the shards that this process would take over from others: it then has their groups and offsets in its
+    /// memory too, and serves them at once.
+    #[serde(rename = "coordinator.standby.enable")]
+    pub is_standby: bool,
     /// Milliseconds between two rounds in which the lag of groups is found out for `/metrics`; 0 for never.
     #[serde(rename = "coordinator.lag.refresh.interval.ms")]
     pub lag_refresh_interval_ms: u64,
@@ -50,6 +54,7 @@ impl Default for GroupCoordinatorOptions {
             // Several times the members of the largest groups that are usual, each with one request.
             queued_requests: 16_384,
             parked_bytes: Limits::default().max_parked_bytes,
+            is_standby: true,
             // As fresh as what is scraped every 15 s, Prometheus' usual interval, can be of use.
             lag_refresh_interval_ms: 10_000,
             // Three series each, about 3 MB of text: what one target of Prometheus commonly has at most.

@@ -189,7 +189,8 @@ fn shards(
         write_timeout_ms: write_timeout_ms(&resolver).unwrap_or(defaults.write_timeout_ms),
         ..defaults
     };
-    let shards = ShardsOptions { kind: CoordinatorKind::Group, queued_requests: options.queued_requests, limits };
+    let (kind, queued_requests, follows) = (CoordinatorKind::Group, options.queued_requests, options.is_standby);
+    let shards = ShardsOptions { kind, queued_requests, follows, limits };
     Shards::new(shards, network, source, Groups::new(Arc::new(group_config(&resolver))))
 }
 

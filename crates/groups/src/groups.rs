@@ -140,6 +140,13 @@ impl Groups {
     }
 
     fn replay_record(&mut self, record: Record<'_>, producer: Option<TransactionalProducer>) {
+        // As nearly always: a commit leaves its group as it is.
+        if let Record::Offset(key, Some(value)) = &record
+            && let Some(slot) = self.slots.get(key.group)
+        {
+            self.offsets.apply(slot.number, key.topic, key.partition, Some(value), producer);
+            return;
+        }
         let (id, mut slot) = self.take_slot(record.group_id());
         let group = Arc::make_mut(&mut slot);
         match record {
@@ -210,6 +217,19 @@ impl Core for Groups {
         }
         self.seen = None;
         self.follow(context, &mut outcome);
+        outcome.finish()
+    }
+
+    fn set_back(&mut self, context: &mut Context<'_>) -> Output<Response> {
+        let mut outcome = Outcome::nothing();
+        let ids: Vec<Arc<str>> = self.slots.keys().cloned().collect();
+        for id in ids {
+            self.with(&id, context, &mut outcome, |slot, _, draft| match &mut slot.group {
+                Some(Group::Classic(group)) => group.renew_sessions(draft.now),
+                Some(Group::Consumer(group)) => group.resume(draft.now, draft.config),
+                None => {}
+            });
+        }
         outcome.finish()
     }
 

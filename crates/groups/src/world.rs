@@ -124,15 +124,19 @@ impl World {
 
     /// The shard as it is before a write that may be refused.
     pub(crate) fn keep(&self) -> Kept {
-        Kept { groups: self.groups.clone(), log: self.log.len() }
+        Kept { groups: self.groups.clone(), log: self.log.len(), tokens: self.tokens, answered: self.answered.clone() }
     }
 
-    /// What was written since then is refused.
+    /// What was written since then is refused, and whoever has asked since then is answered with an error. What had been
+    /// answered by then, though it rested on it, goes unanswered.
     pub(crate) fn set_back(&mut self, kept: Kept) {
         self.groups = kept.groups;
         self.log.truncate(kept.log);
-        self.fail_all();
-        self.call(|groups, context| groups.resume(context));
+        self.failed.extend((kept.tokens + 1..=self.tokens).map(Token));
+        let goes_out = |token: &Token| token.0 > kept.tokens || kept.answered.contains(token);
+        self.answered.retain(goes_out);
+        self.answers.retain(|token, _| goes_out(token));
+        self.call(|groups, context| groups.set_back(context));
     }
 
     /// Whoever still waits is answered with an error by the runtime; another answer to anybody does no harm.
@@ -216,6 +220,8 @@ impl World {
 pub(crate) struct Kept {
     groups: Groups,
     log: usize,
+    tokens: u64,
+    answered: BTreeSet<Token>,
 }
 
 fn partition(topic: TopicId, index: PartitionIndex) -> Delta {

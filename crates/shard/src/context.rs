@@ -10,7 +10,8 @@ use uuid::Uuid;
 pub struct Context<'a> {
     /// Milliseconds since 1970-01-01T00:00:00Z.
     pub now: TimestampMs,
-    /// The cluster's metadata, never older than at an earlier call.
+    /// The cluster's metadata, never older than at an earlier call, and never newer than one in which this process owns the
+    /// shard: who owns it next decides by one that is newer.
     pub image: &'a Image,
     /// Draws an id that nobody has had.
     pub fresh: &'a mut dyn FnMut() -> Uuid,

@@ -20,10 +20,15 @@ pub trait Core: Clone + Send + 'static {
     /// Loading: one committed record or marker, in the order of offsets. A kind that it does not know is left out.
     fn replay(&mut self, replayed: Replayed<'_>);
 
-    /// It has been loaded, or was set back to an earlier state of its own: every session counts anew from now, so that
-    /// nobody is thrown out for a time in which nobody was listened to. Requests that it holds from before a setting back
-    /// may have been answered with an error meanwhile; answering them again does no harm.
+    /// It has been loaded, or goes on with the state that it had: every session counts anew from now, so that nobody is thrown
+    /// out for a time in which nobody was listened to. Requests that it holds still wait, or were answered with an error
+    /// meanwhile; answering those again does no harm.
     fn resume(&mut self, context: &mut Context<'_>) -> Output<Self::Response>;
+
+    /// What was decided last was refused, and this is the state from before it. Requests that it holds still wait for their
+    /// answers; those that came later were answered with an error. Signs of life that came later are lost with them, so every
+    /// session counts anew from now.
+    fn set_back(&mut self, context: &mut Context<'_>) -> Output<Self::Response>;
 
     /// A request. The answer comes in this output or in a later one; a request is answered once.
     fn handle(&mut self, token: Token, request: Self::Request, context: &mut Context<'_>) -> Output<Self::Response>;

@@ -2,7 +2,8 @@
 //!
 //! An owner appends under a session, on one stream, at the offsets that it expects. The partition's actor decides on each
 //! append in its turn (`threads/session_steps.rs`), so that nothing of an earlier session can land once a newer one is open,
-//! and nothing behind a refused append. A new owner reads what is committed up to where the log ended when its session began.
+//! and nothing behind a refused append. A new owner reads what is committed up to where the log ended when its session began;
+//! who would be the next reads it all along.
 
 mod appending;
 mod outcome;

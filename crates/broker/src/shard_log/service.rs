@@ -16,7 +16,7 @@ use tonic::{Request, Response, Status, Streaming};
 use uuid::Uuid;
 
 use super::appending::{MAX_UNANSWERED, serve_appends};
-use super::reading::send_committed;
+use super::reading::{send_as_committed, send_committed};
 use crate::Broker;
 use crate::api::PartitionError;
 use crate::partition::Partition;
@@ -88,10 +88,17 @@ impl ShardLog for Service {
         let request = request.into_inner();
         let (partition, leader_epoch) = self.find(request.shard.as_ref())?;
         let (outbox, messages) = mpsc::channel(READ_OUTBOX);
-        let (range, stop) = (request.from..request.to, self.stop.clone());
+        let (pb::ShardReadRequest { from, to, follow, .. }, stop) = (request, self.stop.clone());
         tokio::spawn(async move {
+            let sending = async {
+                if follow {
+                    send_as_committed(&partition, leader_epoch, from, &outbox).await
+                } else {
+                    send_committed(&partition, leader_epoch, from..to, &outbox).await
+                }
+            };
             let failed = tokio::select! {
-                sent = send_committed(&partition, leader_epoch, range, &outbox) => sent.err(),
+                sent = sending => sent.err(),
                 () = stop.cancelled() => Some(Status::unavailable("this broker is shutting down")),
             };
             if let Some(status) = failed {

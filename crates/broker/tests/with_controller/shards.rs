@@ -49,6 +49,10 @@ impl Core for Counters {
         Output::nothing()
     }
 
+    fn set_back(&mut self, _: &mut Context<'_>) -> Output<u64> {
+        Output::nothing()
+    }
+
     fn handle(&mut self, token: Token, request: Ask, context: &mut Context<'_>) -> Output<u64> {
         match request {
             Ask::Add(name) => {
@@ -88,7 +92,7 @@ impl Owner {
         let controllers = Controllers::new(network.clone(), vec![Address::memory("controller")]);
         let (metadata, _) = MetadataWatch::start(controllers.clone(), stop.clone());
         let kind = CoordinatorKind::Group;
-        let options = ShardsOptions { kind, queued_requests: 100, limits: Limits::default() };
+        let options = ShardsOptions { kind, queued_requests: 100, follows: true, limits: Limits::default() };
         let shards = Shards::new(options, network, metadata.clone(), Counters::default());
         let registration = NewCoordinator {
             kind,
@@ -159,7 +163,22 @@ async fn shards_are_loaded_served_and_taken_over() {
         }
         assert_eq!(ask(&owners, shard, Ask::Get("x"), true).await, 3);
     }
-    assert!(owners.iter().all(|owner| owner.shards.standings().len() == 2), "they share the shards");
+    // They share the shards, and each follows what is committed of the other's.
+    let counts = |owner: &Owner, counts: fn(&Standing) -> bool| {
+        owner.shards.standings().iter().filter(|(_, does)| counts(does)).count()
+    };
+    let shared = async {
+        while !owners.iter().all(|owner| {
+            let serving = counts(owner, |does| matches!(does, Standing::Serving(_)));
+            (serving, counts(owner, |does| matches!(does, Standing::Following(3)))) == (2, 2)
+        }) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(LIMIT, shared).await.unwrap();
+    let refused =
+        owners[0].shards.ask((0..4).find(|shard| owners[1].owns(*shard)).unwrap(), Ask::Get("x"), false).await;
+    assert_eq!(refused, Err(Unserved::NotOwner), "whoever follows serves nothing");
 
     // One is killed: the other one has everything that was answered.
     owners.remove(0).kill().await;

@@ -38,24 +38,43 @@ impl Link {
         attempt: u64,
         heard: &mpsc::Sender<Heard>,
     ) -> Self {
-        let topic_id = partition.topic_id.0.as_bytes().to_vec().into();
-        let shard = pb::ShardRef { topic_id, partition: partition.partition, leader_epoch: epoch.0 };
+        let shard = shard_ref(partition, epoch);
         let (outbox, requests) = mpsc::channel(OUTBOX);
         let open = pb::ShardOpen { shard: Some(shard.clone()), metadata_offset: known_at.0 };
-        let mut link = Self {
-            attempt,
-            leader,
-            shard,
-            session: None,
-            reads,
-            heard: heard.clone(),
-            appends: outbox,
-            tasks: Vec::new(),
-        };
+        let mut link = Self::idle(reads, leader, shard, attempt, outbox, heard);
         link.send(pb::shard_append_request::Kind::Open(open));
         let heard = heard.clone();
         link.attend(async move { follow_appends(appends, requests, attempt, heard).await });
         link
+    }
+
+    /// Reads what is committed from an offset on, as it comes, without a session. What is read is heard at `heard`.
+    pub(crate) fn follow(
+        reads: Stub,
+        leader: BrokerId,
+        (partition, epoch): (TopicIdPartition, LeaderEpoch),
+        attempt: u64,
+        from: Offset,
+        heard: &mpsc::Sender<Heard>,
+    ) -> Self {
+        // Nobody takes appends from it, and none is made.
+        let (outbox, _) = mpsc::channel(1);
+        let mut link = Self::idle(reads, leader, shard_ref(partition, epoch), attempt, outbox, heard);
+        let request = pb::ShardReadRequest { shard: Some(link.shard.clone()), from, to: 0, follow: true };
+        link.read_with(request);
+        link
+    }
+
+    fn idle(
+        reads: Stub,
+        leader: BrokerId,
+        shard: pb::ShardRef,
+        attempt: u64,
+        appends: mpsc::Sender<pb::ShardAppendRequest>,
+        heard: &mpsc::Sender<Heard>,
+    ) -> Self {
+        let (session, tasks, heard) = (None, Vec::new(), heard.clone());
+        Self { attempt, leader, shard, session, reads, heard, appends, tasks }
     }
 
     /// The number of the attempt.
@@ -76,7 +95,10 @@ impl Link {
 
     /// Reads what is committed.
     pub(crate) fn read(&mut self, from: Offset, to: Offset) {
-        let request = pb::ShardReadRequest { shard: Some(self.shard.clone()), from, to };
+        self.read_with(pb::ShardReadRequest { shard: Some(self.shard.clone()), from, to, follow: false });
+    }
+
+    fn read_with(&mut self, request: pb::ShardReadRequest) {
         let (stub, attempt, heard) = (self.reads.clone(), self.attempt, self.heard.clone());
         self.attend(async move { follow_read(stub, request, attempt, heard).await });
     }
@@ -99,6 +121,11 @@ impl Link {
             drop(self.heard.try_send(Heard::lost(self.attempt)));
         }
     }
+}
+
+fn shard_ref(partition: TopicIdPartition, epoch: LeaderEpoch) -> pb::ShardRef {
+    let topic_id = partition.topic_id.0.as_bytes().to_vec().into();
+    pb::ShardRef { topic_id, partition: partition.partition, leader_epoch: epoch.0 }
 }
 
 async fn follow_appends(

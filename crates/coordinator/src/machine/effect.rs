@@ -27,6 +27,18 @@ pub enum Effect<R> {
         /// The offset after the last one.
         to: Offset,
     },
+    /// Read what is committed at this leader, from `from` or its log start on, as it comes. Whatever was opened, read or appended
+    /// before is of no interest any more.
+    Follow {
+        /// The attempt that begins.
+        attempt: u64,
+        /// Whom to ask.
+        leader: BrokerId,
+        /// Under which leader epoch.
+        epoch: LeaderEpoch,
+        /// The first offset.
+        from: Offset,
+    },
     /// Append a batch under the session, behind those before it.
     Append {
         /// Stands for it.

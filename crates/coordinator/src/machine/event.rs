@@ -4,7 +4,7 @@ use bytes::Bytes;
 use levada_shard::{AppendSession, Token};
 use levada_types::{BrokerId, ErrorCode, LeaderEpoch, Offset};
 
-/// Who leads the shard's partition, by an image in which this process owns the shard.
+/// Who leads the shard's partition, by an image in which this process owns the shard or would be the next to own it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Term {
     /// The leader, if there is one.
@@ -21,7 +21,11 @@ pub struct Term {
 pub enum Event<Q> {
     /// The newest word on the partition; may be told again and again.
     Term(Term),
-    /// This process may not serve for now: its session with the controller has lapsed. [`Event::Term`] ends it.
+    /// The shard is another process's, whose place this one would take: it is to know beforehand what is committed. By an image
+    /// in which that is so; may be told again and again.
+    Follow(Term),
+    /// This process may not serve for now: its session with the controller has lapsed. [`Event::Term`] ends it, and
+    /// [`Event::Follow`].
     Suspend,
     /// The append session is open.
     Opened {
@@ -30,7 +34,7 @@ pub enum Event<Q> {
         /// What the leader said.
         opened: Opened,
     },
-    /// Committed batches, as they follow those read before.
+    /// Committed batches, as they follow those read before; none of them says that nothing is new to who follows.
     Read {
         /// Of which attempt.
         attempt: u64,

@@ -17,6 +17,9 @@ pub struct Limits {
     pub write_timeout_ms: TimestampMs,
     /// How long opening a session, or the next piece of a read, may take, in milliseconds.
     pub load_timeout_ms: TimestampMs,
+    /// How long a state that is not served is good for the beginning of the next one, in milliseconds, since the leader was heard
+    /// last. Far below `delete.retention.ms` of the topic: a tombstone that compaction removes meanwhile would never be seen.
+    pub keep_ms: TimestampMs,
 }
 
 impl Default for Limits {
@@ -33,6 +36,8 @@ impl Default for Limits {
             write_timeout_ms: 5_000,
             // Above the time that a leader lets a read wait for the high watermark.
             load_timeout_ms: 15_000,
+            // A day is how long tombstones stay by default.
+            keep_ms: 3_600_000,
         }
     }
 }

@@ -5,7 +5,9 @@
 //!    can be in the log but what it appends itself.
 //! 2. An answer goes out when everything that was decided before it is committed.
 //! 3. When an append was refused, the state is again the one from before it, and everything that was decided since is failed.
-//! 4. When nobody knows what became of an append, and when the session, the epoch or an offset is refused, the shard loads
+//! 4. Who may take a shard over follows what is committed of it, and serves nothing. When it takes over, it loads as in 1, from
+//!    where it stands.
+//! 5. When nobody knows what became of an append, and when the session, the epoch or an offset is refused, the shard loads
 //!    again before it serves.
 
 mod effect;

@@ -123,15 +123,15 @@ impl<C: Core> Serving<C> {
         [self.write_deadline(), self.held_until.or_else(|| self.core.next_deadline())].into_iter().flatten().min()
     }
 
-    /// What of the state is committed; `None` if there is no copy of it.
-    pub(super) fn into_kept(mut self) -> Option<Kept<C>> {
+    /// What of the state is committed, as of a time; `None` if there is no copy of it.
+    pub(super) fn into_kept(mut self, as_of: TimestampMs) -> Option<Kept<C>> {
         let (end, is_in_step) = (self.under_way.committed_end(), self.under_way.is_empty());
         let oldest = self.under_way.set_back(end).pop_front();
         let core = match oldest {
             Some(oldest) => oldest.before?,
             None => self.core,
         };
-        Some(Kept { core, end, losses: self.losses, is_in_step })
+        Some(Kept { core, end, losses: self.losses, as_of, is_in_step })
     }
 
     /// The offset up to which everything is committed and known here.
@@ -195,11 +195,9 @@ impl<C: Core> Serving<C> {
         for (index, batch) in dropped.into_iter().enumerate() {
             // Only the first one is to blame; those behind it may be asked for again.
             let undone = if index == 0 && is_too_large { Unserved::TooLarge } else { Unserved::NotTaken(code) };
-            for (token, _) in batch.parked {
-                // What was asked before that is still known to the state that it goes back to.
-                let with = if token < first { Unserved::Interrupted } else { undone };
-                effects.push(Effect::Answer { token, answer: Err(with) });
-            }
+            // What was asked before is still known to the state that it goes back to, and goes on waiting there.
+            let later = batch.parked.into_iter().filter(|(token, _)| *token >= first);
+            effects.extend(later.map(|(token, _)| Effect::Answer { token, answer: Err(undone) }));
         }
         effects.push(Effect::Fail { tokens: first..next, with: Unserved::NotTaken(code) });
         effects.push(Effect::Tell(News::SetBack(code)));
@@ -207,7 +205,7 @@ impl<C: Core> Serving<C> {
             self.core = before;
         }
         self.held_until = Some(context.now + SET_BACK_PAUSE_MS);
-        self.resume(next, context, effects);
+        self.decide(next..next, effects, |core| core.set_back(context));
         Next::GoOn
     }
 }

@@ -14,12 +14,24 @@ const FIRST_PAUSE_MS: TimestampMs = 10;
 /// The longest pause, in milliseconds.
 const LONGEST_PAUSE_MS: TimestampMs = 1_000;
 
+/// What this process has to do with the shard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// It owns it.
+    Owner,
+    /// It would be the next to own it.
+    Standby,
+}
+
 /// One shard: loads, serves, and loads again when it cannot know what its log holds.
 pub struct ShardMachine<C: Core> {
     empty: C,
     limits: Limits,
     rules: Rules,
+    part: Part,
     term: Option<Term>,
+    /// When the leader was heard last, of this attempt or an earlier one.
+    heard_at: TimestampMs,
     /// Counts the times that it began to load. What comes of an earlier one is dropped.
     attempt: u64,
     /// Loads that failed since something was committed last.
@@ -32,12 +44,14 @@ pub struct ShardMachine<C: Core> {
 enum Stage<C: Core> {
     /// It may not serve.
     Away { kept: Option<Kept<C>> },
-    /// It waits before it loads; without a time, for a leader.
+    /// It waits before it loads or follows; without a time, for a leader.
     Waiting { kept: Option<Kept<C>>, until: Option<TimestampMs> },
     /// The append session is being opened.
     Opening { kept: Option<Kept<C>>, until: TimestampMs },
     /// What is committed is being read.
     Replaying { loading: Loading<C>, until: TimestampMs },
+    /// What is committed is taken in as it comes, in another's stead some day.
+    Following(Loading<C>),
     /// It serves.
     Serving(Serving<C>),
 }
@@ -49,6 +63,8 @@ pub enum Standing {
     Away,
     /// It is being loaded, or waits for that.
     Loading,
+    /// It is another process's, which this one would take over; everything below the offset is known to it.
+    Following(Offset),
     /// It serves; everything below the offset is committed and known to it.
     Serving(Offset),
 }
@@ -59,7 +75,8 @@ impl<C: Core> ShardMachine<C> {
     /// A shard that knows nothing yet; `empty` is the state of an empty log.
     pub fn new(empty: C, limits: Limits, rules: Rules) -> Self {
         let (attempt, failures, next) = (0, 0, Token(0));
-        Self { empty, limits, rules, term: None, attempt, failures, next, stage: Stage::Away { kept: None } }
+        let (part, stage) = (Part::Owner, Stage::Away { kept: None });
+        Self { empty, limits, rules, part, term: None, heard_at: 0, attempt, failures, next, stage }
     }
 
     /// Takes in what has happened, in order, and says what is to be done. What is decided in one call shares a batch.
@@ -70,6 +87,10 @@ impl<C: Core> ShardMachine<C> {
         effects: &mut Effects<C>,
     ) {
         for event in events {
+            let speaks = matches!(&event, Event::Opened { attempt, .. } | Event::Read { attempt, .. } | Event::Outcome { attempt, .. } if *attempt == self.attempt);
+            if speaks {
+                self.heard_at = context.now;
+            }
             self.take(event, context, effects);
         }
         if let Stage::Serving(serving) = &mut self.stage {
@@ -82,7 +103,7 @@ impl<C: Core> ShardMachine<C> {
     #[must_use]
     pub fn next_deadline(&self) -> Option<TimestampMs> {
         match &self.stage {
-            Stage::Away { .. } => None,
+            Stage::Away { .. } | Stage::Following(_) => None,
             Stage::Waiting { until, .. } => *until,
             Stage::Opening { until, .. } | Stage::Replaying { until, .. } => Some(*until),
             Stage::Serving(serving) => serving.next_deadline(),
@@ -95,6 +116,7 @@ impl<C: Core> ShardMachine<C> {
         match &self.stage {
             Stage::Away { .. } => Standing::Away,
             Stage::Serving(serving) => Standing::Serving(serving.committed_end()),
+            Stage::Following(loading) => Standing::Following(loading.position),
             Stage::Waiting { .. } | Stage::Opening { .. } | Stage::Replaying { .. } => Standing::Loading,
         }
     }
@@ -120,7 +142,8 @@ impl<C: Core> ShardMachine<C> {
 
     fn take(&mut self, event: Event<C::Request>, context: &mut Context<'_>, effects: &mut Effects<C>) {
         match event {
-            Event::Term(term) => self.term(term, context.now, effects),
+            Event::Term(term) => self.term(Part::Owner, term, context.now, effects),
+            Event::Follow(term) => self.term(Part::Standby, term, context.now, effects),
             Event::Suspend => self.suspend(effects),
             Event::Opened { attempt, opened } if attempt == self.attempt => self.opened(opened, context, effects),
             Event::Read { attempt, records } if attempt == self.attempt => self.read(&records, context, effects),
@@ -146,15 +169,24 @@ impl<C: Core> ShardMachine<C> {
         }
     }
 
-    fn term(&mut self, term: Term, now: TimestampMs, effects: &mut Effects<C>) {
+    fn term(&mut self, part: Part, term: Term, now: TimestampMs, effects: &mut Effects<C>) {
         let is_away = matches!(self.stage, Stage::Away { .. });
-        if !is_away && self.term.is_some_and(|known| term.epoch <= known.epoch && term.leader == known.leader) {
+        let is_known = self.term.is_some_and(|known| term.epoch <= known.epoch && term.leader == known.leader);
+        if !is_away && part == self.part && is_known {
             return;
         }
-        self.term = Some(term);
-        if !is_away {
-            effects.push(Effect::Tell(News::LoadsAgain("its partition has a new leader epoch")));
+        let before = std::mem::replace(&mut self.part, part);
+        match (before, part) {
+            _ if is_away => {}
+            (Part::Owner, Part::Owner) => {
+                effects.push(Effect::Tell(News::LoadsAgain("its partition has a new leader epoch")));
+            }
+            // Whoever owns it now is told what it has not been told here.
+            (Part::Owner, Part::Standby) => self.suspend(effects),
+            (Part::Standby, _) => {}
         }
+        self.term = Some(term);
+        self.failures = if before == part { self.failures } else { 0 };
         self.leave(Unserved::Interrupted, effects);
         self.begin(now, effects);
     }
@@ -174,11 +206,11 @@ impl<C: Core> ShardMachine<C> {
     fn leave(&mut self, with: Unserved, effects: &mut Effects<C>) {
         let kept = match std::mem::replace(&mut self.stage, Stage::Away { kept: None }) {
             Stage::Away { kept } | Stage::Waiting { kept, .. } | Stage::Opening { kept, .. } => kept,
-            Stage::Replaying { loading, .. } => {
+            Stage::Replaying { loading, .. } | Stage::Following(loading) => {
                 let Loading { core, position: end, losses, .. } = loading;
-                Some(Kept { core, end, losses, is_in_step: false })
+                Some(Kept { core, end, losses, as_of: self.heard_at, is_in_step: false })
             }
-            Stage::Serving(serving) => serving.into_kept(),
+            Stage::Serving(serving) => serving.into_kept(self.heard_at),
         };
         if !kept.as_ref().is_some_and(|kept| kept.is_in_step) {
             effects.push(self.fail_all(with));
@@ -201,7 +233,9 @@ impl<C: Core> ShardMachine<C> {
         if matches!(self.stage, Stage::Away { .. } | Stage::Waiting { .. }) {
             return;
         }
-        effects.push(Effect::Tell(News::LoadsAgain(why)));
+        if self.part == Part::Owner {
+            effects.push(Effect::Tell(News::LoadsAgain(why)));
+        }
         self.leave(Unserved::Interrupted, effects);
         let pause = match self.failures {
             0 => 0,
@@ -217,15 +251,24 @@ impl<C: Core> ShardMachine<C> {
         }
     }
 
-    /// Opens a session, if there is somebody to open it at.
+    /// Opens a session, or follows, if there is somebody to do it at.
     fn begin(&mut self, now: TimestampMs, effects: &mut Effects<C>) {
         let kept = self.take_kept();
         self.attempt += 1;
         match self.term {
-            Some(Term { leader: Some(leader), epoch, .. }) => {
-                effects.push(Effect::Open { attempt: self.attempt, leader, epoch });
-                self.stage = Stage::Opening { kept, until: now + self.limits.load_timeout_ms };
-            }
+            Some(Term { leader: Some(leader), epoch, losses }) => match self.part {
+                Part::Owner => {
+                    effects.push(Effect::Open { attempt: self.attempt, leader, epoch });
+                    self.stage = Stage::Opening { kept, until: now + self.limits.load_timeout_ms };
+                }
+                Part::Standby => {
+                    let kept = kept.filter(|kept| kept.is_good_for(losses, now - self.limits.keep_ms));
+                    let (core, from) = kept.map_or_else(|| (self.empty.clone(), 0), |kept| (kept.core, kept.end));
+                    effects.push(Effect::Follow { attempt: self.attempt, leader, epoch, from });
+                    let (position, end) = (from, Offset::MAX);
+                    self.stage = Stage::Following(Loading { core, from, position, end, replayed: 0, losses });
+                }
+            },
             _ => {
                 effects.push(Effect::Close);
                 self.stage = Stage::Waiting { kept, until: None };
@@ -236,7 +279,7 @@ impl<C: Core> ShardMachine<C> {
     fn take_kept(&mut self) -> Option<Kept<C>> {
         match &mut self.stage {
             Stage::Away { kept } | Stage::Waiting { kept, .. } | Stage::Opening { kept, .. } => kept.take(),
-            Stage::Replaying { .. } | Stage::Serving(_) => None,
+            Stage::Replaying { .. } | Stage::Following(_) | Stage::Serving(_) => None,
         }
     }
 
@@ -253,7 +296,8 @@ impl<C: Core> ShardMachine<C> {
             self.serve(kept.core, end, end, 0, context, effects);
             return;
         }
-        let kept = kept.filter(|kept| kept.is_good_for(losses, start, end));
+        let since = context.now - self.limits.keep_ms;
+        let kept = kept.filter(|kept| kept.is_good_for(losses, since) && (start..=end).contains(&kept.end));
         if let Some(Kept { core, is_in_step, .. }) = kept.as_ref().filter(|kept| kept.end == end) {
             // What waits in a state that was set back was failed when it was.
             if !is_in_step {
@@ -284,8 +328,17 @@ impl<C: Core> ShardMachine<C> {
     }
 
     fn read(&mut self, records: &[u8], context: &mut Context<'_>, effects: &mut Effects<C>) {
-        let Stage::Replaying { loading, until } = &mut self.stage else { return };
-        *until = context.now + self.limits.load_timeout_ms;
+        let loading = match &mut self.stage {
+            Stage::Replaying { loading, until } => {
+                *until = context.now + self.limits.load_timeout_ms;
+                loading
+            }
+            Stage::Following(loading) => {
+                self.failures = 0;
+                loading
+            }
+            _ => return,
+        };
         if loading.replay(records).is_err() {
             effects.push(Effect::Tell(News::Damaged("a batch of its log cannot be read")));
             // The next attempt waits, since the log most likely stays as it is.
@@ -295,6 +348,9 @@ impl<C: Core> ShardMachine<C> {
     }
 
     fn read_all(&mut self, context: &mut Context<'_>, effects: &mut Effects<C>) {
+        if matches!(self.stage, Stage::Following(_)) {
+            return self.load_again("its leader has ended what it followed", context.now, effects);
+        }
         if !matches!(self.stage, Stage::Replaying { .. }) {
             return;
         }
@@ -324,7 +380,8 @@ impl<C: Core> ShardMachine<C> {
         self.next = Token(token.0 + 1);
         let refusal = match &mut self.stage {
             Stage::Serving(serving) => return serving.handle(token, request, context, effects),
-            Stage::Away { .. } => Unserved::NotOwner,
+            Stage::Away { .. } | Stage::Following(_) => Unserved::NotOwner,
+            Stage::Waiting { .. } if self.part == Part::Standby => Unserved::NotOwner,
             Stage::Waiting { .. } | Stage::Opening { .. } | Stage::Replaying { .. } => Unserved::Loading,
         };
         effects.push(Effect::Answer { token, answer: Err(refusal) });

@@ -24,6 +24,16 @@ impl ClassicGroup {
         self.due = self.first_deadline();
     }
 
+    /// Every session counts anew from now, and what is due is looked at again; everything else stays, and whoever waits goes on
+    /// waiting.
+    pub(crate) fn renew_sessions(&mut self, now: TimestampMs) {
+        let members: Vec<MemberId> = self.members.keys().cloned().collect();
+        for member_id in members {
+            self.renew_session(&member_id, now);
+        }
+        self.look_at(now);
+    }
+
     fn expire_pending_joins(&mut self, now: TimestampMs) {
         let lapsed: Vec<MemberId> =
             self.pending_joins.iter().filter(|(_, deadline)| **deadline <= now).map(|(id, _)| id.clone()).collect();

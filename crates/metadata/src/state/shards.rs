@@ -5,6 +5,7 @@ use std::sync::Arc;
 use levada_types::{CoordinatorEpoch, PartitionIndex, TopicId};
 
 use super::{ApplyError, State};
+use crate::shards::spread;
 use crate::{Coordinator, CoordinatorKind, ShardTopic, Topic};
 
 impl State {
@@ -78,6 +79,25 @@ impl State {
         let shards = self.coordinator(epoch).and_then(|coordinator| self.shards.get(&coordinator.kind));
         let owners = shards.into_iter().flat_map(ShardTopic::owners);
         (0..).zip(owners).filter(move |(_, owner)| *owner == Some(epoch)).map(|(shard, _)| shard)
+    }
+
+    /// The shards that would pass to the coordinator of this epoch if their owner, and nobody else, went: what it does well to
+    /// know beforehand. Spreads all shards of the kind once for each of its coordinators.
+    #[must_use]
+    pub fn standby_shards(&self, epoch: CoordinatorEpoch) -> Vec<PartitionIndex> {
+        let kind = self.coordinator(epoch).map(|coordinator| coordinator.kind);
+        let Some((kind, shards)) = kind.and_then(|kind| Some((kind, self.shards.get(&kind)?))) else {
+            return Vec::new();
+        };
+        let live: Vec<CoordinatorEpoch> = self.coordinators(kind).map(|coordinator| coordinator.epoch).collect();
+        let mut found = Vec::new();
+        for gone in live.iter().filter(|gone| **gone != epoch) {
+            let rest = live.iter().copied().filter(|other| other != gone);
+            let passing = spread(shards.owners(), rest).into_iter().filter(|(_, heir)| *heir == Some(epoch));
+            found.extend(passing.filter_map(|(shard, _)| PartitionIndex::try_from(shard).ok()));
+        }
+        found.sort_unstable();
+        found
     }
 
     pub(super) fn register_coordinator(&mut self, coordinator: &Arc<Coordinator>) {

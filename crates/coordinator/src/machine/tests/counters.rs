@@ -52,7 +52,7 @@ impl Counters {
 }
 
 /// A record: the counter, its sum and who has raised it.
-fn record(counter: u8, sum: u64, op: u64, timestamp: TimestampMs) -> KeyValue {
+pub(super) fn record(counter: u8, sum: u64, op: u64, timestamp: TimestampMs) -> KeyValue {
     let value = [sum.to_be_bytes(), op.to_be_bytes()].concat();
     KeyValue { key: Bytes::copy_from_slice(&[counter]), value: Some(value.into()), timestamp }
 }
@@ -79,6 +79,10 @@ impl Core for Counters {
             *until = context.now + PATIENCE_MS;
         }
         Output::nothing()
+    }
+
+    fn set_back(&mut self, context: &mut Context<'_>) -> Output<u64> {
+        self.resume(context)
     }
 
     fn handle(&mut self, token: Token, request: Ask, context: &mut Context<'_>) -> Output<u64> {

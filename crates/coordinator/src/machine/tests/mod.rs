@@ -3,6 +3,7 @@
 mod counters;
 mod leader;
 mod owner;
+mod standby;
 mod steps;
 mod world;
 

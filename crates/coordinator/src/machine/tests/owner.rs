@@ -17,6 +17,7 @@ use crate::machine::{Effect, Event, Limits, News, Outcome, ShardMachine, Unserve
 pub(super) enum Sent {
     Open { attempt: u64, epoch: LeaderEpoch },
     Read { attempt: u64, epoch: LeaderEpoch, range: Range<Offset> },
+    Follow { attempt: u64, epoch: LeaderEpoch, from: Offset },
     Append { attempt: u64, number: u64, epoch: LeaderEpoch, session: AppendSession, expected: Offset, records: Bytes },
 }
 
@@ -92,8 +93,9 @@ impl Owner {
     /// Nothing that was to be heard from the leader is heard.
     pub(super) fn hear_nothing(&mut self) {
         self.unanswered.clear();
-        self.inbox
-            .retain(|event| matches!(event, Event::Term(_) | Event::Suspend | Event::Request { .. } | Event::Tick));
+        self.inbox.retain(|event| {
+            matches!(event, Event::Term(_) | Event::Follow(_) | Event::Suspend | Event::Request { .. } | Event::Tick)
+        });
         self.inbox.push_back(Event::Lost { attempt: self.attempt });
     }
 
@@ -122,6 +124,10 @@ impl Owner {
                 self.outbox.push_back(Sent::Open { attempt, epoch });
             }
             Effect::Read { from, to } => self.outbox.push_back(Sent::Read { attempt, epoch, range: from..to }),
+            Effect::Follow { attempt, epoch, from, .. } => {
+                (self.attempt, self.epoch, self.session) = (attempt, epoch, None);
+                self.outbox.push_back(Sent::Follow { attempt, epoch, from });
+            }
             Effect::Append { number, expected, records } => {
                 let (epoch, session) = self.session.expect("nothing is appended before the session is open");
                 self.outbox.push_back(Sent::Append { attempt, number, epoch, session, expected, records });

@@ -4,7 +4,7 @@ use levada_shard::AppendTicket;
 
 use super::owner::Sent;
 use super::world::World;
-use crate::machine::Event;
+use crate::machine::{Event, Standing};
 
 impl World {
     pub(super) fn step(&mut self) {
@@ -56,11 +56,14 @@ impl World {
     fn run_owner(&mut self, index: usize) {
         if !self.owners[index].paused {
             let events = 1 + self.draw(4);
+            let followed = matches!(self.owners[index].machine.standing(), Standing::Following(end) if end > 0);
             if self.draw(4) == 0 {
                 let owner = &mut self.owners[index];
                 owner.inbox.extend(owner.images.pop_front());
             }
             self.owners[index].run(events, self.now);
+            let owns = matches!(self.owners[index].machine.standing(), Standing::Loading | Standing::Serving(_));
+            self.seen.taken_over += u64::from(followed && owns);
             self.collect(index);
         }
     }
@@ -106,6 +109,18 @@ impl World {
                     None => inbox.push_back(Event::Lost { attempt }),
                 }
             }
+            Sent::Follow { attempt, epoch, from } if attempt == self.owners[index].attempt => {
+                let end = self.leader.high_watermark();
+                let batches = self.leader.read(&(from..end)).filter(|_| epoch == self.leader.epoch);
+                let Some(batches) = batches else {
+                    return self.owners[index].inbox.push_back(Event::Lost { attempt });
+                };
+                let owner = &mut self.owners[index];
+                owner.inbox.extend(batches.into_iter().map(|records| Event::Read { attempt, records }));
+                // It goes on with what is committed next.
+                owner.outbox.push_back(Sent::Follow { attempt, epoch, from: from.max(end) });
+            }
+            Sent::Follow { .. } => {}
             Sent::Append { attempt, number, epoch, session, expected, records } => {
                 let ticket = AppendTicket { epoch, session, expected };
                 self.seen.late_appends += u64::from(!self.leader.is_newest(epoch, session));

@@ -35,6 +35,8 @@ pub(super) struct Seen {
     pub(super) partly_loaded: u64,
     pub(super) nothing_to_load: u64,
     pub(super) late_appends: u64,
+    /// Times that somebody owned the shard who had followed it.
+    pub(super) taken_over: u64,
 }
 
 impl Seen {
@@ -45,6 +47,7 @@ impl Seen {
         self.partly_loaded += other.partly_loaded;
         self.nothing_to_load += other.nothing_to_load;
         self.late_appends += other.late_appends;
+        self.taken_over += other.taken_over;
     }
 
     pub(super) fn check(&self) {
@@ -55,6 +58,7 @@ impl Seen {
             self.partly_loaded,
             self.nothing_to_load,
             self.late_appends,
+            self.taken_over,
         ];
         assert!(all.iter().all(|seen| *seen > 20), "{self:?}");
     }
@@ -122,8 +126,13 @@ impl World {
     /// The metadata, as everybody hears it some time.
     fn tell_owner(&mut self) {
         let term = Term { leader: Some(BrokerId(1)), epoch: self.leader.epoch, losses: 0 };
+        let heir = self.draw(OWNERS);
         for (index, owner) in self.owners.iter_mut().enumerate() {
-            owner.images.push_back(if index == self.owner { Event::Term(term) } else { Event::Suspend });
+            owner.images.push_back(match index {
+                _ if index == self.owner => Event::Term(term),
+                _ if index == heir => Event::Follow(term),
+                _ => Event::Suspend,
+            });
         }
     }
 

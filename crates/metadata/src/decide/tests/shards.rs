@@ -165,6 +165,28 @@ fn the_topic_is_created_once_compacted_and_its_shards_are_spread() {
 }
 
 #[test]
+fn who_would_take_a_shard_over_is_told_beforehand() {
+    let mut cluster = Cluster::with_brokers([1, 2]);
+    let coordinators = [1, 2, 3].map(|n| cluster.coordinator(n));
+    cluster.shards(new_shards(11, 1)).unwrap();
+    for gone in coordinators {
+        let left = cluster.owned(gone);
+        let mut after = Cluster { state: cluster.state.clone(), ..Cluster::new() };
+        after.remove(gone);
+        for heir in coordinators.into_iter().filter(|heir| *heir != gone) {
+            let told: Vec<i32> = cluster.state.standby_shards(heir).into_iter().filter(|s| left.contains(s)).collect();
+            let taken: Vec<i32> = after.owned(heir).into_iter().filter(|shard| left.contains(shard)).collect();
+            assert_eq!(told, taken, "what {heir} takes over from {gone}");
+            assert!(!taken.is_empty(), "{heir} takes nothing over from {gone}");
+        }
+    }
+    cluster.remove(coordinators[0]);
+    cluster.remove(coordinators[1]);
+    assert_eq!(cluster.state.standby_shards(coordinators[2]), [], "it owns everything");
+    assert_eq!(cluster.state.standby_shards(coordinators[0]), [], "it is gone");
+}
+
+#[test]
 fn what_the_settings_say_is_what_is_created() {
     let settings = |pairs: &[(&str, &str)]| {
         StaticConfigs::new(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))).unwrap()
@@ -178,7 +200,7 @@ fn what_the_settings_say_is_what_is_created() {
     let usual = created(GROUP, &StaticConfigs::default());
     let configs: BTreeMap<&str, &str> = usual.configs.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
     assert_eq!((usual.partitions, usual.replication_factor), (50, 3));
-    let expected = [("cleanup.policy", "compact"), ("compression.type", "producer"), ("segment.bytes", "104857600")];
+    let expected = [("cleanup.policy", "compact"), ("compression.type", "producer"), ("segment.bytes", "2097152")];
     assert_eq!(configs, BTreeMap::from(expected));
     let own = settings(&[
         ("offsets.topic.num.partitions", "7"),

@@ -16,7 +16,7 @@ use super::{
     member::{Member, commit_alone, committed},
     wire::Connection,
 };
-use crate::cluster::table::{median_and_greatest, row};
+use crate::{cluster::table::row, figures::percentile};
 
 /// Partitions of which each group commits; a request commits them all.
 const PARTITIONS: i32 = 1_000;
@@ -26,8 +26,9 @@ const TOPIC: &str = "orders";
 /// How many groups commit at one time.
 const AT_ONCE: usize = 8;
 
-/// How many groups have a member whose heartbeats and commits are timed.
-const WATCHED: usize = 50;
+/// Shards there are: Kafka's default, which the sandbox leaves as it is. One group of each has a member whose heartbeats and
+/// commits are timed.
+const SHARDS: i32 = 50;
 
 /// Between two tries of what has failed.
 const RETRY: Duration = Duration::from_millis(10);
@@ -45,8 +46,9 @@ pub(super) async fn run(offsets: usize, minutes: u64) -> Outcome {
     commit_everywhere(kafka, groups, 1).await?;
 
     let mut watched = Vec::new();
-    for number in 0..WATCHED {
-        watched.push(Member::join(Connection::open(kafka).await?, &format!("watched-{number}")).await?);
+    for shard in 0..SHARDS {
+        let name = (0..).map(|number| format!("watched-{shard}-{number}")).find(|name| shard_of(name) == shard);
+        watched.push(Member::join(Connection::open(kafka).await?, &name.unwrap_or_default()).await?);
     }
     let begun = Instant::now();
     let mut round = 1;
@@ -61,25 +63,25 @@ pub(super) async fn run(offsets: usize, minutes: u64) -> Outcome {
     let mut waiting = JoinSet::new();
     for mut member in watched {
         waiting.spawn(async move {
+            // Each over a connection of its own: neither waits behind the other.
+            let mut other = member.clone();
             member.reconnect(kafka).await?;
-            let heartbeat = until_it_works(at, || member.heartbeat()).await?;
-            let commit = until_it_works(at, || member.commit(TOPIC, 0..10, 7)).await?;
-            Outcome::Ok((heartbeat, commit))
+            other.reconnect(kafka).await?;
+            let heartbeat = until_it_works(at, || member.heartbeat());
+            let commit = until_it_works(at, || other.commit(TOPIC, 0..10, 7));
+            tokio::try_join!(heartbeat, commit)
         });
     }
     let (mut heartbeats, mut commits) = (Vec::new(), Vec::new());
     while let Some(times) = waiting.join_next().await {
         let (heartbeat, commit) = times??;
-        heartbeats.push(heartbeat.as_secs_f64() * 1e3);
-        commits.push(commit.as_secs_f64() * 1e3);
+        heartbeats.push(heartbeat);
+        commits.push(commit);
     }
     let what = format!("{} offsets, {round} commits of each: SIGKILL of a coordinator", groups * PARTITIONS as usize);
-    row(
-        &format!("{what} to the first heartbeat of each of {WATCHED} groups"),
-        &median_and_greatest(&heartbeats),
-        "< 1,000 ms",
-    );
-    row("the same to the first commit", &median_and_greatest(&commits), "< 1,000 ms");
+    let whom = format!("of one group in each of {SHARDS} shards, half of which were its");
+    row(&format!("{what} to the first heartbeat {whom}"), &told(heartbeats), "< 1,000 ms");
+    row("the same to the first commit", &told(commits), "< 1,000 ms");
 
     let connection = Connection::open(kafka).await?;
     let mut wrong = 0;
@@ -92,6 +94,19 @@ pub(super) async fn run(offsets: usize, minutes: u64) -> Outcome {
     }
     row("committed offsets that are lost or moved back", &wrong.to_string(), "0");
     Ok(())
+}
+
+/// The shard that a group belongs to, as Kafka has it.
+fn shard_of(group: &str) -> i32 {
+    let hash = group.bytes().fold(0i32, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into()));
+    hash.checked_abs().unwrap_or(0) % SHARDS
+}
+
+fn told(mut times: Vec<Duration>) -> String {
+    times.sort_unstable();
+    let at = |share| percentile(&times, share).map_or(f64::NAN, |time| time.as_secs_f64() * 1e3);
+    let of = times.len();
+    format!("median {:.0} ms, p99 {:.0} ms, greatest {:.0} ms of {of}", at(0.5), at(0.99), at(1.0))
 }
 
 fn name(group: usize) -> String {
