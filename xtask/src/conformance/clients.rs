@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::{
     bench::kafka_jars,
+    conformance::examples,
     failure::{Failure, Outcome},
     program::{self, Program},
     workspace::Workspace,
@@ -74,7 +75,7 @@ pub(super) enum Installation {
 }
 
 /// Every toolchain.
-pub(super) const TOOLCHAINS: [Toolchain; 9] = [
+pub(super) const TOOLCHAINS: [Toolchain; 12] = [
     Toolchain {
         clients: &[
             "confluent-kafka",
@@ -84,6 +85,7 @@ pub(super) const TOOLCHAINS: [Toolchain; 9] = [
             "aiokafka",
             "aiokafka-groups",
             "grpcio",
+            "grpc-example-python",
         ],
         needs: &["python3"],
         install: python,
@@ -93,6 +95,9 @@ pub(super) const TOOLCHAINS: [Toolchain; 9] = [
         needs: &["java", "mvn"],
         install: java,
     },
+    Toolchain { clients: &["grpc-example-java"], needs: &["java", "mvn"], install: examples::java },
+    Toolchain { clients: &["grpc-example-go"], needs: &["go", "python3"], install: examples::go },
+    Toolchain { clients: &["grpc-example-node"], needs: &["node", "npm"], install: examples::node },
     Toolchain { clients: &["kafkajs", "kafkajs-groups"], needs: &["node", "npm"], install: node },
     Toolchain {
         clients: &["franz-go", "franz-go-groups", "sarama", "sarama-groups", "sarama-2024"],
@@ -121,7 +126,7 @@ impl Toolchain {
 }
 
 impl Client {
-    fn new(name: &str, argv: &[&dyn AsRef<Path>]) -> Self {
+    pub(super) fn new(name: &str, argv: &[&dyn AsRef<Path>]) -> Self {
         Self {
             name: name.to_owned(),
             argv: argv.iter().map(|part| part.as_ref().display().to_string()).collect(),
@@ -133,6 +138,11 @@ impl Client {
             group_protocols: &[],
             static_protocols: &[],
         }
+    }
+
+    /// A script of its own.
+    pub(super) fn script(name: &str, argv: &[&dyn AsRef<Path>]) -> Self {
+        Self { subject: Subject::Script, compressions: &[], ..Self::new(name, argv) }
     }
 
     /// The same program as a member of groups, under the name `NAME-groups`.
@@ -151,30 +161,39 @@ impl Client {
     }
 }
 
-fn python(workspace: &Workspace, directory: &Path) -> Outcome<Vec<Client>> {
-    let sources = workspace.root().join("tests/conformance/python");
+/// A Python that has what the clients need, and the compiler of `.proto` files.
+pub(super) fn python_with_libraries(workspace: &Workspace, directory: &Path) -> Outcome<PathBuf> {
     let venv = directory.join("python");
     let python = venv.join("bin/python");
     if !python.is_file() {
         Program::new("python3").args(["-m", "venv"]).args([&venv]).run()?;
     }
-    let requirements = sources.join("requirements.txt");
+    let requirements = workspace.root().join("tests/conformance/python/requirements.txt");
     Program::new(&python).args(["-m", "pip", "install", "--quiet", "--requirement"]).args([&requirements]).run()?;
+    Ok(python)
+}
 
-    // The gRPC client gets nothing but what any user gets from the `.proto` files.
+/// A run of the compiler of `.proto` files over the public ones, with these options.
+pub(super) fn protoc(workspace: &Workspace, python: &Path, options: &[String]) -> Outcome<Program> {
+    let proto = workspace.root().join("proto");
+    let protos = files(&proto.join("levada/v1"), "proto")?;
+    Ok(Program::new(python)
+        .args(["-m", "grpc_tools.protoc"])
+        .args([format!("--proto_path={}", proto.display())])
+        .args(options)
+        .args(protos))
+}
+
+fn python(workspace: &Workspace, directory: &Path) -> Outcome<Vec<Client>> {
+    let sources = workspace.root().join("tests/conformance/python");
+    let python = python_with_libraries(workspace, directory)?;
+
+    // The gRPC clients get nothing but what any user gets from the `.proto` files.
     let stubs = directory.join("python-stubs");
     fs::create_dir_all(&stubs).map_err(Failure::io(stubs.display()))?;
-    let protos = files(&workspace.root().join("proto/levada/v1"), "proto")?;
-    let proto = workspace.root().join("proto");
-    Program::new(&python)
-        .args(["-m", "grpc_tools.protoc"])
-        .args([
-            format!("--proto_path={}", proto.display()),
-            format!("--python_out={}", stubs.display()),
-            format!("--grpc_python_out={}", stubs.display()),
-        ])
-        .args(protos)
-        .run()?;
+    let options = [format!("--python_out={}", stubs.display()), format!("--grpc_python_out={}", stubs.display())];
+    protoc(workspace, &python, &options)?.run()?;
+    let path = BTreeMap::from([("PYTHONPATH".to_owned(), stubs.display().to_string())]);
 
     let client = |name: &str, file: &str| Client::new(name, &[&python, &sources.join(file)]);
     let confluent_kafka = client("confluent-kafka", "confluent_kafka_client.py");
@@ -188,10 +207,10 @@ fn python(workspace: &Workspace, directory: &Path) -> Outcome<Vec<Client>> {
         kafka_python,
         aiokafka,
         Client {
-            env: BTreeMap::from([("PYTHONPATH".into(), stubs.display().to_string())]),
-            grpc: true,
-            ..client("grpcio", "grpc_client.py")
+            env: path.clone(),
+            ..examples::client(workspace, "python", &[&python, &workspace.root().join("docs/examples/consumer.py")])
         },
+        Client { env: path, grpc: true, ..client("grpcio", "grpc_client.py") },
     ])
 }
 
@@ -261,7 +280,7 @@ fn go(workspace: &Workspace, directory: &Path) -> Outcome<Vec<Client>> {
 
 fn kcat(workspace: &Workspace, _directory: &Path) -> Outcome<Vec<Client>> {
     let script = workspace.root().join("tests/conformance/shell/kcat.sh");
-    Ok(vec![Client { subject: Subject::Script, ..Client::new("kcat", &[&"bash", &script]) }])
+    Ok(vec![Client::script("kcat", &[&"bash", &script])])
 }
 
 fn grpcurl(workspace: &Workspace, _directory: &Path) -> Outcome<Vec<Client>> {
@@ -275,8 +294,7 @@ fn grpcurl(workspace: &Workspace, _directory: &Path) -> Outcome<Vec<Client>> {
         .map_err(|error| Failure::new(format!("PATH: {error}")))?;
     Ok(vec![Client {
         env: BTreeMap::from([("PATH".into(), path.to_string_lossy().into_owned())]),
-        subject: Subject::Script,
-        ..Client::new("grpcurl", &[&"bash", &script])
+        ..Client::script("grpcurl", &[&"bash", &script])
     }])
 }
 
@@ -307,11 +325,7 @@ fn kafka_tools(workspace: &Workspace, directory: &Path) -> Outcome<Vec<Client>> 
             subject: Subject::Cluster,
             ..Client::new("kafka-tools", &[&"bash", &sources.join("shell/kafka-tools.sh")])
         },
-        Client {
-            env,
-            subject: Subject::Script,
-            ..Client::new("kafka-consumer-groups", &[&"bash", &sources.join("shell/lag.sh"), &"kafka"])
-        },
+        Client { env, ..Client::script("kafka-consumer-groups", &[&"bash", &sources.join("shell/lag.sh"), &"kafka"]) },
     ])
 }
 
@@ -326,8 +340,7 @@ fn burrow(workspace: &Workspace, directory: &Path) -> Outcome<Vec<Client>> {
         .run()?;
     Ok(vec![Client {
         env: BTreeMap::from([("ZOOKEEPER".into(), built.join("lib").display().to_string())]),
-        subject: Subject::Script,
-        ..Client::new("burrow", &[&"bash", &sources.join("shell/lag.sh"), &"burrow"])
+        ..Client::script("burrow", &[&"bash", &sources.join("shell/lag.sh"), &"burrow"])
     }])
 }
 

@@ -5,6 +5,7 @@
 //! `tests/conformance/README.md`.
 
 mod clients;
+mod examples;
 
 use std::{fs, path::PathBuf};
 
