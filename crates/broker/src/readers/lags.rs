@@ -21,7 +21,12 @@ const IMAGE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The service of `broker`.
 pub(crate) fn lags_service(broker: Arc<Broker>) -> LagsServer<impl Lags> {
-    LagsServer::new(Service { broker })
+    LagsServer::new(lags(broker))
+}
+
+/// What the service does.
+pub(crate) fn lags(broker: Arc<Broker>) -> impl Lags {
+    Service { broker }
 }
 
 struct Service {

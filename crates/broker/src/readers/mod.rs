@@ -10,7 +10,11 @@ use levada_types::{TopicId, TopicIdPartition};
 use tonic::Status;
 use uuid::Uuid;
 
+#[cfg(test)]
+pub(crate) use lags::lags;
 pub(crate) use lags::lags_service;
+#[cfg(test)]
+pub(crate) use reads::reads;
 pub(crate) use reads::reads_service;
 
 /// The partition that a message names.

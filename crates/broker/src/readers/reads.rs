@@ -22,7 +22,12 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// The service of `broker`, until `stop`.
 pub(crate) fn reads_service(broker: Arc<Broker>, stop: CancellationToken) -> ReadsServer<impl Reads> {
-    ReadsServer::new(Service { broker, stop }).max_encoding_message_size(usize::MAX)
+    ReadsServer::new(reads(broker, stop)).max_encoding_message_size(usize::MAX)
+}
+
+/// What the service does.
+pub(crate) fn reads(broker: Arc<Broker>, stop: CancellationToken) -> impl Reads {
+    Service { broker, stop }
 }
 
 struct Service {

@@ -6,6 +6,7 @@ mod disks;
 mod fetch;
 mod lifecycle;
 mod produce;
+mod readers;
 mod sessions;
 mod steps;
 mod throttles;
