@@ -35,11 +35,13 @@ pub(crate) struct BrokerMetrics {
     pub(crate) isr_shrinks: Counter,
     pub(crate) isr_expands: Counter,
     pub(crate) cleanings: Counter,
+    pub(crate) compacted_bytes: Counter,
     pub(crate) cleaned_bytes: Counter,
     pub(crate) cleaned_records: Counter,
     pub(crate) cleaning_seconds: Histogram,
     pub(crate) cleaner_map_utilization: Gauge,
     pub(crate) cleaner_dirty_ratio: Gauge,
+    pub(crate) compaction_delay: Gauge,
     uncleanable: Mutex<BTreeMap<&'static str, Gauge>>,
 }
 
@@ -102,6 +104,7 @@ impl BrokerMetrics {
             "Changes of a led partition's in-sync set that brought a replica into it"
         );
         describe_counter!("levada_broker_cleanings_total", "Logs compacted");
+        describe_counter!("levada_broker_compacted_bytes_total", "Bytes of segments that compaction has gone through");
         describe_counter!("levada_broker_cleaned_bytes_total", "Bytes of segments that compaction has freed");
         describe_counter!("levada_broker_cleaned_records_total", "Records that compaction has removed");
         describe_histogram!("levada_broker_cleaning_seconds", "How long the compaction of a log took");
@@ -112,6 +115,10 @@ impl BrokerMetrics {
         describe_gauge!(
             "levada_broker_cleaner_max_dirty_ratio",
             "The greatest part of a compacted log that is new, of what could be compacted by now, from 0 to 1"
+        );
+        describe_gauge!(
+            "levada_broker_max_compaction_delay_seconds",
+            "For how long the record that waits longest has been uncompacted beyond its topic's max.compaction.lag.ms"
         );
         describe_gauge!("levada_broker_uncleanable_partitions", "Replicas hosted that cannot be compacted, by reason");
         describe_gauge!("levada_broker_directory_state", "1 for the state that a data directory is in");
@@ -142,11 +149,13 @@ impl BrokerMetrics {
             isr_shrinks: counter!("levada_broker_isr_shrinks_total"),
             isr_expands: counter!("levada_broker_isr_expands_total"),
             cleanings: counter!("levada_broker_cleanings_total"),
+            compacted_bytes: counter!("levada_broker_compacted_bytes_total"),
             cleaned_bytes: counter!("levada_broker_cleaned_bytes_total"),
             cleaned_records: counter!("levada_broker_cleaned_records_total"),
             cleaning_seconds: histogram!("levada_broker_cleaning_seconds"),
             cleaner_map_utilization: gauge!("levada_broker_cleaner_map_utilization"),
             cleaner_dirty_ratio: gauge!("levada_broker_cleaner_max_dirty_ratio"),
+            compaction_delay: gauge!("levada_broker_max_compaction_delay_seconds"),
             uncleanable: Mutex::default(),
         }
     }

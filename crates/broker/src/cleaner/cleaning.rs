@@ -70,6 +70,7 @@ fn tell(broker: &Broker, task: &Task, cleaned: &Cleaned, began: Instant) {
     let Cleaned { end, stats } = cleaned;
     let CleaningStats { bytes_before, bytes_after, records_before, records_after, records_without_key, .. } = *stats;
     metrics.cleanings.increment(1);
+    metrics.compacted_bytes.increment(bytes_before);
     metrics.cleaned_bytes.increment(bytes_before.saturating_sub(bytes_after));
     metrics.cleaned_records.increment(records_before.saturating_sub(records_after));
     metrics.cleaning_seconds.record(began.elapsed().as_secs_f64());

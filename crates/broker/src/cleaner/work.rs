@@ -53,18 +53,21 @@ impl Work {
     pub(super) fn next(self: &Arc<Self>, broker: &Broker) -> Option<Task> {
         let (now_ms, uptime_ms) = (now_ms(), uptime_ms());
         let mut configs: HashMap<TopicId, LogConfig> = HashMap::new();
-        let mut most = 0f64;
+        let (mut most, mut longest_ms) = (0f64, 0);
         let mut best: Option<((bool, f64), Arc<Partition>, LogConfig)> = None;
         let mut partitions = broker.partitions.all();
         partitions.retain(|partition| partition.is_compacted() && partition.health() == Health::Good);
-        self.forget_others(&partitions);
+        self.forget_others(broker, &partitions);
         for partition in partitions {
             let id = partition.id();
             let config = configs.entry(id.topic_id).or_insert_with(|| broker.log_config_of(id.topic_id));
             let stable_end = partition.last_stable_offset();
             // A log whose age cannot be told is looked at in earnest, which says what is wrong with it.
             let (is_due, merit) = match partition.reader().cleanable(config, stable_end, now_ms) {
-                Ok(found) => (found.is_due(), (found.overdue_since_ms.is_some(), found.dirty_ratio())),
+                Ok(found) => {
+                    longest_ms = longest_ms.max(found.overdue_since_ms.map_or(0, |since| now_ms.saturating_sub(since)));
+                    (found.is_due(), (found.overdue_since_ms.is_some(), found.dirty_ratio()))
+                }
                 Err(_) => (true, (false, 1.0)),
             };
             most = most.max(merit.1);
@@ -74,6 +77,7 @@ impl Work {
             }
         }
         broker.metrics.cleaner_dirty_ratio.set(most);
+        broker.metrics.compaction_delay.set(longest_ms as f64 / 1e3);
         let (_, partition, config) = best?;
         let is_first = self.0.lock().under_way.insert(partition.id());
         is_first.then(|| Task { partition, config, work: Arc::clone(self) })
@@ -86,11 +90,17 @@ impl Work {
     }
 
     /// Forgets logs that are not here any more.
-    fn forget_others(&self, partitions: &[Arc<Partition>]) {
+    fn forget_others(&self, broker: &Broker, partitions: &[Arc<Partition>]) {
         let mut ledger = self.0.lock();
-        if !ledger.set_aside.is_empty() {
+        let before = ledger.set_aside.len();
+        if before > 0 {
             let here: HashSet<_> = partitions.iter().map(|partition| partition.id()).collect();
             ledger.set_aside.retain(|id, _| here.contains(id));
+        }
+        let has_forgotten = ledger.set_aside.len() < before;
+        drop(ledger);
+        if has_forgotten {
+            self.tell(broker);
         }
     }
 
