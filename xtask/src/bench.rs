@@ -29,8 +29,12 @@ pub(crate) struct Options {
     /// Consumer groups in place of the benches: heartbeats of many members, commits, rebalances, a coordinator that dies.
     #[arg(long, conflicts_with_all = ["against", "cluster"], group = "subject")]
     groups: bool,
-    /// With --cluster or --groups: what to measure and how often, such as `-- --part kills --leaders 50`; `-- --help` tells
-    /// all.
+    /// A large compacted topic in place of the benches: how fast it is compacted, in how much memory, and what a producer
+    /// feels of it.
+    #[arg(long, conflicts_with_all = ["against", "cluster", "groups"], group = "subject")]
+    compaction: bool,
+    /// With --cluster, --groups or --compaction: what to measure and how much of it, such as `-- --part kills --leaders 50`;
+    /// `-- --help` tells all.
     #[arg(last = true, requires = "subject")]
     arguments: Vec<String>,
     /// How many alternated pairs to measure; the median is printed.
@@ -54,6 +58,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Outcome {
         Some(Other::Kafka) => against_kafka(workspace, options),
         None if options.cluster => part(workspace, options, "cluster"),
         None if options.groups => part(workspace, options, "groups"),
+        None if options.compaction => part(workspace, options, "compaction"),
         None => benches(workspace, options),
     }
 }

@@ -7,6 +7,8 @@ use std::{fs, io, time::Duration};
 pub struct ProcessFacts {
     /// Resident memory now, in bytes.
     pub resident_bytes: u64,
+    /// That part of it which is not of files: what the process itself has taken, in bytes.
+    pub anonymous_bytes: u64,
     /// The most resident memory there ever was, in bytes.
     pub peak_resident_bytes: u64,
     /// Processor time used by all threads, in user and kernel mode together.
@@ -25,6 +27,7 @@ impl ProcessFacts {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
         Ok(Self {
             resident_bytes: kilobytes(&status, "VmRSS:").ok_or_else(|| unreadable("VmRSS"))?,
+            anonymous_bytes: kilobytes(&status, "RssAnon:").ok_or_else(|| unreadable("RssAnon"))?,
             peak_resident_bytes: kilobytes(&status, "VmHWM:").ok_or_else(|| unreadable("VmHWM"))?,
             cpu: cpu(&stat).ok_or_else(|| unreadable("utime and stime"))?,
             open_descriptors: fs::read_dir(format!("/proc/{pid}/fd"))?.count(),
@@ -65,6 +68,7 @@ mod tests {
     #[test]
     fn this_very_process_has_facts() {
         let facts = ProcessFacts::read(std::process::id()).expect("/proc tells of this process");
+        assert!(facts.anonymous_bytes > 0 && facts.anonymous_bytes < facts.resident_bytes);
         assert!(facts.resident_bytes > 0 && facts.peak_resident_bytes >= facts.resident_bytes);
         assert!(facts.open_descriptors > 0);
     }

@@ -5,6 +5,7 @@
 //! and what is quoted is the median of the ratios, since absolute figures of a shared machine mislead.
 
 mod cluster;
+mod compaction;
 mod figures;
 mod groups;
 mod kafka_server;
@@ -46,6 +47,8 @@ enum Subject {
     Cluster(cluster::Options),
     /// Consumer groups: heartbeats of many members, commits, rebalances, and a coordinator that dies.
     Groups(groups::Options),
+    /// A topic of five gigabytes that is compacted, and a producer meanwhile.
+    Compaction(compaction::Options),
     /// Beside Apache Kafka, whose jars are in the directory `LEVADA_KAFKA_JARS`.
     Kafka,
 }
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         Subject::Scale { every } => scale::run(every),
         Subject::Cluster(options) => cluster::run(&options),
         Subject::Groups(options) => groups::run(&options),
+        Subject::Compaction(options) => compaction::run(&options),
         Subject::Kafka => pairs::run(arguments.pairs, arguments.megabytes),
     };
     match outcome {

@@ -6,7 +6,7 @@ mod controllers;
 mod gap_watch;
 mod idle;
 mod kills;
-mod metrics;
+pub(crate) mod metrics;
 mod partitions;
 mod rdkafka_watch;
 mod steady;
