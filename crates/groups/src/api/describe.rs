@@ -131,8 +131,8 @@ impl GroupKind {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
-            Self::Classic => "Classic",
-            Self::Consumer => "Consumer",
+            Self::Classic => "classic",
+            Self::Consumer => "consumer",
         }
     }
 }

@@ -66,9 +66,8 @@ fn check_join(request: &ConsumerGroupHeartbeat) -> Result<(), Refused> {
     if request.topic_partitions.as_ref().is_none_or(|owned| !owned.is_empty()) {
         return invalid("a member that joins owns nothing, and has to say so");
     }
-    let has_names = request.subscribed_topic_names.as_ref().is_some_and(|names| !names.is_empty());
-    let has_regex = request.subscribed_topic_regex.as_ref().is_some_and(|regex| !regex.is_empty());
-    if !has_names && !has_regex {
+    // Nothing at all can be subscribed to, but it must be said: a client that matches names itself may find none yet.
+    if request.subscribed_topic_names.is_none() && request.subscribed_topic_regex.is_none() {
         return invalid("a member that joins has to subscribe, by names or by a regular expression");
     }
     Ok(())

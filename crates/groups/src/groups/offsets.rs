@@ -57,6 +57,7 @@ impl Groups {
         outcome: &mut Outcome,
     ) {
         let error = match self.group(&request.group_id) {
+            _ if request.group_id.is_empty() => ErrorCode::InvalidGroupId,
             None => ErrorCode::GroupIdNotFound,
             // What members of other kinds use cannot be told.
             Some(Group::Classic(group)) if !group.is_empty() && !group.is_of_consumers() => ErrorCode::NonEmptyGroup,

@@ -84,9 +84,13 @@ impl Groups {
         match self.group(&request.group_id) {
             Some(Group::Consumer(group)) => group.describe(context.image, &self.config),
             other => {
-                let what = if other.is_none() { "There is no such group." } else { "It is not a consumer group." };
+                let (error, what) = match other {
+                    _ if request.group_id.is_empty() => (ErrorCode::InvalidGroupId, "A group's id is not empty."),
+                    None => (ErrorCode::GroupIdNotFound, "There is no such group."),
+                    Some(_) => (ErrorCode::GroupIdNotFound, "It is not a consumer group."),
+                };
                 ConsumerGroupDescribeAnswer {
-                    error: ErrorCode::GroupIdNotFound,
+                    error,
                     error_message: Some(what.to_owned()),
                     state: "Dead".to_owned(),
                     group_epoch: 0,

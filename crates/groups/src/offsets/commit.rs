@@ -87,14 +87,20 @@ fn check<'a>(
     if known.partition(partition.partition).is_none() {
         return Err(ErrorCode::UnknownTopicOrPartition);
     }
-    let limit = usize::try_from(draft.config.offset_metadata_max_bytes).unwrap_or(0).min(MAX_STRING_BYTES);
-    if partition.metadata.as_ref().is_some_and(|metadata| metadata.len() > limit) {
+    let limit = usize::try_from(draft.config.offset_metadata_max_bytes).unwrap_or(0);
+    if partition.metadata.as_ref().is_some_and(|metadata| is_too_long(metadata, limit)) {
         return Err(ErrorCode::OffsetMetadataTooLarge);
     }
     if scope.is_some_and(|scope| !scope.allows(known.id(), partition.partition)) {
         return Err(ErrorCode::StaleMemberEpoch);
     }
     Ok(known.name().as_str())
+}
+
+/// Whether it is longer than the limit, which Kafka counts in UTF-16 units whatever its setting's name says, or has no
+/// place in a record.
+fn is_too_long(metadata: &str, limit: usize) -> bool {
+    metadata.len() > MAX_STRING_BYTES || (metadata.len() > limit && metadata.encode_utf16().count() > limit)
 }
 
 /// The answer to a commit of which nothing is taken.

@@ -20,16 +20,21 @@ impl Offsets {
         let group_id = draft.group_id.clone();
         let topics = request.topics.into_iter().map(|topic| {
             let is_used = is_used(&topic.name);
-            let error = if is_used { ErrorCode::GroupSubscribedToTopic } else { ErrorCode::None };
+            let topic_id = draft.image.topic_id(&topic.name);
+            let error = match topic_id {
+                None => ErrorCode::UnknownTopicOrPartition,
+                Some(_) if is_used => ErrorCode::GroupSubscribedToTopic,
+                Some(_) => ErrorCode::None,
+            };
             let places: Vec<Place> = topic
                 .partitions
                 .iter()
                 .filter_map(|partition| self.place(group, &topic.name, *partition))
-                .filter(|place| !is_used && self.holds(*place))
+                .filter(|place| error == ErrorCode::None && self.holds(*place))
                 .collect();
             self.forget(&group_id, &places, draft);
             CommittedTopic {
-                topic_id: draft.image.topic_id(&topic.name),
+                topic_id,
                 name: topic.name,
                 partitions: topic
                     .partitions

@@ -183,6 +183,21 @@ fn what_cannot_be_committed_changes_nothing() {
 }
 
 #[test]
+fn metadata_is_measured_as_kafka_measures_it() {
+    let mut world = World::with(GroupConfig { offset_metadata_max_bytes: 4, ..GroupConfig::default() });
+    let topic = world.create_topic("orders", 1);
+    for (metadata, error) in [
+        ("\u{e4}\u{e4}\u{e4}\u{e4}", ErrorCode::None),
+        ("\u{1f600}\u{1f600}", ErrorCode::None),
+        ("\u{1f600}\u{1f600}\u{1f600}", ErrorCode::OffsetMetadataTooLarge),
+    ] {
+        let mut request = committing("g", "orders", topic, 0, 1);
+        request.topics[0].partitions[0].metadata = Some(metadata.to_owned());
+        assert_eq!(world.commit_error(request), error, "{metadata}");
+    }
+}
+
+#[test]
 fn one_bad_partition_does_not_spoil_the_others() {
     let mut world = World::new();
     let topic = world.create_topic("orders", 1);
@@ -303,6 +318,9 @@ fn offsets_are_deleted_but_of_topics_that_members_use() {
     world.leave("g", &[(&members[0].member_id, None)]);
     assert_eq!(world.delete_offset("g", "orders", 0), (ErrorCode::None, vec![ErrorCode::None]));
     assert_eq!(world.delete_offset("g", "orders", 5), (ErrorCode::None, vec![ErrorCode::None]));
+    let unknown = ErrorCode::UnknownTopicOrPartition;
+    assert_eq!(world.delete_offset("g", "nothing", 0), (ErrorCode::None, vec![unknown]));
+    assert_eq!(world.delete_offset("", "orders", 0).0, ErrorCode::InvalidGroupId);
     assert_eq!(world.all_committed("g"), []);
     world.check();
 }

@@ -246,7 +246,7 @@ async fn looks(offered: &mut Offered, level: i16, id: &str, member: &str) {
         match version {
             0..4 => ("", ""),
             4 => ("Stable", ""),
-            _ => ("Stable", "Classic"),
+            _ => ("Stable", "classic"),
         }
     );
 }

@@ -109,7 +109,6 @@ fn what_a_first_heartbeat_lacks_is_told() {
         ConsumerGroupHeartbeat { rebalance_timeout_ms: -1, ..whole() },
         ConsumerGroupHeartbeat { topic_partitions: None, ..whole() },
         ConsumerGroupHeartbeat { subscribed_topic_names: None, ..whole() },
-        ConsumerGroupHeartbeat { subscribed_topic_names: Some(Vec::new()), ..whole() },
         ConsumerGroupHeartbeat { instance_id: Some(String::new()), ..whole() },
         ConsumerGroupHeartbeat { rack_id: Some(String::new()), ..whole() },
         ConsumerGroupHeartbeat { member_epoch: -3, ..whole() },

@@ -180,6 +180,14 @@ fn names_and_an_expression_add_up() {
 }
 
 #[test]
+fn a_member_may_subscribe_to_nothing_yet() {
+    let mut world = World::new();
+    world.create_topic("t", 1);
+    assert_eq!(world.well(joining("a", &[])).1, Some(Vec::new()));
+    assert_eq!(world.well(by_regex("b", "")).1, Some(Vec::new()));
+}
+
+#[test]
 fn a_topic_that_does_not_exist_yet_may_be_subscribed_to() {
     let mut world = World::new();
     assert_eq!(world.well(joining("a", &["t"])), (1, Some(Vec::new())));
