@@ -26,7 +26,7 @@ pub use kafka_server::KafkaServer;
 pub use levada_harness::Seeded;
 pub use member::{Member, MemberOptions, Protocol, Told};
 pub use metadata::{Metadata, Standing};
-pub use metric::{find_metric, metric_at};
+pub use metric::{find_metric, metric_at, metrics_at};
 pub use outcome::{Outcome, fail};
 pub use reader::{PartitionRange, Reader, Seen};
 pub use recorder::{Recorder, RecorderOptions};

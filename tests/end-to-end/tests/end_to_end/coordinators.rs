@@ -69,7 +69,7 @@ impl Groups {
 
 #[test]
 fn what_was_committed_outlives_coordinators_that_are_killed_frozen_and_stopped() -> Outcome {
-    let options = SandboxOptions::new(1, 1).set_controllers("broker.session.timeout.ms", "2000");
+    let options = SandboxOptions::new(1, 1).set_controllers("broker.session.timeout.ms", "6000");
     let mut sandbox = Sandbox::start(&options)?;
     Admin::connect(sandbox.broker(1)?.kafka()?)?.create_topic(TOPIC, 1, &[])?;
     let mut groups = Groups::connect(&mut sandbox)?;

@@ -15,6 +15,7 @@ mod gone_broker;
 mod group_client;
 mod group_commands;
 mod groups;
+mod lag_metrics;
 mod metrics;
 mod operator;
 mod overload;

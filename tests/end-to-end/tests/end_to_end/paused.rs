@@ -33,7 +33,7 @@ fn wait_for_leader(not: Option<u32>, asked: u32, sandbox: &mut Sandbox) -> Outco
 
 #[test]
 fn a_leader_that_slept_past_its_session_acknowledges_nothing_that_is_lost() -> Outcome {
-    let options = SandboxOptions::new(1, 3).set_controllers("broker.session.timeout.ms", "2000");
+    let options = SandboxOptions::new(1, 3).set_controllers("broker.session.timeout.ms", "6000");
     let mut sandbox = Sandbox::start(&options)?;
     let corpus = Corpus::load(1 << 20)?;
     let file = |number| corpus.record(number);
@@ -78,7 +78,7 @@ fn a_leader_that_slept_past_its_session_acknowledges_nothing_that_is_lost() -> O
 #[test]
 fn what_waits_in_the_sockets_of_a_leader_that_slept_past_its_session_is_refused() -> Outcome {
     const WAITING: usize = 20;
-    let options = SandboxOptions::new(1, 3).set_controllers("broker.session.timeout.ms", "2000");
+    let options = SandboxOptions::new(1, 3).set_controllers("broker.session.timeout.ms", "6000");
     let mut sandbox = Sandbox::start(&options)?;
     let admin = Admin::connect(sandbox.broker(1)?.kafka()?)?;
     admin.create_replicated_topic(TOPIC, (1, 3), &[("min.insync.replicas", "2")])?;
