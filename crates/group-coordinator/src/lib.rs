@@ -4,6 +4,7 @@
 //! says whose shard each of them is. `levada-groups` decides, `levada-coordinator` loads and writes; here both are put
 //! together: the session with the controller, the metadata, the gRPC service that brokers call, and stopping in order.
 
+mod conversation;
 mod group_settings;
 mod lag;
 mod options;

@@ -6,14 +6,6 @@ use levada_service::grpc::GrpcOptions;
 use levada_service::options::{OptionsError, OptionsLoader};
 use serde::{Deserialize, Serialize};
 
-/// Requests that may be unanswered at one time, over all connections and on each: ten thousand members may wait for their
-/// groups at once, on the one connection of a broker.
-const CONCURRENT_REQUESTS: u32 = 100_000;
-
-/// How long a request may take, in milliseconds: a day, since members say how long they wait for others, and their brokers how
-/// long they wait for an answer.
-const REQUEST_TIMEOUT_MS: u64 = 24 * 3_600_000;
-
 /// The options of the group coordinator role.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GroupCoordinatorOptions {
@@ -80,13 +72,8 @@ impl GroupCoordinatorOptions {
         Ok(options)
     }
 
-    /// The limits of the server, which has to let every member of every group wait.
+    /// The limits of the server.
     pub(crate) fn server(&self) -> GrpcOptions {
-        let mut grpc = self.grpc.clone();
-        grpc.max_concurrent_streams = grpc.max_concurrent_streams.max(CONCURRENT_REQUESTS);
-        grpc.max_concurrent_requests = grpc.max_concurrent_requests.max(CONCURRENT_REQUESTS as usize);
-        grpc.request_timeout_ms = grpc.request_timeout_ms.max(REQUEST_TIMEOUT_MS);
-        grpc.drain_timeout_ms = self.drain_timeout_ms;
-        grpc
+        GrpcOptions { drain_timeout_ms: self.drain_timeout_ms, ..self.grpc.clone() }
     }
 }

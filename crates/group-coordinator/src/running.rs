@@ -144,7 +144,7 @@ async fn bring_up(
     let shards = shards(options, &image, &network, source.clone());
     let server_end = upkeep.child_token();
     let server = GrpcServer::internal(&options.server(), Profile::Control)
-        .add_service_within(service(shards.clone(), source.clone()), GROUP_MESSAGE);
+        .add_service_within(service(shards.clone(), source.clone(), server_end.clone()), GROUP_MESSAGE);
     let server = tokio::spawn(server.serve(internal, server_end.clone()));
     // Shards come with the registration, and brokers as soon as they hear of that.
     let registration = NewCoordinator {

@@ -2,38 +2,38 @@
 
 mod error;
 mod fan_out;
+mod line;
 mod repeatable;
 mod route;
+mod stream;
 mod turns;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use levada_groups::api::{Request, Response};
-use levada_metadata::{Command, CoordinatorKind, Image};
+use levada_metadata::{Command, Coordinator, CoordinatorKind, Image};
 use levada_proto::internal as pb;
-use levada_proto::internal::group_coordinator_client::GroupCoordinatorClient;
 use levada_service::grpc::Profile;
 use levada_service::net::{Address, Network};
-use levada_types::{ErrorCode, PartitionIndex};
+use levada_types::{CoordinatorEpoch, ErrorCode, PartitionIndex};
+use prost::Message;
 use tokio::time::Instant;
-use tonic::Code;
-use tonic::transport::Channel;
 
 pub use error::GroupClientError;
+use line::Line;
 use repeatable::is_repeatable;
 use route::{Place, Route};
+use stream::Lost;
 use turns::Turns;
 
 use crate::backoff::Backoff;
-use crate::outcome::Outcome;
+use crate::parcels::MAX_GROUP_MESSAGE_BYTES;
 use crate::{ControllerClient, MetadataWatch};
-
-/// The largest request to a group coordinator, and the largest answer: what a leader is told of all members of its group
-/// is the largest of them. Kafka has no limit of its own; this is what its largest record may be by far.
-pub const MAX_GROUP_MESSAGE_BYTES: usize = 64 << 20;
 
 /// How long a request waits for a coordinator that takes it, as long as nothing has been done. Less than clients wait for an
 /// answer by default (30 s, and members are thrown out after 10 s in the oldest of them), and more than a takeover lasts.
@@ -59,18 +59,9 @@ struct Shared {
     creation: Box<dyn Fn(&Image) -> Command + Send + Sync>,
     /// Held by the one who has the shards created.
     creating: tokio::sync::Mutex<()>,
-    /// The ways to the coordinators.
-    channels: Mutex<HashMap<Address, Channels>>,
+    /// The ways to the coordinators, by their registrations.
+    lines: Mutex<HashMap<CoordinatorEpoch, Arc<Line>>>,
     turns: Turns,
-}
-
-/// The ways to one coordinator.
-#[derive(Debug, Clone)]
-struct Channels {
-    /// For requests that may wait for other members, so that however many wait, the others have a stream.
-    waiting: Channel,
-    /// For those that are answered at once.
-    prompt: Channel,
 }
 
 impl fmt::Debug for GroupClient {
@@ -116,9 +107,9 @@ impl GroupClient {
         controller: ControllerClient,
         creation: impl Fn(&Image) -> Command + Send + Sync + 'static,
     ) -> Self {
-        let (creation, creating, channels, turns) =
+        let (creation, creating, lines, turns) =
             (Box::new(creation), Default::default(), Mutex::default(), Turns::default());
-        Self { shared: Arc::new(Shared { network, metadata, controller, creation, creating, channels, turns }) }
+        Self { shared: Arc::new(Shared { network, metadata, controller, creation, creating, lines, turns }) }
     }
 
     /// Asks the group that `request` names, within `timeout`.
@@ -149,8 +140,8 @@ impl GroupClient {
     async fn ask(&self, place: &Place, request: Request, timeout: Duration) -> Result<Response, GroupClientError> {
         let started = Instant::now();
         let deadline = started + timeout;
-        let (repeatable, waits) = (is_repeatable(&request), waits_for_others(&request));
-        let kind = pb::group_request::Kind::from(request);
+        let repeatable = is_repeatable(&request);
+        let mut message = pb::GroupRequest { kind: Some(request.into()), ..pb::GroupRequest::default() };
         let mut patience = deadline.min(started + PATIENCE);
         let mut backoff = Backoff::new();
         let mut turn = None;
@@ -159,7 +150,7 @@ impl GroupClient {
             let begun = Instant::now();
             let image = self.shared.metadata.image();
             let shard = place.shard(&image);
-            let attempt = turns::for_a_turn(turn.take(), self.attempt(&image, place, &kind, waits, deadline)).await;
+            let attempt = turns::for_a_turn(turn.take(), self.attempt(&image, place, &mut message, deadline)).await;
             let failure = match attempt {
                 Attempt::Answered(response) => {
                     self.shared.turns.served(shard);
@@ -196,8 +187,7 @@ impl GroupClient {
         &self,
         image: &Image,
         place: &Place,
-        kind: &pb::group_request::Kind,
-        waits: bool,
+        message: &mut pb::GroupRequest,
         deadline: Instant,
     ) -> Attempt {
         let route = match Route::find(image, place) {
@@ -210,27 +200,35 @@ impl GroupClient {
             }
             Err(failure) => return Attempt::NotDone(failure),
         };
-        let message = pb::GroupRequest {
-            cluster_id: image.cluster_id().map(|id| id.to_string()).unwrap_or_default(),
-            shard: route.shard,
-            metadata_offset: image.offset().0,
-            kind: Some(kind.clone()),
+        let line = match self.line(image, &route.owner) {
+            Ok(line) => line,
+            Err(failure) => return Attempt::NotDone(failure),
         };
-        let mut call = tonic::Request::new(message);
-        let left = deadline.saturating_duration_since(Instant::now());
-        call.set_timeout(left);
-        let channels = self.channels(image, &route.address);
-        let mut stub = GroupCoordinatorClient::new(if waits { channels.waiting } else { channels.prompt })
-            .max_decoding_message_size(MAX_GROUP_MESSAGE_BYTES)
-            .max_encoding_message_size(MAX_GROUP_MESSAGE_BYTES);
+        (message.shard, message.metadata_offset) = (route.shard, image.offset().0);
+        let request = Bytes::from(message.encode_to_vec());
+        if request.len() > MAX_GROUP_MESSAGE_BYTES {
+            return Attempt::Refused(format!("it has more than {MAX_GROUP_MESSAGE_BYTES} bytes"));
+        }
+        let mut end = pin!(async {
+            tokio::select! {
+                () = self.moved(&route) => "another coordinator owns the shard now",
+                () = tokio::time::sleep_until(deadline) => "no answer within the time",
+            }
+        });
+        let room = tokio::select! {
+            biased;
+            room = line.room(request.len()) => room,
+            reason = &mut end => return Attempt::NotDone(Failure::unavailable(reason)),
+        };
+        let mut asked = line.ask(image.cluster_id(), &request, room);
         let answer = tokio::select! {
-            answer = stub.handle(call) => answer,
-            () = self.moved(&route) => Err(tonic::Status::aborted("another coordinator owns the shard now")),
-            () = tokio::time::sleep(left) => Err(tonic::Status::deadline_exceeded("no answer within the time")),
+            biased;
+            answer = asked.answer() => answer,
+            reason = &mut end => Err(asked.given_up(reason)),
         };
         match answer {
-            Ok(answer) => read(answer.into_inner()),
-            Err(status) => failed(&route.address, &status),
+            Ok(answer) => read(answer),
+            Err(lost) => failed(&route.owner, lost),
         }
     }
 
@@ -239,7 +237,7 @@ impl GroupClient {
         let mut offsets = self.shared.metadata.offsets();
         let owns = |image: &Image| {
             let owner = image.shard_owner(CoordinatorKind::Group, route.shard);
-            owner.is_some_and(|owner| owner.epoch == route.owner)
+            owner.is_some_and(|owner| owner.epoch == route.owner.epoch)
         };
         while owns(&self.shared.metadata.image()) {
             // The sender lives as long as the client.
@@ -275,50 +273,52 @@ impl GroupClient {
         Ok(())
     }
 
-    fn channels(&self, image: &Image, address: &Address) -> Channels {
-        let mut channels = self.shared.channels.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = channels.get(address) {
-            return known.clone();
+    /// The way to the owner of a shard.
+    fn line(&self, image: &Image, owner: &Coordinator) -> Result<Arc<Line>, Failure> {
+        let mut lines = self.shared.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = lines.get(&owner.epoch) {
+            return Ok(Arc::clone(known));
         }
-        // Addresses that nobody has any more would gather.
-        let live: Vec<Address> = image
-            .coordinators(CoordinatorKind::Group)
-            .filter_map(|coordinator| coordinator.internal_address.parse().ok())
-            .collect();
-        channels.retain(|known, _| live.contains(known));
-        let dialer = self.shared.network.dialer(address.clone());
-        let new = Channels { waiting: dialer.channel(Profile::Control), prompt: dialer.channel(Profile::Control) };
-        channels.insert(address.clone(), new.clone());
-        new
+        let (name, address) = (&owner.name, &owner.internal_address);
+        let dialed: Address = address.parse().map_err(|_| {
+            Failure::unavailable(format!("coordinator {name} is registered at {address}, which is no address"))
+        })?;
+        // Registrations that are over would gather.
+        lines.retain(|&epoch, _| image.coordinator(epoch).is_some());
+        let new = Arc::new(Line::new(self.shared.network.dialer(dialed).channel(Profile::Control)));
+        lines.insert(owner.epoch, Arc::clone(&new));
+        Ok(new)
     }
 }
 
-/// Whether a request may be answered only once others have spoken.
-fn waits_for_others(request: &Request) -> bool {
-    matches!(request, Request::JoinGroup(_) | Request::SyncGroup(_))
-}
-
-fn read(answer: pb::GroupResponse) -> Attempt {
-    match Response::try_from(answer) {
-        Ok(Response::Failed(
-            code @ (ErrorCode::NotCoordinator
-            | ErrorCode::CoordinatorLoadInProgress
-            | ErrorCode::CoordinatorNotAvailable),
-        )) => Attempt::NotDone(Failure::new(code, code.message())),
+fn read(answer: Bytes) -> Attempt {
+    use ErrorCode::{
+        CoordinatorLoadInProgress, CoordinatorNotAvailable, InvalidRequest, MessageTooLarge, NotCoordinator,
+    };
+    let answer = match pb::GroupResponse::decode(answer) {
+        Ok(answer) => Response::try_from(answer).map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    match answer {
+        Ok(Response::Failed(code @ (NotCoordinator | CoordinatorLoadInProgress | CoordinatorNotAvailable))) => {
+            Attempt::NotDone(Failure::new(code, code.message()))
+        }
+        Ok(Response::Failed(InvalidRequest)) => Attempt::Refused("the coordinator cannot read it".to_owned()),
+        Ok(Response::Failed(MessageTooLarge)) => {
+            Attempt::Refused(format!("the answer has more than {MAX_GROUP_MESSAGE_BYTES} bytes"))
+        }
         Ok(Response::Failed(code)) => Attempt::Unknown(Failure::new(code, code.message())),
         Ok(response) => Attempt::Answered(response),
-        Err(error) => Attempt::Refused(error.to_string()),
+        Err(reason) => Attempt::Refused(reason),
     }
 }
 
-fn failed(address: &Address, status: &tonic::Status) -> Attempt {
-    let reason = format!("{address}: {}", status.message());
-    match Outcome::of(status) {
-        // Of another cluster, which a newer image will show to be gone.
-        Outcome::Refused if status.code() == Code::FailedPrecondition => Attempt::NotDone(Failure::unavailable(reason)),
-        Outcome::NotDone | Outcome::NotActive(_) => Attempt::NotDone(Failure::unavailable(reason)),
-        Outcome::Unknown => Attempt::Unknown(Failure::unavailable(reason)),
-        Outcome::Refused => Attempt::Refused(reason),
+fn failed(owner: &Coordinator, lost: Lost) -> Attempt {
+    let told = |reason| format!("{}: {reason}", owner.internal_address);
+    match lost {
+        Lost::NotDone(reason) => Attempt::NotDone(Failure::unavailable(told(reason))),
+        Lost::Unknown(reason) => Attempt::Unknown(Failure::unavailable(told(reason))),
+        Lost::Refused(reason) => Attempt::Refused(told(reason)),
     }
 }
 

@@ -1,9 +1,10 @@
 //! Where a request to a group goes, as an image tells it.
 
-use levada_metadata::{CoordinatorKind, Image};
-use levada_service::net::Address;
+use std::sync::Arc;
+
+use levada_metadata::{Coordinator, CoordinatorKind, Image};
 use levada_shard::shard_of;
-use levada_types::{CoordinatorEpoch, PartitionIndex};
+use levada_types::PartitionIndex;
 
 use super::{Failure, NO_SHARD};
 
@@ -20,9 +21,7 @@ pub(super) struct Route {
     /// The shard.
     pub(super) shard: PartitionIndex,
     /// Its owner.
-    pub(super) owner: CoordinatorEpoch,
-    /// Where that is.
-    pub(super) address: Address,
+    pub(super) owner: Arc<Coordinator>,
 }
 
 impl Place {
@@ -47,10 +46,6 @@ impl Route {
         let owner = image
             .shard_owner(CoordinatorKind::Group, shard)
             .ok_or_else(|| Failure::unavailable(format!("no coordinator owns shard {shard}")))?;
-        let address = owner.internal_address.parse().map_err(|_| {
-            let (name, address) = (&owner.name, &owner.internal_address);
-            Failure::unavailable(format!("coordinator {name} is registered at {address}, which is no address"))
-        })?;
-        Ok(Some(Self { shard, owner: owner.epoch, address }))
+        Ok(Some(Self { shard, owner: Arc::clone(owner) }))
     }
 }

@@ -12,94 +12,19 @@ use levada_metadata::{
 };
 use levada_peers::{ControllerClient, GroupClient, GroupClientError, MetadataWatch};
 use levada_proto::internal as pb;
-use levada_proto::internal::group_coordinator_server::{GroupCoordinator, GroupCoordinatorServer};
-use levada_service::grpc::{GrpcOptions, GrpcServer, Profile};
 use levada_service::net::{Address, Network};
-use levada_service::shutdown::CancellationToken;
 use levada_shard::shard_of;
 use levada_types::{BrokerId, ClusterId, CoordinatorEpoch, ErrorCode, MetadataOffset, TopicId, TopicName};
-use tokio::sync::{mpsc, oneshot};
 use tonic::Status;
 use uuid::Uuid;
 
+use crate::coordinator_script::{LONG, coordinator};
 use crate::script::{controller, way_to};
-
-/// Long enough that it never passes in a test.
-const LONG: Duration = Duration::from_secs(60);
 
 const TOPIC: TopicId = TopicId(Uuid::from_u128(7));
 
-/// A request that a scripted coordinator has got, and the way to answer it.
-struct Asked {
-    shard: i32,
-    request: Request,
-    answer: oneshot::Sender<Result<Response, Status>>,
-}
-
-impl Asked {
-    fn answer(self, response: Response) {
-        // Nobody may wait any more.
-        drop(self.answer.send(Ok(response)));
-    }
-
-    fn fail(self, status: Status) {
-        drop(self.answer.send(Err(status)));
-    }
-
-    fn refuse(self, code: ErrorCode) {
-        self.answer(Response::Failed(code));
-    }
-}
-
-struct Scripted(mpsc::UnboundedSender<Asked>);
-
-#[tonic::async_trait]
-impl GroupCoordinator for Scripted {
-    async fn handle(
-        &self,
-        request: tonic::Request<pb::GroupRequest>,
-    ) -> Result<tonic::Response<pb::GroupResponse>, Status> {
-        let message = request.into_inner();
-        let shard = message.shard;
-        let request = Request::try_from(message).unwrap();
-        let (answer, answered) = oneshot::channel();
-        self.0.send(Asked { shard, request, answer }).map_err(|_| Status::aborted("the test is over"))?;
-        let response = answered.await.map_err(|_| Status::aborted("the test does not answer"))??;
-        Ok(tonic::Response::new(response.into()))
-    }
-}
-
-/// What a test holds of a scripted coordinator.
-struct Handle {
-    asked: mpsc::UnboundedReceiver<Asked>,
-    shutdown: CancellationToken,
-}
-
-impl Drop for Handle {
-    fn drop(&mut self) {
-        self.shutdown.cancel();
-    }
-}
-
-impl Handle {
-    async fn next(&mut self) -> Asked {
-        tokio::time::timeout(LONG, self.asked.recv()).await.unwrap().unwrap()
-    }
-}
-
-async fn coordinator(network: &Network, name: &str) -> Handle {
-    let (asked, seen) = mpsc::unbounded_channel();
-    let listener = network.bind(&Address::memory(name)).await.unwrap();
-    let shutdown = CancellationToken::new();
-    let options = GrpcOptions { drain_timeout_ms: 0, ..GrpcOptions::default() };
-    let server =
-        GrpcServer::internal(&options, Profile::Control).add_service(GroupCoordinatorServer::new(Scripted(asked)));
-    tokio::spawn(server.serve(listener, shutdown.clone()));
-    Handle { asked: seen, shutdown }
-}
-
 /// The image at `offset` in which these coordinators live, the first of which is number 1; and who owns each shard.
-fn image(offset: u64, coordinators: &[&str], owners: &[Option<i64>]) -> Image {
+pub(crate) fn image(offset: u64, coordinators: &[&str], owners: &[Option<i64>]) -> Image {
     let mut deltas = vec![Delta::ClusterCreated { cluster_id: ClusterId(Uuid::from_u128(5)) }];
     for (epoch, name) in (1..).zip(coordinators) {
         let coordinator = Coordinator {
@@ -128,14 +53,14 @@ fn image(offset: u64, coordinators: &[&str], owners: &[Option<i64>]) -> Image {
 }
 
 /// Everything around a client: no controller answers, but to the one at `c-1` if there is one.
-struct World {
-    network: Network,
-    metadata: MetadataWatch,
-    client: GroupClient,
+pub(crate) struct World {
+    pub(crate) network: Network,
+    pub(crate) metadata: MetadataWatch,
+    pub(crate) client: GroupClient,
 }
 
 impl World {
-    fn new(image: Image) -> Self {
+    pub(crate) fn new(image: Image) -> Self {
         let network = Network::new();
         let metadata = MetadataWatch::holding(image);
         let controller = ControllerClient::new(way_to(&network, &["c-1"]));
@@ -147,22 +72,22 @@ impl World {
     }
 
     /// Asks without waiting for the answer.
-    fn ask(&self, request: Request) -> tokio::task::JoinHandle<Result<Response, GroupClientError>> {
+    pub(crate) fn ask(&self, request: Request) -> tokio::task::JoinHandle<Result<Response, GroupClientError>> {
         let client = self.client.clone();
         tokio::spawn(async move { client.handle(request, LONG).await })
     }
 }
 
-fn heartbeat(group: &str) -> Request {
+pub(crate) fn heartbeat(group: &str) -> Request {
     let (generation_id, member_id, group_instance_id) = (1, "m".to_owned(), None);
     Request::Heartbeat(Heartbeat { group_id: group.to_owned(), generation_id, member_id, group_instance_id })
 }
 
-fn alive() -> Response {
+pub(crate) fn alive() -> Response {
     Response::Heartbeat(HeartbeatAnswer { error: ErrorCode::None })
 }
 
-fn join(member_id: &str) -> Request {
+pub(crate) fn join(member_id: &str) -> Request {
     Request::JoinGroup(JoinGroup {
         group_id: "g".to_owned(),
         session_timeout_ms: 10_000,
@@ -179,7 +104,7 @@ fn join(member_id: &str) -> Request {
     })
 }
 
-fn joined() -> Response {
+pub(crate) fn joined() -> Response {
     Response::JoinGroup(JoinGroupAnswer {
         error: ErrorCode::None,
         generation_id: 1,
@@ -411,6 +336,6 @@ async fn all_shards_are_listed_or_none() {
     let client = world.client.clone();
     let listing = tokio::spawn(async move { client.list(ListGroups::default(), LONG).await });
     first.next().await.answer(Response::ListGroups(vec![listed("a")]));
-    second.next().await.fail(Status::invalid_argument("what?"));
+    second.next().await.refuse(ErrorCode::InvalidRequest);
     assert!(matches!(listing.await.unwrap(), Err(GroupClientError::Refused { .. })));
 }

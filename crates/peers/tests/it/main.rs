@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that meets an error it does not expect fails by it")]
 
+mod coordinator_script;
+mod group_streams;
 mod groups;
 mod script;
 mod session;

@@ -239,8 +239,8 @@ fn responses() -> Vec<Response> {
 #[test]
 fn requests_arrive_as_they_were_sent() {
     for request in requests() {
-        let (cluster_id, kind) = (s("c"), Some(request.clone().into()));
-        let sent = pb::GroupRequest { cluster_id, shard: 3, metadata_offset: 9, kind }.encode_to_vec();
+        let kind = Some(request.clone().into());
+        let sent = pb::GroupRequest { shard: 3, metadata_offset: 9, kind }.encode_to_vec();
         let arrived = pb::GroupRequest::decode(sent.as_slice()).expect("a message");
         assert_eq!((arrived.shard, arrived.metadata_offset), (3, 9));
         assert_eq!(Request::try_from(arrived), Ok(request));
