@@ -20,6 +20,9 @@ pub(crate) struct Options {
     /// Three controllers and three brokers in place of one node, which lose power, connections, disks and each other.
     #[arg(long, conflicts_with = "loss")]
     cluster: bool,
+    /// Group coordinators too, and consumer groups whose members come, go, die and freeze.
+    #[arg(long, requires = "cluster")]
+    groups: bool,
     /// The seed of the faults; without it one is drawn and printed.
     #[arg(long)]
     seed: Option<u64>,
@@ -37,6 +40,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Outcome {
         .args(length)
         .args(options.loss.then_some("--loss"))
         .args(options.cluster.then_some("--cluster"))
+        .args(options.groups.then_some("--groups"))
         .env("LEVADA_BIN", levada);
     match options.seed {
         Some(seed) => chaos.args(["--seed", &seed.to_string()]),

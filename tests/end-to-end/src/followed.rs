@@ -1,6 +1,12 @@
 //! What a consumer that follows a topic has seen, and the rules that every record it sees must keep.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use crate::{Acknowledged, History, Outcome, PartitionRange, fail};
 
@@ -18,6 +24,8 @@ struct Partition {
 pub struct Followed {
     partitions: BTreeMap<i32, Partition>,
     once_and_in_order: bool,
+    /// Whether the producer has given up its sequence, so that nothing is promised of once and of order.
+    gave_up: Arc<AtomicBool>,
 }
 
 impl Followed {
@@ -25,7 +33,18 @@ impl Followed {
     /// partition stand in the order of sending, none of them twice, as an idempotent producer is promised.
     pub fn new(partitions: i32, once_and_in_order: bool) -> Self {
         let partitions = (0..partitions).map(|partition| (partition, Partition::default())).collect();
-        Self { partitions, once_and_in_order }
+        Self { partitions, once_and_in_order, gave_up: Arc::default() }
+    }
+
+    /// Demands neither once nor order any more when the producer has given up its sequence: see
+    /// [`Recorder::gave_up`](crate::Recorder::gave_up).
+    #[must_use]
+    pub fn until(self, gave_up: Arc<AtomicBool>) -> Self {
+        Self { gave_up, ..self }
+    }
+
+    fn demands_order(&self) -> bool {
+        self.once_and_in_order && !self.gave_up.load(Ordering::Acquire)
     }
 
     /// The offset that is due next in each partition.
@@ -47,7 +66,7 @@ impl Followed {
 
     /// Notes that the record with this number was read at this place, which must be the one that is due.
     pub fn note(&mut self, place: Acknowledged, number: u64) -> Outcome {
-        let once_and_in_order = self.once_and_in_order;
+        let demands_order = self.demands_order();
         let Some(seen) = self.partitions.get_mut(&place.partition) else {
             return fail(format!("{place:?} was read, and the topic has no such partition"));
         };
@@ -60,7 +79,7 @@ impl Followed {
             }
             Some(_) => {}
             None => {
-                if once_and_in_order && seen.numbers.last().is_some_and(|last| *last >= number) {
+                if demands_order && seen.numbers.last().is_some_and(|last| *last >= number) {
                     return fail(format!("{place:?}: record {number} stands behind itself or a later one"));
                 }
                 seen.numbers.push(number);
@@ -111,7 +130,7 @@ impl Followed {
             let at = self.at(place);
             return fail(format!("record {number} was acknowledged at {place:?}, where the follower read {at:?}"));
         }
-        if !self.once_and_in_order {
+        if !self.demands_order() {
             return Ok(());
         }
         for (partition, seen) in &self.partitions {
@@ -181,6 +200,15 @@ mod tests {
             assert!(followed(false, &wrong).is_ok(), "{wrong:?}");
             assert!(followed(true, &wrong).is_err(), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn who_gave_up_its_sequence_may_repeat_itself() {
+        let gave_up = Arc::new(AtomicBool::new(false));
+        let mut followed = Followed::new(1, true).until(gave_up.clone());
+        assert!(followed.note(place(0, 0), 1).is_ok() && followed.clone().note(place(0, 1), 1).is_err());
+        gave_up.store(true, Ordering::Release);
+        assert!(followed.note(place(0, 1), 1).is_ok() && followed.check(&history(&[(1, 0, 0)])).is_ok());
     }
 
     #[test]

@@ -3,7 +3,10 @@
 use std::{
     collections::VecDeque,
     net::SocketAddr,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -63,6 +66,7 @@ struct Noted {
     longest_gap: Duration,
     /// The newest lines of the client's log.
     said: VecDeque<String>,
+    gave_up: Arc<AtomicBool>,
 }
 
 impl Notes {
@@ -97,7 +101,11 @@ impl ClientContext for Notes {
     }
 
     fn log(&self, _level: RDKafkaLogLevel, facility: &str, message: &str) {
-        self.noted().say(&format!("{facility} {message}"));
+        let mut noted = self.noted();
+        if gives_up(facility, message) {
+            noted.gave_up.store(true, Ordering::Release);
+        }
+        noted.say(&format!("{facility} {message}"));
     }
 }
 
@@ -198,6 +206,13 @@ impl Recorder {
         std::mem::take(&mut noted.longest_gap).max(since_the_last)
     }
 
+    /// Whether librdkafka has given up the sequence of an idempotent producer by itself, which it says with `debug` set to
+    /// `eos`. Of two requests under way the first was refused before anything was done, the second then came out of
+    /// sequence; it draws a new epoch, and sends again what it does not know of in every partition, which may be there.
+    pub fn gave_up(&self) -> Arc<AtomicBool> {
+        self.producer.context().noted().gave_up.clone()
+    }
+
     /// The newest lines of the client's log, each with the time in milliseconds since the epoch.
     pub fn said(&self) -> Vec<String> {
         self.producer.context().noted().said.iter().cloned().collect()
@@ -218,5 +233,29 @@ impl Recorder {
         } else {
             fail(format!("{} records were sent, and only {known} had an outcome", self.sent))
         }
+    }
+}
+
+/// Whether this says that the client draws a new epoch since a request of its own was refused without anything being done.
+fn gives_up(facility: &str, message: &str) -> bool {
+    facility == "ERRSEQ" && message.contains("caused by previous failed request") && message.contains("MsgNotPersisted")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::gives_up;
+
+    #[test]
+    fn only_a_refusal_before_anything_was_done_excuses_a_new_sequence() {
+        let said = |before| {
+            format!(
+                "[thrd:broker/3]: broker/3: ProduceRequest for topic [0] with 116 message(s) failed due to skipped sequence \
+                 numbers (PID{{Id:0,Epoch:0}}, base seq 2108 > next seq 2104) caused by previous failed request ({before}, \
+                 base seq 2107..2107, base msgid 2108, 33ms ago): recovering and retrying"
+            )
+        };
+        assert!(gives_up("ERRSEQ", &said("NOT_ENOUGH_REPLICAS, actions Retry,MsgNotPersisted")));
+        assert!(!gives_up("ERRSEQ", &said("NO_ERROR, actions ")), "the server has lost something");
+        assert!(!gives_up("RETRY", "MsgNotPersisted"));
     }
 }

@@ -38,7 +38,7 @@ pub use network::Network;
 pub use node::Node;
 pub use node_error::NodeError;
 pub use node_options::NodeOptions;
-pub use process::ask_to_stop;
+pub use process::{ask_to_stop, freeze, thaw};
 pub use process_facts::ProcessFacts;
 pub use proxy::{Proxy, Route, Way, Weather};
 pub use ready_line::{ReadyLine, ReadyLineError};

@@ -2,6 +2,7 @@
 //! what the clients were told.
 
 mod cluster;
+mod groups;
 mod one_node;
 
 use std::{
@@ -11,7 +12,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use levada_end_to_end::Outcome;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -20,7 +21,10 @@ static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 /// Has processes fail under load and checks what the clients saw.
 #[derive(Parser)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Arguments {
+    #[command(subcommand)]
+    program: Option<Program>,
     /// How long to go on.
     #[arg(long, default_value_t = 5)]
     minutes: u64,
@@ -33,6 +37,9 @@ pub(crate) struct Arguments {
     /// Three controllers and three brokers in place of one node, which lose power, connections, disks and each other.
     #[arg(long, conflicts_with = "loss")]
     cluster: bool,
+    /// Group coordinators too, and consumer groups whose members come, go, die and freeze.
+    #[arg(long, requires = "cluster")]
+    groups: bool,
     /// How many records a second each producer of a cluster sends.
     #[arg(long, default_value_t = 400)]
     rate: u32,
@@ -41,8 +48,22 @@ pub(crate) struct Arguments {
     seed: Option<u64>,
 }
 
+/// What this program is besides.
+#[derive(Subcommand)]
+enum Program {
+    /// One member of a group, which a run starts.
+    #[command(hide = true)]
+    Member(groups::MemberArguments),
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if let Some(Program::Member(member)) = &arguments.program {
+        return match groups::run_member(member) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        };
+    }
     let inside = if arguments.cluster { cluster::enter_namespaces() } else { Ok(false) };
     let drawn = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let seed = arguments.seed.unwrap_or(drawn);
@@ -61,6 +82,7 @@ fn main() -> ExitCode {
         }
     });
     let kind = match (arguments.cluster, arguments.loss) {
+        (true, _) if arguments.groups => " --cluster --groups",
         (true, _) => " --cluster",
         (_, true) => " --loss",
         _ => "",

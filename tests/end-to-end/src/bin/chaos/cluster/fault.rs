@@ -4,6 +4,8 @@ use std::{fmt, time::Duration};
 
 use levada_harness::Weather;
 
+use crate::groups::Blow;
+
 /// Whom a fault strikes, by what it is when the fault strikes. Numbers are taken modulo what there is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Victim {
@@ -17,6 +19,10 @@ pub(super) enum Victim {
     Controller(u64),
     /// Any broker.
     Broker(u64),
+    /// Any group coordinator.
+    Coordinator(u64),
+    /// A member of a group.
+    Member(u64),
     /// The clients, all of them.
     Clients,
 }
@@ -65,6 +71,12 @@ pub(super) enum Fault {
     KillEverything,
     /// SIGTERM and a new start of one process after the other, each when the one before is in sync again.
     Roll,
+    /// SIGTERM of a group coordinator, which stays away until one more is wanted. Nothing happens to the last one.
+    Fewer,
+    /// The start of a group coordinator that stays away.
+    More,
+    /// Something happens to a member of a group.
+    Member(Blow),
 }
 
 impl Fault {
@@ -91,6 +103,9 @@ impl Fault {
             Self::ControllersLosePower(_) => "all controllers lose power",
             Self::KillEverything => "SIGKILL of everything",
             Self::Roll => "rolling restart",
+            Self::Fewer => "a group coordinator less",
+            Self::More => "a group coordinator more",
+            Self::Member(blow) => blow.kind(),
         }
     }
 
@@ -149,6 +164,8 @@ impl fmt::Display for Victim {
             Self::Active => f.write_str("the active controller"),
             Self::Controller(_) => f.write_str("a controller"),
             Self::Broker(_) => f.write_str("a broker"),
+            Self::Coordinator(_) => f.write_str("a group coordinator"),
+            Self::Member(_) => f.write_str("a member"),
             Self::Clients => f.write_str("the clients"),
         }
     }

@@ -19,8 +19,12 @@ const VALUE_BYTES: usize = 200;
 /// How many records of one producer may be unanswered.
 const IN_FLIGHT: u64 = 2_000;
 
-/// How long the producer waits for answers between two records that are due.
-const TURN: Duration = Duration::from_millis(2);
+/// How long the producer sleeps between two looks at what is due.
+const TURN: Duration = Duration::from_millis(10);
+
+/// How many answers it takes in at each, for many records each. It does not wait for them: the last millisecond of such a wait
+/// is not slept.
+const ANSWERS: usize = 16;
 
 /// What is promised for a topic.
 #[derive(Debug, Clone)]
@@ -55,6 +59,8 @@ pub(super) struct Line {
     progress: Arc<Progress>,
     producer: JoinHandle<Outcome<History>>,
     follower: Follower,
+    /// Whether the client has given up its sequence, so that once and order are not judged.
+    gave_up: Arc<AtomicBool>,
 }
 
 /// What a line has come to.
@@ -65,6 +71,8 @@ pub(super) struct Ended {
     pub(super) history: History,
     /// Who follows, still.
     pub(super) follower: Follower,
+    /// Whether the client has given up its sequence.
+    pub(super) gave_up: bool,
 }
 
 impl Line {
@@ -79,7 +87,8 @@ impl Line {
         let progress = Arc::new(Progress::default());
         let recorder = Recorder::connect(bootstrap, &promise.producer)?;
         let (known, seen_progress) = (corpus.clone(), progress.clone());
-        let seen = Followed::new(partitions, promise.producer.idempotent);
+        let gave_up = recorder.gave_up();
+        let seen = Followed::new(partitions, promise.producer.idempotent).until(gave_up.clone());
         let follower = Follower::start(bootstrap, promise.topic, seen, move |seen| {
             let number = seen.number.ok_or("not one of our records")?;
             if number >= seen_progress.handed.load(Ordering::Acquire) {
@@ -93,7 +102,7 @@ impl Line {
         let (topic, corpus, own_progress) = (promise.topic, corpus.clone(), progress.clone());
         let produce = move || own_progress.produce(recorder, topic, rate, &corpus);
         let producer = thread::Builder::new().name(format!("produce {topic}")).spawn(produce)?;
-        Ok(Self { promise, progress, producer, follower })
+        Ok(Self { promise, progress, producer, follower, gave_up })
     }
 
     /// The topic.
@@ -142,7 +151,8 @@ impl Line {
         let history = self.producer.join().unwrap_or_else(|_| fail("the producer panicked"));
         let topic = self.promise.topic;
         let history = history.map_err(|error| format!("{topic}: {error}"))?;
-        Ok(Ended { promise: self.promise, history, follower: self.follower })
+        let gave_up = self.gave_up.load(Ordering::Acquire);
+        Ok(Ended { promise: self.promise, history, follower: self.follower, gave_up })
     }
 
     /// What its producer and its consumer met, if they have ended, or the producer was told of failures.
@@ -187,7 +197,8 @@ impl Progress {
                 self.handed.store(number + 1, Ordering::Release);
                 recorder.send(topic, None, key, value)?;
             }
-            recorder.poll(TURN);
+            thread::sleep(TURN);
+            (0..ANSWERS).for_each(|_| recorder.poll(Duration::ZERO));
             self.acknowledged.store(acknowledged, Ordering::Relaxed);
             self.failed.store(failed, Ordering::Relaxed);
             let gap = recorder.take_longest_gap();

@@ -1,13 +1,14 @@
 //! The producers and consumers of a run, and the check of what they were told.
 
 use std::{
+    collections::BTreeMap,
     net::SocketAddr,
     sync::Arc,
     thread,
     time::{Duration, Instant},
 };
 
-use levada_end_to_end::{Admin, Outcome, Reader, RecorderOptions, check_acknowledged, fail};
+use levada_end_to_end::{Admin, History, Outcome, Reader, RecorderOptions, check_acknowledged, fail};
 use levada_harness::Corpus;
 
 use super::{
@@ -15,6 +16,7 @@ use super::{
     line::{Ended, Line, Promise, record},
     report::Report,
 };
+use crate::groups::print;
 
 /// How many partitions each topic has.
 pub(super) const PARTITIONS: i32 = 3;
@@ -149,10 +151,20 @@ pub(super) struct Stopped {
 }
 
 impl Stopped {
+    /// What the producers of the topics were told.
+    pub(super) fn produced(&self) -> BTreeMap<&'static str, &History> {
+        self.lines.iter().map(|line| (line.promise.topic, &line.history)).collect()
+    }
+
+    /// What stands for the bytes of the record with this number.
+    pub(super) fn print(&self, number: u64) -> Option<u64> {
+        record(&self.corpus, number).map(|(key, value)| print(key, value))
+    }
+
     /// Checks all that was acknowledged against what the consumers saw and what the brokers have.
     pub(super) fn check(self, bootstrap: SocketAddr, report: &mut Report) -> Outcome {
         let corpus = self.corpus;
-        for Ended { promise, history, follower } in self.lines {
+        for Ended { promise, history, follower, gave_up } in self.lines {
             clock::say(&format!(
                 "{}: {} records were acknowledged; they are checked",
                 promise.topic,
@@ -165,8 +177,15 @@ impl Stopped {
             report.line(&promise, &history, &followed);
             if !promise.may_lose {
                 followed.check(&history).map_err(wrong)?;
-                check_acknowledged(&reader, &history, promise.producer.idempotent, |number| record(&corpus, number))
-                    .map_err(wrong)?;
+                let once = promise.producer.idempotent && !gave_up;
+                check_acknowledged(&reader, &history, once, |number| record(&corpus, number)).map_err(wrong)?;
+                if gave_up {
+                    let repeated = followed.places() - history.acknowledged.len();
+                    report.note(format!(
+                        "{}: the client drew a new epoch by itself; {repeated} records are there twice",
+                        promise.topic
+                    ));
+                }
             } else if missing > history.acknowledged.len() {
                 return fail("more records are missing than were acknowledged");
             }

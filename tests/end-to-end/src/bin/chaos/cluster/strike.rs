@@ -15,11 +15,14 @@ use super::{
     report::Report,
     standing::{Partitions, active_controller, modulo, wait_until_in_sync},
 };
+use crate::groups::Groups;
 
 /// A fault whose victims are known.
 struct Aimed {
     fault: Fault,
     machine: usize,
+    /// The number that decides which member of a group is struck, if the fault is one of those.
+    member: u64,
     /// The other side of a connection, if the fault is about one.
     other: Option<Side>,
     at: Duration,
@@ -30,9 +33,12 @@ struct Aimed {
 pub(super) struct Striker<'a> {
     pub(super) cluster: &'a mut Cluster,
     pub(super) load: &'a Load,
+    pub(super) groups: &'a mut Groups,
     pub(super) report: &'a mut Report,
     /// Processes whose disk failed or was full since they were last started.
     pub(super) troubled: BTreeSet<usize>,
+    /// Group coordinators that stay away.
+    pub(super) away: BTreeSet<usize>,
 }
 
 impl Striker<'_> {
@@ -45,8 +51,11 @@ impl Striker<'_> {
         self.load.wait_until_acknowledged(step.calm)?;
         self.load.take_longest_gap();
         let aimed = self.aim(step);
-        for Aimed { fault, machine, other, at, lasts } in &aimed {
-            let whom = self.describe(*machine);
+        for Aimed { fault, machine, other, at, lasts, .. } in &aimed {
+            let whom = match fault {
+                Fault::Member(_) => "a member".to_owned(),
+                _ => self.describe(*machine),
+            };
             let other = other.map_or(String::new(), |other| format!(" and {}", self.side(other)));
             clock::say(&format!(
                 "step {number}: after {at:?} for {lasts:?}: {}: {whom}{other}: {fault:?}",
@@ -59,10 +68,16 @@ impl Striker<'_> {
         if step.settle {
             wait_until_in_sync(self.cluster)?;
             clock::say(&format!("step {number}: everything is in sync"));
+            self.groups.catch_up(*self.cluster.bootstrap().first().ok_or("there is no broker")?)?;
         }
         self.load.reread(step.reread);
         self.report.step(aimed.iter().map(|aimed| aimed.fault.kind()), self.load.take_longest_gap());
-        self.load.check_running()
+        self.check_running()
+    }
+
+    fn check_running(&mut self) -> Outcome {
+        self.load.check_running()?;
+        self.groups.check_running()
     }
 
     /// Finds out whom the faults strike; what this machine cannot do is left out.
@@ -79,10 +94,16 @@ impl Striker<'_> {
                 Fault::Cut(other, _) | Fault::Weather(Some(other), _) => Some(self.find(other, told.as_ref())),
                 _ => None,
             };
-            let Side::Machine(machine) = self.find(strike.victim, told.as_ref()) else { continue };
+            let (machine, member) = match strike.victim {
+                Victim::Member(drawn) => (0, drawn),
+                victim => match self.find(victim, told.as_ref()) {
+                    Side::Machine(machine) => (machine, 0),
+                    Side::Clients => continue,
+                },
+            };
             // Nobody is cut off from itself.
             if other != Some(Side::Machine(machine)) {
-                aimed.push(Aimed { fault: strike.fault, machine, other, at: strike.at, lasts: strike.lasts });
+                aimed.push(Aimed { fault: strike.fault, machine, member, other, at: strike.at, lasts: strike.lasts });
             }
         }
         aimed
@@ -94,17 +115,18 @@ impl Striker<'_> {
             self.cluster.machines().iter().position(|machine| machine.role() == Role::Broker && machine.id() == id)
         };
         let found = match victim {
-            Victim::Clients => return Side::Clients,
+            Victim::Clients | Victim::Member(_) => return Side::Clients,
             Victim::Leader(drawn) => by_id(told.and_then(|told| told.leader(drawn))),
             Victim::Follower(drawn) => by_id(told.and_then(|told| told.follower(drawn))),
             Victim::Active => active_controller(self.cluster),
-            Victim::Controller(_) | Victim::Broker(_) => None,
+            Victim::Controller(_) | Victim::Broker(_) | Victim::Coordinator(_) => None,
         };
         let (role, drawn) = match victim {
             Victim::Active => (Role::Controller, 0),
             Victim::Controller(drawn) => (Role::Controller, drawn),
             Victim::Leader(drawn) | Victim::Follower(drawn) | Victim::Broker(drawn) => (Role::Broker, drawn),
-            Victim::Clients => return Side::Clients,
+            Victim::Coordinator(drawn) => (Role::GroupCoordinator, drawn),
+            Victim::Clients | Victim::Member(_) => return Side::Clients,
         };
         let all = self.of(role);
         Side::Machine(found.or_else(|| all.get(modulo(drawn, all.len())?).copied()).unwrap_or(0))
@@ -135,6 +157,7 @@ impl Striker<'_> {
         events.sort_by_key(|(when, begins, _)| (*when, !*begins));
         for (when, begins, aimed) in events {
             self.load.go_on_until(begun + when)?;
+            self.groups.check_running()?;
             if begins { self.begin(aimed)? } else { self.end(aimed)? }
         }
         Ok(())
@@ -180,6 +203,12 @@ impl Striker<'_> {
                 }
             }
             Fault::Roll => self.roll()?,
+            Fault::Fewer => self.fewer(index)?,
+            Fault::More => self.more()?,
+            Fault::Member(blow) => {
+                let whom = self.groups.begin(blow, aimed.member, aimed.lasts)?;
+                clock::say(&format!("{}: {whom}", blow.kind()));
+            }
         }
         Ok(())
     }
@@ -187,7 +216,7 @@ impl Striker<'_> {
     fn end(&mut self, aimed: &Aimed) -> Outcome {
         let index = aimed.machine;
         match aimed.fault {
-            Fault::Kill | Fault::Terminate | Fault::LosePower(_) => self.machine(index)?.launch()?,
+            Fault::Kill | Fault::Terminate | Fault::LosePower(_) => self.launch(index)?,
             Fault::Freeze => self.machine(index)?.thaw()?,
             Fault::Cut(_, direction) => {
                 self.cut(index, aimed.other.unwrap_or(Side::Clients), direction, false)?;
@@ -198,13 +227,14 @@ impl Striker<'_> {
                 let source = source.filter(|_| other.is_some() && self.cluster.has_network());
                 self.machine(index)?.proxy().set(source, Weather::default());
             }
-            Fault::Reset | Fault::Roll => {}
+            Fault::Reset | Fault::Roll | Fault::Fewer | Fault::More => {}
+            Fault::Member(blow) => self.groups.end(blow, aimed.member)?,
             Fault::FullDisk | Fault::SlowDisk(_) => self.set_trouble(index, DiskTrouble::None)?,
             Fault::BrokenDisk => {
                 self.set_trouble(index, DiskTrouble::None)?;
                 // Who met a failing disk may have given up on it for good.
                 self.machine(index)?.kill()?;
-                self.machine(index)?.launch()?;
+                self.launch(index)?;
             }
             Fault::KillBrokers => self.launch_all(&self.of(Role::Broker))?,
             Fault::ControllersLosePower(_) => self.launch_all(&self.of(Role::Controller))?,
@@ -221,7 +251,41 @@ impl Striker<'_> {
     }
 
     fn launch_all(&mut self, machines: &[usize]) -> Outcome {
-        machines.iter().try_for_each(|index| Ok(self.machine(*index)?.launch()?))
+        machines.iter().try_for_each(|index| self.launch(*index))
+    }
+
+    /// Starts a process, unless it is to stay away.
+    fn launch(&mut self, index: usize) -> Outcome {
+        if self.away.contains(&index) { Ok(()) } else { Ok(self.machine(index)?.launch()?) }
+    }
+
+    /// A group coordinator goes and stays away, unless it is the last one or has gone already.
+    fn fewer(&mut self, index: usize) -> Outcome {
+        let left = self.of(Role::GroupCoordinator).len() - self.away.len();
+        if left > 1 && self.away.insert(index) {
+            self.terminate(index)?;
+            clock::say(&format!("{} stays away", self.describe(index)));
+        }
+        Ok(())
+    }
+
+    /// A group coordinator that stayed away comes back.
+    fn more(&mut self) -> Outcome {
+        match self.away.pop_first() {
+            Some(index) => {
+                clock::say(&format!("{} comes", self.describe(index)));
+                self.launch(index)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Has every coordinator come back.
+    pub(super) fn all_come(&mut self) -> Outcome {
+        while !self.away.is_empty() {
+            self.more()?;
+        }
+        self.heal()
     }
 
     fn lose(&mut self, index: usize, seed: u64) -> Outcome {
@@ -277,13 +341,13 @@ impl Striker<'_> {
 
     /// SIGTERM and a new start of each process, when the one before is in sync again.
     fn roll(&mut self) -> Outcome {
-        for index in 0..self.cluster.machines().len() {
+        for index in (0..self.cluster.machines().len()).filter(|index| !self.away.contains(index)).collect::<Vec<_>>() {
             wait_until_in_sync(self.cluster)?;
             self.terminate(index)?;
             self.machine(index)?.launch()?;
             self.machine(index)?.wait_until_ready()?;
             clock::say(&format!("{} is back", self.describe(index)));
-            self.load.check_running()?;
+            self.check_running()?;
         }
         wait_until_in_sync(self.cluster)
     }
@@ -291,6 +355,7 @@ impl Striker<'_> {
     /// Ends whatever is still wrong, and has everything run again.
     fn heal(&mut self) -> Outcome {
         self.cluster.heal_all()?;
+        self.groups.heal()?;
         for index in 0..self.cluster.machines().len() {
             self.set_trouble(index, DiskTrouble::None)?;
             let machine = self.machine(index)?;
@@ -302,9 +367,12 @@ impl Striker<'_> {
             if let Some(status) = ended.filter(|_| !self.troubled.contains(&index)) {
                 return fail(format!("{} ended by itself with {status}", self.describe(index)));
             }
-            self.machine(index)?.launch()?;
+            self.launch(index)?;
         }
         for index in 0..self.cluster.machines().len() {
+            if self.away.contains(&index) {
+                continue;
+            }
             match self.machine(index)?.wait_until_ready() {
                 Err(NodeError::EndedEarly { .. }) if self.troubled.contains(&index) => {
                     // It was started on a disk that failed.
