@@ -286,7 +286,8 @@ fn check_epoch(current: &CurrentAssignment, request: &ConsumerGroupHeartbeat) ->
     let is_lost_answer = epoch < current.epoch
         && epoch == current.previous_epoch
         && request.topic_partitions.as_deref().is_some_and(|owned| owns_all(&current.assigned, owned));
-    if epoch == current.epoch || is_lost_answer {
+    // Whoever joins owns nothing: it was fenced, or its leaving was lost, and it may not have to wait for its own session's end.
+    if epoch == JOIN || epoch == current.epoch || is_lost_answer {
         return Ok(());
     }
     Err(Refused::new(

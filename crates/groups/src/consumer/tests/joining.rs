@@ -164,7 +164,21 @@ fn a_wrong_epoch_is_fenced_and_a_lost_answer_is_not() {
     assert_eq!(world.well(full(0..2)), (2, Some(of(topic, 0..2))));
     assert_eq!(world.refused(full(0..4)), ErrorCode::FencedMemberEpoch);
     assert_eq!(world.refused(alive("a", 1)), ErrorCode::FencedMemberEpoch);
-    assert_eq!(world.refused(joining("a", &["t"])), ErrorCode::FencedMemberEpoch);
+    // It gives everything up, and joins again.
+    assert_eq!(world.well(joining("a", &["t"])), (2, Some(of(topic, 0..2))));
+}
+
+#[test]
+fn whoever_joins_again_has_given_up_what_it_was_to_give_up() {
+    let mut world = World::new();
+    let topic = world.create_topic("t", 4);
+    world.well(joining("a", &["t"]));
+    world.pass(1_000);
+    assert_eq!(world.well(joining("b", &["t"])), (2, Some(Vec::new())));
+    world.well(alive("a", 1));
+    // Half of it is to be revoked when it comes back with nothing; the other member need not wait any longer.
+    assert_eq!(world.well(joining("a", &["t"])), (2, Some(of(topic, 0..2))));
+    assert_eq!(world.well(alive("b", 2)), (2, Some(of(topic, 2..4))));
 }
 
 #[test]
