@@ -286,7 +286,7 @@ fn check_epoch(current: &CurrentAssignment, request: &ConsumerGroupHeartbeat) ->
     let is_lost_answer = epoch < current.epoch
         && epoch == current.previous_epoch
         && request.topic_partitions.as_deref().is_some_and(|owned| owns_all(&current.assigned, owned));
-    // Whoever joins owns nothing: it was fenced, or its leaving was lost, and it may not have to wait for its own session's end.
+    // Whoever joins owns nothing: it was fenced, or its leaving was lost. It need not wait for the end of its own session.
     if epoch == JOIN || epoch == current.epoch || is_lost_answer {
         return Ok(());
     }
