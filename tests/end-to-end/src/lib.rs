@@ -16,6 +16,7 @@ mod metric;
 mod outcome;
 mod reader;
 mod recorder;
+mod tenures;
 
 pub use admin::Admin;
 pub use check::{check_acknowledged, check_corpus, check_seek_by_offset, check_seek_by_time};
@@ -24,12 +25,13 @@ pub use follower::Follower;
 pub use history::{Acknowledged, History, RECORD_NUMBER_HEADER};
 pub use kafka_server::KafkaServer;
 pub use levada_harness::Seeded;
-pub use member::{Member, MemberOptions, Protocol, Told};
+pub use member::{Diary, Member, MemberOptions, Protocol, Told};
 pub use metadata::{Metadata, Standing};
 pub use metric::{find_metric, metric_at, metrics_at};
 pub use outcome::{Outcome, fail};
 pub use reader::{PartitionRange, Reader, Seen};
 pub use recorder::{Recorder, RecorderOptions};
+pub use tenures::Tenures;
 
 /// Every compression type that the Kafka protocol has.
 pub const COMPRESSIONS: [&str; 5] = ["none", "gzip", "snappy", "lz4", "zstd"];

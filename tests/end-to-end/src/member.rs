@@ -3,18 +3,19 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use rdkafka::{
     ClientContext, Offset, TopicPartitionList,
+    config::RDKafkaLogLevel,
     consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance},
     error::KafkaError,
     types::RDKafkaErrorCode,
 };
 
-use crate::{Outcome, Seen, client_config, fail, reader::seen};
+use crate::{Outcome, Seen, Tenures, client_config, fail, reader::seen};
 
 /// How long the coordinator may take over one request.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -48,12 +49,14 @@ pub struct MemberOptions<'a> {
     pub instance: Option<&'a str>,
     /// `session.timeout.ms` of the classic protocol.
     pub session_timeout: Duration,
+    /// Whether it notes in which generations it has which partitions. librdkafka tells generations in its debug log alone.
+    pub notes_tenures: bool,
 }
 
 impl<'a> MemberOptions<'a> {
     /// A dynamic member of `group` that subscribes to `topic`.
     pub fn new(group: &'a str, topic: &'a str, protocol: Protocol) -> Self {
-        Self { group, topic, protocol, instance: None, session_timeout: Duration::from_secs(10) }
+        Self { group, topic, protocol, instance: None, session_timeout: Duration::from_secs(45), notes_tenures: false }
     }
 }
 
@@ -73,27 +76,58 @@ pub struct Member {
 }
 
 #[derive(Default)]
-struct Notes(Mutex<Vec<Told>>);
+struct Notes(Mutex<Noted>);
+
+#[derive(Default)]
+struct Noted {
+    told: Vec<Told>,
+    tenures: Tenures,
+}
 
 impl Notes {
-    fn told(&self) -> MutexGuard<'_, Vec<Told>> {
+    fn noted(&self) -> MutexGuard<'_, Noted> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a member was told, which may be read when it is gone.
+#[derive(Clone)]
+pub struct Diary(Arc<Notes>);
+
+impl Diary {
+    /// In which generations or member epochs it had which partitions.
+    pub fn tenures(&self) -> Tenures {
+        self.0.noted().tenures.clone()
     }
 }
 
 impl ClientContext for Notes {
     // A server that is gone is what some of these tests are about; librdkafka need not report each time it notices.
     fn error(&self, _error: KafkaError, _reason: &str) {}
+
+    fn log(&self, _level: RDKafkaLogLevel, _facility: &str, line: &str) {
+        if let Some(generation) = generation_in(line) {
+            self.noted().tenures.enter(generation);
+        }
+    }
 }
 
 impl ConsumerContext for Notes {
     fn pre_rebalance(&self, _consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        let told = match rebalance {
-            Rebalance::Assign(list) => Told::Assigned(partitions(list)),
-            Rebalance::Revoke(list) => Told::Revoked(partitions(list)),
-            Rebalance::Error(_) => return,
-        };
-        self.told().push(told);
+        let mut noted = self.noted();
+        match rebalance {
+            Rebalance::Assign(list) => {
+                let partitions = partitions(list);
+                noted.tenures.begin(&partitions);
+                noted.told.push(Told::Assigned(partitions));
+            }
+            Rebalance::Revoke(list) => {
+                let partitions = partitions(list);
+                noted.tenures.end(&partitions);
+                noted.told.push(Told::Revoked(partitions));
+            }
+            Rebalance::Error(_) => {}
+        }
     }
 }
 
@@ -109,15 +143,17 @@ impl Member {
             .set("topic.metadata.refresh.interval.ms", "500");
         match options.protocol {
             Protocol::Classic(assignor) => {
-                let session = options.session_timeout.as_millis();
                 config
                     .set("partition.assignment.strategy", assignor)
-                    .set("session.timeout.ms", session.to_string())
-                    .set("heartbeat.interval.ms", (session / 20).to_string());
+                    .set("session.timeout.ms", options.session_timeout.as_millis().to_string())
+                    .set("heartbeat.interval.ms", "500");
             }
             Protocol::Consumer => {
                 config.set("group.protocol", "consumer");
             }
+        }
+        if options.notes_tenures {
+            config.set("debug", "cgrp").set_log_level(RDKafkaLogLevel::Debug);
         }
         if let Some(instance) = options.instance {
             config.set("group.instance.id", instance);
@@ -144,7 +180,12 @@ impl Member {
 
     /// What it was told so far, in order.
     pub fn told(&self) -> Vec<Told> {
-        self.consumer.context().told().clone()
+        self.consumer.context().noted().told.clone()
+    }
+
+    /// What it was told, to be read when it is gone.
+    pub fn diary(&self) -> Diary {
+        Diary(Arc::clone(self.consumer.context()))
     }
 
     /// The most partitions that it has lost at once.
@@ -201,6 +242,16 @@ impl Member {
 
 fn partitions(list: &TopicPartitionList) -> BTreeSet<i32> {
     list.elements().iter().map(|element| element.partition()).collect()
+}
+
+/// The generation or member epoch that a line of librdkafka's debug log says the member has entered.
+fn generation_in(line: &str) -> Option<i32> {
+    let number = match line.split_once("JoinGroup response: GenerationId ") {
+        Some((_, rest)) if line.ends_with("(no error)") => rest.split_once(',')?.0,
+        Some(_) => return None,
+        None => line.split_once("ConsumerGroupHeartbeat response received for ")?.1.rsplit_once(" with epoch ")?.1,
+    };
+    number.trim().parse().ok()
 }
 
 /// Whether an error only says that no server answers just now, or that the topic is not known yet.

@@ -134,46 +134,6 @@ fn two_members_share_and_one_inherits() -> Outcome {
 }
 
 #[test]
-fn of_six_members_over_four_partitions_two_wait_and_take_over() -> Outcome {
-    let node = node()?;
-    for protocol in [Protocol::Classic("roundrobin"), Protocol::Consumer] {
-        let group = format!("golden.{protocol:?}");
-        let options = MemberOptions::new(&group, TOPIC, protocol);
-        let mut members: Vec<Member> = (0..6).map(|_| Member::join(node.kafka()?, &options)).collect::<Outcome<_>>()?;
-        let all: Vec<&Member> = members.iter().collect();
-        poll_until("four have one each", &all, |owned| sizes(owned) == [0, 0, 1, 1, 1, 1])?;
-        for left in [5, 4] {
-            let owner = members.iter().position(|member| member.owned().is_ok_and(|owned| !owned.is_empty()));
-            drop(members.swap_remove(owner.ok_or("nobody owns anything")?));
-            let all: Vec<&Member> = members.iter().collect();
-            poll_until("four have one each again", &all, |owned| {
-                owned.len() == left
-                    && owned.iter().map(BTreeSet::len).sum::<usize>() == 4
-                    && sizes(owned)[left - 1] == 1
-            })?;
-        }
-    }
-    Ok(())
-}
-
-#[test]
-fn groups_keep_offsets_of_their_own() -> Outcome {
-    let node = node()?;
-    produce(&node, 3)?;
-    let options =
-        ["first", "second", "third"].map(|group| MemberOptions::new(group, TOPIC, Protocol::Classic("range")));
-    let members = options.iter().map(|options| Member::join(node.kafka()?, options)).collect::<Outcome<Vec<_>>>()?;
-    for (member, offset) in members.iter().zip(1..) {
-        assert_eq!(take(member, 12)?.len(), 12, "each group reads all of it");
-        member.commit(&BTreeMap::from([(0, offset)]))?;
-    }
-    for (member, offset) in members.iter().zip(1..) {
-        assert_eq!(member.committed(0..PARTITIONS)?, BTreeMap::from([(0, offset)]));
-    }
-    Ok(())
-}
-
-#[test]
 fn a_static_member_comes_back_to_what_it_had_and_nobody_else_notices() -> Outcome {
     let node = node()?;
     for protocol in [Protocol::Classic("range"), Protocol::Consumer] {

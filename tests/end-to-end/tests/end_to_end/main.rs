@@ -11,6 +11,7 @@ mod controllers;
 mod coordinators;
 mod crash;
 mod disks;
+mod golden_rule;
 mod gone_broker;
 mod group_client;
 mod group_commands;
