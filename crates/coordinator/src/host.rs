@@ -9,6 +9,7 @@ use levada_shard::Rules;
 
 use crate::clock::Clock;
 use crate::leader::{Confirmer, Leaders};
+use crate::loads::Loads;
 use crate::machine::Limits;
 use crate::telemetry::ShardTelemetry;
 
@@ -19,6 +20,7 @@ pub(crate) struct Host {
     pub(crate) metadata: MetadataWatch,
     pub(crate) leaders: Leaders,
     pub(crate) confirmer: Confirmer,
+    pub(crate) loads: Loads,
     pub(crate) clock: Clock,
     pub(crate) telemetry: ShardTelemetry,
     lease: OnceLock<Arc<Lease>>,
@@ -31,6 +33,7 @@ impl Host {
             limits,
             rules: Rules::default(),
             confirmer: Confirmer::new(leaders.clone(), metadata.clone()),
+            loads: Loads::new(std::thread::available_parallelism().map_or(1, usize::from)),
             metadata,
             leaders,
             clock: Clock::start(),

@@ -8,6 +8,7 @@
 mod clock;
 mod host;
 mod leader;
+mod loads;
 pub mod machine;
 mod place;
 mod shard_actor;

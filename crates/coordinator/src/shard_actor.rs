@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use crate::host::Host;
 use crate::leader::{Heard, Link};
+use crate::loads::Wanted;
 use crate::machine::{Effect, Event, ShardMachine, Standing, Unserved};
 use crate::place::Duty;
 
@@ -70,6 +71,8 @@ struct Life<'a, C: Core> {
     waiting: BTreeMap<Token, Waiting<C::Response>>,
     next_token: u64,
     link: Option<Link>,
+    /// Whether anybody has asked since it began to load.
+    wanted: Wanted,
     heard: mpsc::Sender<Heard>,
 }
 
@@ -85,6 +88,7 @@ impl<C: Core> ShardActor<C> {
             waiting: BTreeMap::new(),
             next_token: 0,
             link: None,
+            wanted: Wanted::default(),
             heard,
         };
         let mut events = Vec::new();
@@ -157,6 +161,7 @@ impl<C: Core> Life<'_, C> {
         let Mail { request, confirm, answer } = mail;
         let token = Token(self.next_token);
         self.next_token += 1;
+        self.wanted.set(true);
         self.waiting.insert(token, Waiting { confirm, answer });
         Event::Request { token, request }
     }
@@ -189,6 +194,7 @@ impl<C: Core> Life<'_, C> {
     fn carry_out(&mut self, effect: Effect<C::Response>, image: &Image) {
         match effect {
             Effect::Open { attempt, leader, epoch } => {
+                self.wanted.set(false);
                 let stubs = self.host.leaders.stubs(image, leader);
                 let place = (self.partition, epoch, image.offset());
                 // Nobody knows the broker: the next image does, or the shard asks again after a while.
@@ -202,7 +208,12 @@ impl<C: Core> Life<'_, C> {
                     drop(self.heard.try_send(Heard::lost(attempt)));
                 }
             }
-            Effect::Read { from, to } => self.link.iter_mut().for_each(|link| link.read(from, to)),
+            Effect::Read { from, to } => {
+                let (loads, wanted) = (self.host.loads.clone(), self.wanted.clone());
+                if let Some(link) = &mut self.link {
+                    link.read(from, to, async move { loads.turn(to - from, wanted).await });
+                }
+            }
             Effect::Append { expected, records, .. } => {
                 self.host.telemetry.appends.increment(1);
                 if let Some(link) = &self.link {

@@ -229,3 +229,6 @@ impl<C: Core> Shards<C> {
         Route { partition, mailbox, looks, words, standing }
     }
 }
+
+#[cfg(test)]
+mod tests;

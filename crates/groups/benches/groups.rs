@@ -1,5 +1,5 @@
-//! What groups cost: an assignment, and a sign of life, alone and while a write is under way (the runtime then holds a copy
-//! of the shard).
+//! What groups cost: an assignment, a sign of life, alone and while a write is under way (the runtime then holds a copy of the
+//! shard), and loading.
 //!
 //! `cargo bench -p levada-groups`.
 
@@ -10,9 +10,10 @@ use levada_groups::{
     GroupConfig, Groups,
     api::{ConsumerGroupHeartbeat, Request, Response},
     assignor::{Assignor, MemberSpec, Spec, TopicSpec},
+    records::{OffsetKey, OffsetValue, Record},
 };
 use levada_metadata::{Delta, Entry, Image, Partition, Replica};
-use levada_shard::{Context, Core, Token};
+use levada_shard::{Context, Core, Replayed, Token};
 use levada_types::{BrokerId, DirectoryId, MetadataOffset, TopicId, TopicName};
 use uuid::Uuid;
 
@@ -162,5 +163,36 @@ fn heartbeat(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, assign, heartbeat);
+/// Commits of 20 groups for 1,000 partitions each, shown to a shard that has those offsets already, as all but the first are.
+fn replay(c: &mut Criterion) {
+    const GROUPS: usize = 20;
+    const PARTITIONS: i32 = 1_000;
+    let names: Vec<String> = (0..GROUPS).map(|number| format!("group-{number}")).collect();
+    let value = OffsetValue {
+        offset: 1_000_000,
+        leader_epoch: None,
+        metadata: "",
+        committed_at: 1_000_000,
+        expires_at: None,
+        topic_id: None,
+    };
+    let keys = names.iter().flat_map(|group| (0..PARTITIONS).map(move |partition| (group, partition)));
+    let records: Vec<_> = keys
+        .map(|(group, partition)| Record::Offset(OffsetKey { group, topic: "orders", partition }, Some(value)).encode())
+        .collect();
+    let mut shard = Groups::new(Arc::new(GroupConfig::default()));
+    let mut group = c.benchmark_group("replay");
+    group.throughput(Throughput::Elements(records.len() as u64));
+    group.bench_function("commits", |b| {
+        b.iter(|| {
+            for (key, value) in &records {
+                let (offset, timestamp, producer, value) = (0, 1_000_000, None, value.as_deref());
+                shard.replay(Replayed::Record { offset, timestamp, producer, key, value });
+            }
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, assign, heartbeat, replay);
 criterion_main!(benches);

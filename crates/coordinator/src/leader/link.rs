@@ -1,5 +1,8 @@
 //! One attempt of a shard at the leader of its partition: an append session, and reading what is committed.
 
+use std::pin::pin;
+use std::time::Duration;
+
 use bytes::Bytes;
 use levada_proto::internal as pb;
 use levada_shard::AppendSession;
@@ -11,9 +14,13 @@ use tonic::Status;
 
 use super::Stub;
 use super::heard::{Heard, What, read_opened, read_outcome};
+use crate::loads::Turn;
 
 /// Messages that may wait to be sent: more than a shard has appends under way.
 const OUTBOX: usize = 32;
+
+/// How often a shard that waits for its turn to load is told so: less than it waits for a leader.
+const WORD_OF_WAITING: Duration = Duration::from_secs(5);
 
 /// One attempt. Dropping it ends its streams; what was sent may arrive yet.
 #[derive(Debug)]
@@ -61,7 +68,7 @@ impl Link {
         let (outbox, _) = mpsc::channel(1);
         let mut link = Self::idle(reads, leader, shard_ref(partition, epoch), attempt, outbox, heard);
         let request = pb::ShardReadRequest { shard: Some(link.shard.clone()), from, to: 0, follow: true };
-        link.read_with(request);
+        link.read_with(request, std::future::ready(Turn::of_nobody()));
         link
     }
 
@@ -93,14 +100,14 @@ impl Link {
         self.send(pb::shard_append_request::Kind::Append(pb::ShardAppend { expected_offset, records }));
     }
 
-    /// Reads what is committed.
-    pub(crate) fn read(&mut self, from: Offset, to: Offset) {
-        self.read_with(pb::ShardReadRequest { shard: Some(self.shard.clone()), from, to, follow: false });
+    /// Reads what is committed, once it has its turn.
+    pub(crate) fn read(&mut self, from: Offset, to: Offset, turn: impl Future<Output = Turn> + Send + 'static) {
+        self.read_with(pb::ShardReadRequest { shard: Some(self.shard.clone()), from, to, follow: false }, turn);
     }
 
-    fn read_with(&mut self, request: pb::ShardReadRequest) {
+    fn read_with(&mut self, request: pb::ShardReadRequest, turn: impl Future<Output = Turn> + Send + 'static) {
         let (stub, attempt, heard) = (self.reads.clone(), self.attempt, self.heard.clone());
-        self.attend(async move { follow_read(stub, request, attempt, heard).await });
+        self.attend(async move { follow_read(stub, request, attempt, heard, turn).await });
     }
 
     /// Runs a task of this attempt, whose failure is the end of it.
@@ -159,7 +166,16 @@ async fn follow_read(
     request: pb::ShardReadRequest,
     attempt: u64,
     heard: mpsc::Sender<Heard>,
+    turn: impl Future<Output = Turn>,
 ) -> Result<(), Status> {
+    let mut turn = pin!(turn);
+    let _turn = loop {
+        match tokio::time::timeout(WORD_OF_WAITING, turn.as_mut()).await {
+            Ok(turn) => break turn,
+            // It is not the leader that keeps the shard waiting.
+            Err(_) => drop(heard.send(Heard { attempt, what: What::Read(Bytes::new()) }).await),
+        }
+    };
     let mut pieces = stub.read(request).await?.into_inner();
     while let Some(piece) = pieces.message().await? {
         if heard.send(Heard { attempt, what: What::Read(piece.records) }).await.is_err() {

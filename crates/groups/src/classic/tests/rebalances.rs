@@ -203,3 +203,42 @@ fn a_group_does_not_look_without_a_pause_for_static_members_that_have_no_patienc
     world.pass(20_000);
     assert_eq!(world.described("g").state, "Empty");
 }
+
+#[test]
+fn a_rebalance_goes_on_although_what_another_group_wrote_was_refused() {
+    let mut world = World::new();
+    let members = world.settled("g", 2);
+    let newcomer = world.join(joining("g"));
+    let waiting = world.join(again("g", &members[1]));
+    let kept = world.keep();
+    world.settled("h", 1);
+    world.set_back(kept);
+    assert_eq!(world.described("g").state, "PreparingRebalance");
+    assert_eq!((world.take(waiting), world.take(newcomer)), (None, None), "they still wait");
+    let leader = world.join(again("g", &members[0]));
+    let leader = world.joined(leader);
+    assert_eq!((leader.generation_id, leader.members.len()), (2, 3));
+    assert_eq!((world.joined(waiting).generation_id, world.joined(newcomer).generation_id), (2, 2));
+}
+
+#[test]
+fn a_generation_that_could_not_be_written_is_told_once_it_can() {
+    let mut world = World::new();
+    let tokens = [world.join(joining("g")), world.join(joining("g"))];
+    world.pass(2 * INITIAL_MS);
+    let mut joined = tokens.map(|token| world.joined(token));
+    joined.sort_by_key(|answer| answer.leader != answer.member_id);
+    let follower = world.sync("g", &joined[1], &[]);
+    let kept = world.keep();
+    let told = [(joined[0].member_id.as_str(), "a"), (joined[1].member_id.as_str(), "b")];
+    let refused = world.sync("g", &joined[0], &told);
+    world.set_back(kept);
+    assert!(world.has_failed(refused));
+    assert_eq!(world.described("g").state, "CompletingRebalance");
+    // Nobody is thrown out for what was lost with the write, and the leader comes again.
+    world.pass(i64::from(SESSION_MS) - 1);
+    let leader = world.sync("g", &joined[0], &told);
+    assert_eq!(world.synced(leader).assignment, Bytes::from_static(b"a"));
+    assert_eq!(world.synced(follower).assignment, Bytes::from_static(b"b"));
+    assert_eq!(world.described("g").state, "Stable");
+}
