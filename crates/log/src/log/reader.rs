@@ -35,6 +35,33 @@ impl LogReader {
         upper_bound: Offset,
         min_one: bool,
     ) -> Result<ReadInfo, ReadError> {
+        self.read_batches(offset, (max_bytes, upper_bound, min_one), false)
+    }
+
+    /// As [`Self::read`], for who wants records: batches of which compaction has left none are passed over, unless nothing
+    /// follows them. librdkafka takes an answer without a record for a limit that is too tight, asks for twice as much
+    /// from then on, and gives up when it has met ten of them.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_records(
+        &self,
+        offset: Offset,
+        max_bytes: usize,
+        upper_bound: Offset,
+        min_one: bool,
+    ) -> Result<ReadInfo, ReadError> {
+        let bounds = (max_bytes, upper_bound, min_one);
+        let info = self.read_batches(offset, bounds, true)?;
+        if info.slice.is_empty() { self.read_batches(offset, bounds, false) } else { Ok(info) }
+    }
+
+    fn read_batches(
+        &self,
+        offset: Offset,
+        bounds: (usize, Offset, bool),
+        passes_empty: bool,
+    ) -> Result<ReadInfo, ReadError> {
         if self.state.dir.directory.state() == DirectoryState::Offline {
             return Err(ReadError::DirectoryOffline);
         }
@@ -46,11 +73,11 @@ impl LogReader {
         }
         let mut info =
             ReadInfo { slice: Slice::empty(), next_offset: offset, log_start_offset: start, log_end_offset: end };
-        if offset >= upper_bound.min(end) {
+        if offset >= bounds.1.min(end) {
             return Ok(info);
         }
         for segment in segments.starting_at(offset) {
-            let found = read_segment(segment, offset, max_bytes, upper_bound, min_one);
+            let found = read_segment(segment, offset, bounds, passes_empty);
             match found.map_err(|error| self.state.scan_failure(segment, error))? {
                 // Compaction and gaps can leave a segment without what the list promises: the next one has it.
                 Found::NotHere => {}
@@ -188,16 +215,22 @@ enum Found {
 fn read_segment(
     segment: &Segment,
     offset: Offset,
-    max_bytes: usize,
-    upper_bound: Offset,
-    min_one: bool,
+    (max_bytes, upper_bound, min_one): (usize, Offset, bool),
+    passes_empty: bool,
 ) -> Result<Found, ScanError> {
     let end: Position = segment.end();
     if end.bytes == 0 {
         return Ok(Found::NotHere);
     }
     let file = segment.log_file().map_err(ScanError::Io)?;
-    let Some(first) = segment.find(&file, offset, end)? else { return Ok(Found::NotHere) };
+    let Some(mut first) = segment.find(&file, offset, end)? else { return Ok(Found::NotHere) };
+    if passes_empty && first.1.records_count == 0 {
+        let mut scan = segment.scan(&file, u32::try_from(first.0).unwrap_or(u32::MAX), end.bytes);
+        while first.1.records_count == 0 {
+            let Some(next) = scan.next()? else { return Ok(Found::NotHere) };
+            first = next;
+        }
+    }
     let (start, (to, next_offset)) = (first.0, segment.find_end(&file, first, max_bytes, upper_bound, min_one, end)?);
     if to <= start {
         return Ok(Found::Nothing);

@@ -218,7 +218,7 @@ impl Bounds {
             }
             PartitionError::new(error.code(), error.to_string())
         };
-        let found = reader.read(asked.offset, max_bytes as usize, visible_end, first).map_err(failed)?;
+        let found = reader.read_records(asked.offset, max_bytes as usize, visible_end, first).map_err(failed)?;
         let more = found.next_offset < visible_end;
         if found.slice.is_empty() {
             return Ok(Found { answer, more });

@@ -183,6 +183,33 @@ fn segments_whose_offsets_lie_too_far_apart_stay_apart() {
 }
 
 #[test]
+fn who_wants_records_gets_some_wherever_there_are_any() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open_store(dir.path());
+    // Each batch has a segment to itself.
+    let config = LogConfig { segment_bytes: 100, ..compacted() };
+    let mut log = open_log(&store, &config);
+    for key in ["a", "a", "b", "a", "b", "c"] {
+        put(&mut log, &[(key, Some("x"))]);
+    }
+    clean(&mut log, &config, NOW).unwrap();
+    assert_eq!(
+        read_batches(&log.reader).iter().map(|batch| batch.records_count).collect::<Vec<_>>(),
+        [0, 0, 0, 1, 1, 1]
+    );
+    let read = |from, bound| {
+        let info = log.reader.read_records(from, 1 << 20, bound, true).unwrap();
+        (batches_of(&info.slice).iter().map(|batch| batch.base_offset).collect::<Vec<_>>(), info.next_offset)
+    };
+    for from in 0..4 {
+        assert_eq!(read(from, Offset::MAX), (vec![3], 4), "from {from}");
+    }
+    assert_eq!((read(4, Offset::MAX), read(6, Offset::MAX)), ((vec![4], 5), (vec![], 6)));
+    // Nothing else is visible: then a reader gets on with what there is.
+    assert_eq!((read(1, 3), read(2, 3), read(3, 3)), ((vec![1], 2), (vec![2], 3), (vec![], 3)));
+}
+
+#[test]
 fn a_batch_of_any_size_and_codec_is_cleaned() {
     let dir = tempfile::tempdir().unwrap();
     let store = open_store(dir.path());
