@@ -143,7 +143,7 @@ impl GroupConsumerBuilder {
         }
         let limit = self.cluster.options().request_timeout;
         let max_poll_records = usize::try_from(self.options.max_poll_records).unwrap_or(usize::MAX);
-        let shared = Arc::new(Shared::new(Ledger::new(self.options.max_unprocessed(), self.options.prefetch_bytes)));
+        let shared = Arc::new(Shared::new(Ledger::new(self.options.prefetch_bytes)));
         let link = tokio::spawn(Link::new(self.cluster.clone(), self.options, shared.clone()).run());
         let membership = Membership { cluster: self.cluster, shared: shared.clone() };
         let mut consumer = GroupConsumer::new(membership, link, self.listener, max_poll_records);

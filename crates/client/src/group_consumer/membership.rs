@@ -26,6 +26,13 @@ impl Membership {
         self.shared.look(|ledger| ledger.member_id().map(str::to_owned))
     }
 
+    /// The member's epoch (KIP-848): a partition that is given up in one epoch is somebody else's in a greater one at the
+    /// earliest. `None` while it is joining anew.
+    #[must_use]
+    pub fn member_epoch(&self) -> Option<i32> {
+        self.shared.look(|ledger| ledger.member_epoch())
+    }
+
     /// The partitions that the program has been told to be its own, by topic and number.
     #[must_use]
     pub fn assignment(&self) -> Vec<TopicPartition> {

@@ -27,6 +27,11 @@ pub(in super::super) enum Heard {
     TakenOut,
 }
 
+/// How much of records that wait is taken beyond what may be buffered, while somebody waits for an answer behind them. What is
+/// read at one time comes whole, of all partitions and however many records it is; a broker that keeps to its word sends far
+/// less than this.
+const MOST_BEYOND: usize = 256 << 20;
+
 impl Ledger {
     /// Takes in what the broker at `address` said.
     pub(in super::super) fn hear(
@@ -135,9 +140,8 @@ impl Ledger {
         if held.standing != Standing::Owned || held.seek.is_some() {
             return Ok(());
         }
-        // The client's count is never more than the broker's, so that twice the limit is no accident.
-        if self.buffer.records() > self.max_unprocessed.saturating_mul(2) {
-            return Err(format!("more records than the {} that may be unprocessed", self.max_unprocessed));
+        if self.buffer.bytes() > self.max_bytes.saturating_add(MOST_BEYOND) {
+            return Err(format!("records go on coming although {} bytes of them wait", self.buffer.bytes()));
         }
         let mut from = held.received.unwrap_or(Offset::MIN);
         let mut chunk = Chunk { key, records: VecDeque::new(), next_offset: message.next_offset };

@@ -64,8 +64,6 @@ pub(super) enum Step {
 /// What a member has and owes.
 #[derive(Debug)]
 pub(super) struct Ledger {
-    /// How many records the broker was told to leave with the client at most.
-    max_unprocessed: usize,
     identity: Option<Identity>,
     /// Whether the present stream has been joined.
     joined: bool,
@@ -91,9 +89,8 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    pub(super) fn new(max_unprocessed: u32, max_bytes: usize) -> Self {
+    pub(super) fn new(max_bytes: usize) -> Self {
         Self {
-            max_unprocessed: usize::try_from(max_unprocessed).unwrap_or(usize::MAX),
             identity: None,
             joined: false,
             partitions: BTreeMap::new(),
@@ -216,6 +213,11 @@ impl Ledger {
 
     pub(super) fn member_id(&self) -> Option<&str> {
         self.identity.as_ref().map(|identity| identity.member_id.as_str())
+    }
+
+    /// The member's epoch; `None` while it is joining anew.
+    pub(super) fn member_epoch(&self) -> Option<i32> {
+        self.identity.as_ref().map(|identity| identity.member_epoch)
     }
 
     /// Everything that is dealt with, to be committed.

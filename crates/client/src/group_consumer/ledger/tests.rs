@@ -54,7 +54,7 @@ fn records(ledger: &mut Ledger, partition: i32, offsets: std::ops::Range<i64>) {
 
 /// A member of stream 1 that owns these partitions and has been told so.
 fn member(numbers: &[i32]) -> Ledger {
-    let mut ledger = Ledger::new(1_000, usize::MAX);
+    let mut ledger = Ledger::new(usize::MAX);
     ledger.open(v1::JoinSubscription::default());
     joined(&mut ledger, "m", 1);
     assigned(&mut ledger, numbers);
@@ -371,7 +371,7 @@ fn a_broker_that_breaks_its_word_is_found_out() {
         let outcome = ledger.hear(BROKER, v1::SubscribeResponse { kind: Some(kind) });
         assert!(matches!(outcome, Err(ClientError::Protocol { .. })), "{outcome:?}");
     };
-    let mut ledger = Ledger::new(2, usize::MAX);
+    let mut ledger = Ledger::new(usize::MAX);
     ledger.open(v1::JoinSubscription::default());
     refused(&mut ledger, Told::Assigned(v1::SubscriptionAssigned { partitions: partitions(&[0]) }));
     joined(&mut ledger, "m", 1);
@@ -386,10 +386,32 @@ fn a_broker_that_breaks_its_word_is_found_out() {
         ..v1::SubscriptionRecords::default()
     };
     refused(&mut ledger, Told::Records(early));
-    // One response may exceed the limit; more than twice as much must not wait.
-    records(&mut ledger, 0, 0..5);
-    let more = v1::SubscriptionRecords { topic_id: id(), next_offset: 6, ..v1::SubscriptionRecords::default() };
-    refused(&mut ledger, Told::Records(more));
+    // What is read at one time comes whole, of every partition, but it has an end.
+    ledger.max_bytes = 0;
+    let value = Some(bytes::Bytes::from(vec![0; 1 << 20]));
+    let record = |offset| v1::StoredRecord { offset, value: value.clone(), ..v1::StoredRecord::default() };
+    for offset in 0..257 {
+        let response = v1::SubscriptionRecords {
+            topic_id: id(),
+            next_offset: offset + 1,
+            records: vec![record(offset)],
+            ..v1::SubscriptionRecords::default()
+        };
+        if offset < 256 {
+            _ = hear(&mut ledger, Told::Records(response))
+        } else {
+            refused(&mut ledger, Told::Records(response))
+        }
+    }
+}
+
+#[test]
+fn many_small_records_of_several_partitions_that_were_read_at_one_time_are_taken() {
+    let mut ledger = member(&[0, 1, 2]);
+    for partition in 0..3 {
+        records(&mut ledger, partition, 0..20_000);
+    }
+    assert_eq!(poll(&mut ledger, 100_000).len(), 60_000);
 }
 
 #[test]
