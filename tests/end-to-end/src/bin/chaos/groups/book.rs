@@ -24,6 +24,8 @@ pub(super) struct Closed {
     pub(super) met: BTreeMap<String, usize>,
     /// How many clients were fenced.
     pub(super) fenced: usize,
+    /// How many members had to be killed when they were to leave.
+    pub(super) hung: usize,
 }
 
 #[derive(Debug, Default)]
@@ -36,6 +38,7 @@ struct Pages {
     owned: BTreeMap<usize, BTreeSet<i32>>,
     said: BTreeMap<usize, Vec<String>>,
     fenced: BTreeSet<usize>,
+    hung: usize,
     last_look: Option<Look>,
 }
 
@@ -84,6 +87,13 @@ impl Book {
         self.pages().last_look.clone()
     }
 
+    /// A member had to be killed that was to leave; says why, as far as its client knows.
+    pub(super) fn hung(&self, member: usize) {
+        self.pages().hung += 1;
+        println!("chaos: member {member} did not close its consumer; its client said:");
+        self.said(member).iter().for_each(|line| println!("chaos:   {line}"));
+    }
+
     /// Whether the client of a member was fenced, so that it ends.
     pub(super) fn is_fenced(&self, member: usize) -> bool {
         self.pages().fenced.contains(&member)
@@ -108,6 +118,6 @@ impl Book {
     pub(super) fn close(&self) -> Closed {
         let mut pages = std::mem::take(&mut *self.pages());
         pages.history.sort();
-        Closed { history: pages.history, met: pages.met, fenced: pages.fenced.len() }
+        Closed { history: pages.history, met: pages.met, fenced: pages.fenced.len(), hung: pages.hung }
     }
 }

@@ -9,7 +9,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use levada_end_to_end::{Outcome, fail};
@@ -42,6 +42,8 @@ pub(super) enum State {
 pub(super) struct MemberProcess {
     pub(super) who: Who,
     pub(super) state: State,
+    /// When it was asked to leave.
+    left: Option<Instant>,
     child: Child,
     stdin: Option<ChildStdin>,
     /// Takes in what it tells.
@@ -79,7 +81,7 @@ impl MemberProcess {
             }
             book.note(who, Happened { at: now(), event: Event::Gone });
         })?;
-        Ok(Self { who, state: State::Running, child, stdin, reader: Some(reader), is_meant_to_end })
+        Ok(Self { who, state: State::Running, left: None, child, stdin, reader: Some(reader), is_meant_to_end })
     }
 
     /// Kills it and waits until everything that it told has come in.
@@ -110,11 +112,17 @@ impl MemberProcess {
         if self.state != State::Leaving {
             self.thaw()?;
             self.state = State::Leaving;
+            self.left = Some(Instant::now());
             self.is_meant_to_end.store(true, Ordering::Relaxed);
             self.order("leave")?;
             self.stdin = None;
         }
         Ok(())
+    }
+
+    /// For how long it has been leaving.
+    pub(super) fn leaving_for(&self) -> Duration {
+        self.left.map_or(Duration::ZERO, |left| left.elapsed())
     }
 
     /// Has it not poll for so long.

@@ -10,6 +10,7 @@ pub(crate) mod metrics;
 mod partitions;
 mod rdkafka_watch;
 mod steady;
+mod steady_groups;
 mod stops;
 mod subject;
 pub(crate) mod table;
@@ -21,7 +22,7 @@ use levada_end_to_end::Outcome;
 /// What is measured, and how often.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// What to measure, several times for several; everything but `steady` if it is not given.
+    /// What to measure, several times for several; everything but `steady` and `steady-groups` if it is not given.
     #[arg(long, value_enum)]
     part: Vec<Part>,
     /// Kills of the partition's leader.
@@ -67,6 +68,8 @@ enum Part {
     Idle,
     /// Full load without faults, after which nothing has been fenced and no in-sync set has changed.
     Steady,
+    /// The same while consumer groups read along, after which no coordinator has been counted out and no group has moved.
+    SteadyGroups,
 }
 
 /// What runs when nothing is asked for.
@@ -83,6 +86,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
         Part::Acks => acks::run(options.seconds),
         Part::Partitions => partitions::run(options.partitions, options.kills),
         Part::Idle => idle::run(),
-        Part::Steady => steady::run(options.minutes),
+        Part::Steady => steady::run(options.minutes, false),
+        Part::SteadyGroups => steady::run(options.minutes, true),
     })
 }

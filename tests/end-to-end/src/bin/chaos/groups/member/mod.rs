@@ -6,7 +6,11 @@ mod orders;
 mod telling;
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        mpsc::{self, RecvTimeoutError, Sender},
+    },
+    thread,
     time::{Duration, Instant},
 };
 
@@ -35,6 +39,9 @@ const GLANCE: Duration = Duration::from_millis(1);
 
 /// How often it commits what it has processed.
 const COMMIT_INTERVAL: Duration = Duration::from_millis(100);
+
+/// How long it may take to close its consumer before it tells what the client says meanwhile.
+const CLOSE_LIMIT: Duration = Duration::from_secs(30);
 
 /// How long it waits to be told under which generation the last commit was sent, before it commits again all the same.
 const LINES_LIMIT: Duration = Duration::from_secs(1);
@@ -129,7 +136,7 @@ impl Member {
                 // Whoever does not poll is still seen by the coordinator, until `max.poll.interval.ms` is over.
                 Some(Order::Sleep(ms)) => {
                     self.telling.flush();
-                    std::thread::sleep(Duration::from_millis(ms));
+                    thread::sleep(Duration::from_millis(ms));
                 }
                 Some(Order::Say) => self.telling.tell(Event::Says(self.context().said())),
                 None => {}
@@ -150,13 +157,15 @@ impl Member {
         }
         self.telling.flush();
         let telling = self.telling.clone();
+        let closed = say_if_late(self.context().clone(), telling.clone())?;
         // Closes the consumer, which gives its partitions back and says that it goes.
         drop(self);
+        drop(closed);
         telling.tell(Event::Left);
         Ok(())
     }
 
-    fn context(&self) -> &Context {
+    fn context(&self) -> &Arc<Context> {
         self.consumer.context()
     }
 
@@ -194,4 +203,16 @@ impl Member {
         self.context().processed(partition, offset);
         Ok(())
     }
+}
+
+/// Tells what the client says of itself if what this returns is not dropped in time: who closes its consumer does nothing else.
+fn say_if_late(context: Arc<Context>, telling: Arc<Telling>) -> Outcome<Sender<()>> {
+    let (closed, waits) = mpsc::channel::<()>();
+    thread::Builder::new().name("closing".to_owned()).spawn(move || {
+        if waits.recv_timeout(CLOSE_LIMIT) == Err(RecvTimeoutError::Timeout) {
+            telling.tell(Event::Says(context.said()));
+            telling.flush();
+        }
+    })?;
+    Ok(closed)
 }
