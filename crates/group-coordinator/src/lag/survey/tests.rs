@@ -1,3 +1,5 @@
+//! Who is how far behind, in which order it is told, and what the page says.
+
 use std::sync::Arc;
 
 use levada_groups::GroupConfig;
