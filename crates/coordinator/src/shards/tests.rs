@@ -1,3 +1,5 @@
+//! What a process makes of the metadata: which shards it owns, which it follows, and by which image they decide.
+
 use std::sync::Arc;
 
 use levada_metadata::{Coordinator, Delta, Entry, LevelRange, Partition, Replica};
