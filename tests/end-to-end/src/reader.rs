@@ -103,6 +103,25 @@ impl Reader {
         Ok(ranges)
     }
 
+    /// Reads what compaction has left of a partition, from `offset` on up to the record at `last` or the first behind it,
+    /// and hands each to `each`, in order of offset.
+    pub fn read_left(&self, partition: i32, offset: i64, last: i64, mut each: impl FnMut(Seen) -> Outcome) -> Outcome {
+        self.assign([(partition, offset)])?;
+        let mut next = offset;
+        while next <= last {
+            let seen = self.next()?;
+            if seen.offset < next {
+                return fail(format!(
+                    "partition {partition}: offset {} came, {next} or a later one was due",
+                    seen.offset
+                ));
+            }
+            next = seen.offset + 1;
+            each(seen)?;
+        }
+        Ok(())
+    }
+
     /// The first record at or after `offset` of a partition.
     pub fn read_at(&self, partition: i32, offset: i64) -> Outcome<Seen> {
         self.assign([(partition, offset)])?;

@@ -1,12 +1,16 @@
 //! A compacted topic in a running node: of each key the newest record stays, at its offset.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fs};
 
-use levada_end_to_end::{Admin, Outcome, Reader, Recorder, RecorderOptions};
+use levada_end_to_end::{Admin, Outcome, Reader, Recorder, RecorderOptions, client_config};
 use levada_harness::{Node, NodeOptions};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
-use crate::metrics::metric;
-use crate::patience::wait_until;
+use crate::{
+    metrics::metric,
+    operator::{levada, written},
+    patience::{LIMIT, until, wait_until},
+};
 
 const TOPIC: &str = "accounts";
 
@@ -77,4 +81,103 @@ fn check(node: &Node) -> Outcome {
     let expected: BTreeMap<_, _> = (0..KEYS).map(|key| (key_of(key), value_of(key, ROUNDS - 1))).collect();
     assert_eq!(last, expected);
     Ok(())
+}
+
+/// When the records of the small tests were made, in milliseconds; later ones close the segment of those before.
+const THEN: i64 = 1_700_000_000_000;
+
+/// Keys A, B and C, and a tombstone for B.
+const FIVE: [(&str, Option<&str>); 5] =
+    [("A", Some("1")), ("B", Some("2")), ("A", Some("3")), ("C", Some("4")), ("B", None)];
+
+fn small_node() -> Outcome<Node> {
+    Ok(Node::start_with(NodeOptions::default().set("log.cleaner.backoff.ms", "50"))?)
+}
+
+/// A topic that is compacted whenever a segment was closed, which a record does that is a second younger.
+fn create(node: &Node, topic: &str, settings: &[(&str, &str)]) -> Outcome {
+    let all = [&[("cleanup.policy", "compact"), ("segment.ms", "999"), ("min.cleanable.dirty.ratio", "0")], settings];
+    Admin::connect(node.kafka()?)?.create_topic(topic, 1, &all.concat())
+}
+
+/// Produces these records, made at this time, one after the other.
+fn send(node: &Node, topic: &str, timestamp: i64, records: &[(&str, Option<&str>)]) -> Outcome {
+    let producer: BaseProducer = client_config(node.kafka()?).set("acks", "all").set("linger.ms", "0").create()?;
+    for (key, value) in records {
+        let mut record = BaseRecord::to(topic).partition(0).key(*key).timestamp(timestamp);
+        record.payload = *value;
+        producer.send(record).map_err(|(error, _)| error)?;
+        producer.flush(LIMIT)?;
+    }
+    Ok(())
+}
+
+/// Everything that is there, up to the record at `last`: offset, key and value, which is empty for a tombstone.
+fn all_up_to(node: &Node, topic: &str, last: i64) -> Outcome<Vec<(i64, String, String)>> {
+    let reader = Reader::connect(node.kafka()?, topic)?;
+    let (mut records, mut next) = (Vec::new(), 0);
+    while next <= last {
+        let seen = reader.read_at(0, next)?;
+        next = seen.offset + 1;
+        records.push((seen.offset, seen.key, String::from_utf8(seen.value)?));
+    }
+    Ok(records)
+}
+
+fn record(offset: i64, key: &str, value: &str) -> (i64, String, String) {
+    (offset, key.to_owned(), value.to_owned())
+}
+
+#[test]
+fn of_five_records_the_last_of_each_key_are_left_with_the_tombstone() -> Outcome {
+    let node = small_node()?;
+    create(&node, "kept", &[])?;
+    send(&node, "kept", THEN, &FIVE)?;
+    send(&node, "kept", THEN + 1_000, &[("D", Some("5"))])?;
+    wait_until("two records are gone", || Ok(metric(&node, "levada_broker_cleaned_records_total")? == 2))?;
+    let left = [record(2, "A", "3"), record(3, "C", "4"), record(4, "B", ""), record(5, "D", "5")];
+    assert_eq!(all_up_to(&node, "kept", 5)?, left);
+    Ok(())
+}
+
+#[test]
+fn a_tombstone_goes_when_its_time_is_over() -> Outcome {
+    let node = small_node()?;
+    create(&node, "short", &[("delete.retention.ms", "0")])?;
+    send(&node, "short", THEN, &FIVE)?;
+    let mut sent = 0;
+    let has_no_b = |records: &Vec<(i64, String, String)>| records.iter().all(|(_, key, _)| key != "B");
+    // Each closes a segment, without which there is nothing new to compact.
+    let go_on = || {
+        sent += 1;
+        send(&node, "short", THEN + 1_000 * sent, &[("D", Some("5"))])?;
+        all_up_to(&node, "short", 4 + sent)
+    };
+    let left = until(go_on, has_no_b)?;
+    assert_eq!(left[..2], [record(2, "A", "3"), record(3, "C", "4")]);
+    Ok(())
+}
+
+#[test]
+fn a_log_that_cannot_be_compacted_is_told_with_the_reason_and_the_others_are_compacted() -> Outcome {
+    let node = small_node()?;
+    let corrupt = "levada_broker_uncleanable_partitions{reason=\"corrupt\"}";
+    create(&node, "damaged", &[("min.compaction.lag.ms", "9000000000000")])?;
+    send(&node, "damaged", THEN, &FIVE)?;
+    send(&node, "damaged", THEN + 1_000, &[("D", Some("5"))])?;
+    let segment = node.data_dir().join("logs/damaged-0/00000000000000000000.log");
+    let mut bytes = fs::read(&segment)?;
+    bytes[80] ^= 1;
+    fs::write(&segment, bytes)?;
+    let alter = ["topic", "alter", "damaged", "--config", "min.compaction.lag.ms=0"];
+    written(&alter, levada(&node.grpc()?.to_string(), &alter)?)?;
+    wait_until("the damage is told", || Ok(metric(&node, corrupt)? == 1))?;
+
+    create(&node, "sound", &[])?;
+    send(&node, "sound", THEN, &FIVE)?;
+    send(&node, "sound", THEN + 1_000, &[("D", Some("5"))])?;
+    wait_until("two records are gone", || Ok(metric(&node, "levada_broker_cleaned_records_total")? == 2))?;
+    assert_eq!(metric(&node, corrupt)?, 1);
+    Admin::connect(node.kafka()?)?.delete_topic("damaged")?;
+    wait_until("it is forgotten", || Ok(metric(&node, corrupt)? == 0))
 }

@@ -6,6 +6,7 @@ mod bad_grpc;
 mod bad_input;
 mod cluster_commands;
 mod command_line;
+mod compacted_replicas;
 mod compaction;
 mod controllers;
 mod coordinators;
