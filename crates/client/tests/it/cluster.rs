@@ -1,14 +1,12 @@
 //! What an operator does to a cluster of several brokers.
 
-use std::time::Duration;
-
 use levada_client::{
     Admin, ClientError, ConfigChange, ConfigResource, Election, FeatureUpdate, NewReassignment, NewTopic,
     PartitionOutcome, ProducerRecord,
 };
 use levada_types::{BrokerId, ErrorCode};
 
-use crate::world::{World, at, ids};
+use crate::world::{LIMIT, World, at, ids};
 
 /// The codes of the outcomes; none for success.
 fn codes<T>(outcomes: &[PartitionOutcome<T>]) -> Vec<Option<ErrorCode>> {
@@ -150,9 +148,9 @@ async fn the_cluster_tells_of_its_controllers_its_features_its_disks_and_what_wa
     let quorum = admin.describe_quorum().await.unwrap();
     assert_eq!((quorum.leader, quorum.voters.len(), quorum.voters[0].id), (100, 1, 100));
     assert_eq!(quorum.voters[0].lag, Some(0));
-    let unknown = admin.add_voter(7, None, Duration::from_secs(5)).await.unwrap_err();
+    let unknown = admin.add_voter(7, None, LIMIT).await.unwrap_err();
     assert_eq!(unknown.code(), ErrorCode::ResourceNotFound, "{unknown}");
-    let last = admin.remove_voter(100, None, Duration::from_secs(5)).await.unwrap_err();
+    let last = admin.remove_voter(100, None, LIMIT).await.unwrap_err();
     assert_eq!(last.code(), ErrorCode::InvalidRequest, "{last}");
 
     let feature = admin.describe_features().await.unwrap().remove(0);

@@ -279,7 +279,8 @@ async fn whoever_gives_up_what_it_got_leaves_it_to_others() {
 
 #[tokio::test]
 async fn nobody_to_join_is_told_with_the_reason() {
-    let limit = Duration::from_millis(50);
+    // As long as it takes a busy machine to be refused once.
+    let limit = Duration::from_secs(5);
     let options = ClientOptions { request_timeout: limit, ..ClientOptions::new(["127.0.0.1:1"]) };
     let error = Client::new(options).unwrap().subscribe("g").topics(["t"]).build().await.unwrap_err();
     assert_eq!(error.code(), ErrorCode::NetworkException, "{error}");

@@ -19,7 +19,7 @@ use levada_types::{BrokerId, TopicName, TopicPartition};
 use tokio_util::sync::CancellationToken;
 
 /// How long something may take that is waited for; a failure to come is what is tested, not the time.
-const LIMIT: Duration = Duration::from_secs(60);
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
 pub(crate) struct World {
     dir: tempfile::TempDir,

@@ -12,8 +12,8 @@ use levada_types::{BrokerId, DirectoryId, MetadataOffset};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// How long anything may take before a test gives up.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// Long enough that only a defect lets it pass.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 pub(crate) struct Node {
     pub(crate) running: RunningController,
