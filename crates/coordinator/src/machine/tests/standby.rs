@@ -171,3 +171,21 @@ fn a_refused_append_fails_what_came_since_and_nobody_who_waited_before() {
     let answered = |effect: &Effect<u64>| matches!(effect, Effect::Answer { token: Token(0), answer: Ok(1) });
     assert!(effects.iter().any(answered), "who waited is answered by what was committed: {effects:?}");
 }
+
+#[test]
+fn what_is_looked_at_is_committed_and_only_who_serves_shows_it() {
+    let mut shard = Shard::new();
+    let seen = |shard: &Shard| shard.machine.committed().map(|core| core.counts.get(&7).copied());
+    let attempt = shard.follow(3);
+    shard.hear(Event::Read { attempt, records: batch(0, 1) });
+    assert_eq!(seen(&shard), None);
+    let (attempt, _) = shard.own(4, 1);
+    assert_eq!(seen(&shard), Some(Some(1)));
+    shard.hear(Event::Request { token: Token(0), request: Ask::Add { counter: 7, op: 0 } });
+    shard.hear(Event::Request { token: Token(1), request: Ask::Add { counter: 7, op: 1 } });
+    assert_eq!(seen(&shard), Some(Some(1)), "two are under way");
+    shard.hear(Event::Outcome { attempt, number: 0, outcome: Outcome::Committed(1) });
+    assert_eq!(seen(&shard), Some(Some(2)), "one still is");
+    shard.hear(Event::Outcome { attempt, number: 1, outcome: Outcome::Committed(2) });
+    assert_eq!(seen(&shard), Some(Some(3)));
+}
