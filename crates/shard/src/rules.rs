@@ -13,6 +13,8 @@ pub enum Defect {
     AnswerUncommitted,
     /// An owner takes an append of unknown outcome for a refused one.
     UnknownMeansRefused,
+    /// An owner takes an append of unknown outcome for a committed one.
+    UnknownMeansCommitted,
     /// An owner whose append was refused keeps the state that it was decided on.
     RefusedKeepsState,
     /// An owner under a new leader epoch goes on with the state that it has.
@@ -21,12 +23,13 @@ pub enum Defect {
 
 impl Defect {
     /// Every one of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::LateAppend,
         Self::AppendAnywhere,
         Self::LoadToEpochStart,
         Self::AnswerUncommitted,
         Self::UnknownMeansRefused,
+        Self::UnknownMeansCommitted,
         Self::RefusedKeepsState,
         Self::NoLoadUnderNewEpoch,
     ];

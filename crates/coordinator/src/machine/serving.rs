@@ -101,6 +101,10 @@ impl<C: Core> Serving<C> {
         if number > sent.number {
             return Next::LoadAgain("an append was passed over");
         }
+        let outcome = match outcome {
+            Outcome::Unknown if self.rules.breaks(Defect::UnknownMeansCommitted) => Outcome::Committed(sent.expected),
+            outcome => outcome,
+        };
         match outcome {
             Outcome::Committed(offset) if offset == sent.expected || self.rules.breaks(Defect::AppendAnywhere) => {
                 let committed = self.under_way.commit().into_iter().flat_map(|batch| batch.parked);
