@@ -14,6 +14,8 @@ pub(crate) struct Ambush {
     proposal: bool,
     /// An acknowledgement: whoever gave it loses power.
     ack: bool,
+    /// An append of a shard's owner: its stream breaks behind it.
+    pub(crate) tail: bool,
 }
 
 /// How late the proposal is: the broker is in use again by then, and the leader still waits for its answer.
@@ -26,7 +28,7 @@ impl Universe {
     /// Lies in wait.
     pub(crate) fn lie_in_wait(&mut self) {
         self.note(|| "a proposal and an acknowledgement will be overtaken".to_owned());
-        self.ambush = Ambush { proposal: true, ack: true };
+        self.ambush = Ambush { proposal: true, ack: true, ..self.ambush };
     }
 
     /// Sends what broker `index` proposes, which takes in `entrant`, if anybody.

@@ -95,7 +95,9 @@ impl Universe {
             return;
         }
         let brokers = (0..self.brokers.len()).map(Party::Broker);
-        let all: Vec<Party> = brokers.chain((0..self.controllers.len()).map(Party::Controller)).collect();
+        let controllers = (0..self.controllers.len()).map(Party::Controller);
+        let coordinators = (0..self.coordinators.len()).map(Party::Coordinator);
+        let all: Vec<Party> = brokers.chain(controllers).chain(coordinators).collect();
         let (from, to) = (all[self.below(all.len())], all[self.below(all.len())]);
         self.note(|| format!("cut {from:?} -> {to:?}"));
         self.cut.insert((from, to));
@@ -128,9 +130,9 @@ impl Universe {
         }
     }
 
-    /// A client deletes records.
+    /// A client deletes records; nobody may those of a shard.
     fn give_work_to_leader(&mut self, index: usize) {
-        if self.leads(index) {
+        if self.leads(index) && !self.settings.of_shards {
             self.give_work(index, Work::DeleteRecords);
         }
     }
@@ -194,6 +196,7 @@ impl Universe {
         self.healed = true;
         self.ambush = Ambush::default();
         self.cut.clear();
+        self.heal_coordinators();
         for index in 0..self.brokers.len() {
             let broker = &mut self.brokers[index];
             broker.pace = Pace::Usual;

@@ -36,6 +36,20 @@ pub(crate) enum Happening {
     Fault,
     /// A disk that stood still goes on.
     DiskGoesOn { broker: usize },
+    /// A disk that was full for a moment has room again.
+    DiskHasRoom { broker: usize },
+    /// A coordinator's regular work: a sign of life, a look at its lease.
+    CoordinatorRound { coordinator: usize, life: u64 },
+    /// A coordinator that was stopped goes on.
+    CoordinatorWakes { coordinator: usize, life: u64 },
+    /// A coordinator that has ended is started again.
+    CoordinatorStarts { coordinator: usize },
+    /// Something may be due in a coordinator's shard.
+    ShardTimer { coordinator: usize, shard: u64 },
+    /// Something goes wrong with coordinators.
+    ShardFault,
+    /// A committer asks something.
+    Commit { committer: usize },
 }
 
 /// One opening of a replica by one process of a broker. What was planned for an earlier one does not happen.

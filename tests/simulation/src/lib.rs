@@ -4,8 +4,10 @@
 //! Brokers are the shipped `Replica` over the shipped log on disks in memory that lose what was not synced, take their
 //! time, stand still, fill up and fail. Between them is a network that delays, reorders, doubles, drops and cuts. Clients
 //! produce with each acks level, retry and consume; an operator moves replicas, empties and stops brokers, changes the
-//! minimum, deletes the topic. In some worlds the topic holds shards, and coordinators come and go. Everything that is left
-//! to chance comes from one seed, so a run is its seed, and a seed that fails can be run again.
+//! minimum, deletes the topic. In a third of the worlds the topic holds a shard instead: coordinators, each the shipped
+//! `ShardMachine` with the shipped `Groups`, own it by leases, are stopped, crash and come back, append through the shipped
+//! `AppendGate`, and clients commit offsets and fetch them. Everything that is left to chance comes from one seed, so a run is
+//! its seed, and a seed that fails can be run again.
 //!
 //! After every step the invariants of `levada_replication::invariants` are checked against the disks and the committed
 //! metadata, those of shards against the metadata alone, what is kept beside each log is compared with a replay of it, and
@@ -14,13 +16,16 @@
 //!
 //! - `run`: one run from the first fault to the last look. `universe`: clock, queue, chance. `settings`: what differs between
 //!   worlds.
-//! - `controllers/`, `brokers/`, `clients/`: who lives in it. `network`: what lies between them.
-//! - `faults`, `ambush`, `operator`: what happens to them. `topic`, `history`, `look`, `replay`: what is held against them.
+//! - `controllers/`, `brokers/`, `coordinators/`, `clients/`: who lives in it. `network`: what lies between them.
+//! - `faults`, `shard_faults`, `ambush`, `operator`: what happens to them. `topic`, `history`, `commits`, `look`, `replay`:
+//!   what is held against them.
 
 mod ambush;
 mod brokers;
 mod clients;
+mod commits;
 mod controllers;
+mod coordinators;
 mod faults;
 mod happening;
 mod history;
@@ -32,8 +37,9 @@ mod replay;
 mod rules;
 mod run;
 mod settings;
+mod shard_faults;
 mod topic;
 mod universe;
 
-pub use rules::Rules;
-pub use run::{Failure, Report, run};
+pub use rules::{Rules, RuntimeDefect};
+pub use run::{Failure, Report, has_shards, run};

@@ -54,7 +54,12 @@ impl Universe {
         }
         let deleted_until = self.deleted_until();
         let Some(topic) = &mut self.topic else { return Ok(()) };
-        topic.history.compare(topic.checker.committed(), deleted_until)
+        topic.history.compare(topic.checker.committed(), deleted_until)?;
+        if self.settings.of_shards {
+            self.commits.follow(topic.checker.committed())?;
+            (0..self.coordinators.len()).try_for_each(|index| self.look_at_shard(index))?;
+        }
+        Ok(())
     }
 
     /// Everything that was acknowledged is in the log of every replica.

@@ -15,7 +15,7 @@ impl Universe {
             self.lose(from, to, &message);
             return;
         }
-        if !self.healed && self.one_in(self.settings.doubled) {
+        if !self.healed && message.may_be_doubled() && self.one_in(self.settings.doubled) {
             let delay = self.between(1, 3 * self.settings.late_ms);
             self.after(delay, Happening::Arrival { from, to, message: Box::new(message.clone()) });
         }
@@ -24,6 +24,22 @@ impl Universe {
             _ => self.between(1, 6),
         };
         self.after(delay, Happening::Arrival { from, to, message: Box::new(message) });
+    }
+
+    /// Sends a message on a stream, behind what arrives at `last_ms` at the earliest. Gives the time at which it arrives; none
+    /// if it is lost, and with it everything behind it.
+    pub(crate) fn send_in_order(&mut self, from: Party, to: Party, message: Message, last_ms: i64) -> Option<i64> {
+        if self.cut.contains(&(from, to)) || (!self.healed && self.one_in(80)) {
+            self.note(|| format!("{from:?} -> {to:?} loses {}", name_of(&message)));
+            return None;
+        }
+        let delay = match self.between(0, 20) {
+            0 if !self.healed => self.between(1, self.settings.late_ms),
+            _ => self.between(1, 6),
+        };
+        let arrives_ms = last_ms.max(self.now_ms + delay);
+        self.after(arrives_ms - self.now_ms, Happening::Arrival { from, to, message: Box::new(message) });
+        Some(arrives_ms)
     }
 
     pub(crate) fn send_word(&mut self, from: Party, to: Party, word: Word) {
@@ -75,5 +91,11 @@ fn name_of(message: &Message) -> &'static str {
         Message::Replica { .. } => "a word between replicas",
         Message::Produce(_) => "a batch",
         Message::Produced { .. } => "an answer to a producer",
+        Message::Mandate { .. } | Message::Lease { .. } => "an answer to a sign of life",
+        Message::LeaseAsked { .. } => "a coordinator's sign of life",
+        Message::Ask(_) => "a request",
+        Message::Answer { .. } => "an answer",
+        Message::ToLeader { .. } => "what a coordinator says",
+        Message::Heard { .. } | Message::Confirmed { .. } => "what a leader says",
     }
 }

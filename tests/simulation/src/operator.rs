@@ -1,11 +1,9 @@
-//! An operator, who moves, empties and stops things, and has coordinators come and go.
+//! An operator, who moves, empties and stops things.
 
 use levada_metadata::{
-    AlterConfigsMode, Command, ConfigAlteration, ConfigChange, ConfigTarget, CoordinatorKind, Election, LevelRange,
-    NewCoordinator, Reassignment, TopicRef,
+    AlterConfigsMode, Command, ConfigAlteration, ConfigChange, ConfigTarget, Election, Reassignment, TopicRef,
 };
 use levada_types::BrokerId;
-use uuid::Uuid;
 
 use crate::happening::Happening;
 use crate::message::Party;
@@ -21,9 +19,6 @@ impl Universe {
         self.after(delay, Happening::Operation);
         let index = self.below(self.brokers.len());
         let broker = self.brokers[index].id;
-        if self.settings.of_shards {
-            self.change_coordinators();
-        }
         let command = match self.below(20) {
             0..=4 => self.another_minimum(),
             5..=8 => Command::ElectLeaders { election: Election::Preferred, partitions: None },
@@ -62,24 +57,5 @@ impl Universe {
         let topic = TopicRef::Name(self.settings.topic().to_owned());
         let reassignments = vec![Reassignment { topic, partition: 0, replicas }];
         Command::AlterPartitionReassignments { reassignments, allow_factor_change: true }
-    }
-
-    /// A coordinator comes, comes again, or goes; with it go the shards that it has.
-    fn change_coordinators(&mut self) {
-        let live: Vec<_> = self.raft.image.coordinators(CoordinatorKind::Group).map(|known| known.epoch).collect();
-        let command = if !live.is_empty() && self.one_in(2) {
-            Command::RemoveCoordinator { epoch: live[self.below(live.len())] }
-        } else {
-            let number = self.below(3);
-            Command::RegisterCoordinator(NewCoordinator {
-                kind: CoordinatorKind::Group,
-                incarnation: Uuid::from_u128(0xc0 + number as u128),
-                name: format!("group-{number}"),
-                internal_address: format!("memory:group-{number}"),
-                levels: LevelRange::SUPPORTED,
-            })
-        };
-        self.note(|| format!("the operator asks for {command:?}"));
-        self.submitted_at(self.raft.leader, Some((Party::Operator, 0)), command);
     }
 }

@@ -3,9 +3,12 @@
 use levada_metadata::ApplyError;
 use levada_replication::invariants::Violation;
 use levada_types::BrokerId;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
 
 use crate::happening::Happening;
 use crate::rules::Rules;
+use crate::settings::Settings;
 use crate::universe::Universe;
 
 /// How long things go wrong.
@@ -65,6 +68,9 @@ pub enum Failure {
     /// What a client was told is not so.
     #[error("a client was told what is not so: {0}")]
     Untrue(String),
+    /// Whoever serves a shard does not have what its log says.
+    #[error("a shard is not what its log says: {0}")]
+    ShardDiffers(String),
     /// All faults were healed and not everything came together, or something that cannot fail did.
     #[error("{0}")]
     Stuck(String),
@@ -89,11 +95,24 @@ pub fn run(seed: u64, rules: Rules) -> Report {
     Report { outcome, acknowledged: universe.acknowledged, trace: universe.trace }
 }
 
+/// Whether the world of `seed` has shards.
+#[must_use]
+pub fn has_shards(seed: u64) -> bool {
+    Settings::draw(&mut StdRng::seed_from_u64(seed)).of_shards
+}
+
 impl Universe {
     fn live(&mut self) -> Result<(), Failure> {
         let beginning = self.now_ms;
-        for producer in 0..self.producers.len() {
-            self.after(400, Happening::Produce { producer });
+        if self.settings.of_shards {
+            for committer in 0..self.committers.len() {
+                self.after(400, Happening::Commit { committer });
+            }
+            self.after(1_500, Happening::ShardFault);
+        } else {
+            for producer in 0..self.producers.len() {
+                self.after(400, Happening::Produce { producer });
+            }
         }
         for consumer in 0..self.consumers.len() {
             self.after(500, Happening::Consume { consumer });
@@ -136,7 +155,9 @@ impl Universe {
         if leader.replica.admit(true).is_err() {
             return Some("the leader takes nothing".to_owned());
         }
-        self.raft.image.brokers().find(|b| !b.is_live() || b.draining).map(|b| format!("broker {} is not in use", b.id))
+        let idle = self.raft.image.brokers().find(|b| !b.is_live() || b.draining);
+        let idle = idle.map(|broker| format!("broker {} is not in use", broker.id));
+        idle.or_else(|| self.settings.of_shards.then(|| self.shard_complaint()).flatten())
     }
 
     /// In what the replicas differ, while clients are quiet.
@@ -163,6 +184,6 @@ impl Universe {
                 ));
             }
         }
-        None
+        self.settings.of_shards.then(|| self.shard_difference(leader.end)).flatten()
     }
 }

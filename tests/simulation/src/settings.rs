@@ -25,8 +25,8 @@ pub(crate) struct Settings {
     pub(crate) fault_ms: i64,
     /// How often an operator does something, in milliseconds.
     pub(crate) operator_ms: i64,
-    /// Whether the topic holds shards, which pass between coordinators that come and go: its leader epoch grows then, whoever
-    /// leads it.
+    /// Whether the topic holds a shard, which passes between coordinators that come and go, in place of what producers make: its
+    /// leader epoch grows then, whoever leads it.
     pub(crate) of_shards: bool,
 }
 
@@ -35,7 +35,7 @@ impl Settings {
         // From a copy, so that the other worlds are as they were before there were such ones.
         let of_shards = random.clone().random_range(0..1_000) % 3 == 0;
         let is_bad_network = random.random_range(0..3) == 0;
-        Self {
+        let drawn = Self {
             directories: random.random_range(1..=2),
             minimum: [1, 2, 2, 2, 3][random.random_range(0..5)],
             fsync: random.random_range(0..3) == 0,
@@ -46,7 +46,9 @@ impl Settings {
             fault_ms: random.random_range(150..1_500),
             operator_ms: random.random_range(500..4_000),
             of_shards,
-        }
+        };
+        // What a shard is made of is compacted, and never deleted for its age or size.
+        Self { retention_bytes: drawn.retention_bytes.filter(|_| !of_shards), ..drawn }
     }
 
     /// The name of the topic of the run.

@@ -119,6 +119,7 @@ impl Universe {
         // At the end of a batch, perhaps before it.
         let end = topic.checker.committed_end();
         topic.history.admit_loss(end);
+        self.commits.admit_loss(end);
         for broker in self.brokers.iter_mut().filter(|broker| broker.id != leader) {
             broker.is_of_the_past = true;
         }

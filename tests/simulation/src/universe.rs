@@ -9,8 +9,10 @@ use uuid::Uuid;
 
 use crate::ambush::Ambush;
 use crate::brokers::Broker;
-use crate::clients::{Consumer, Producer};
-use crate::controllers::{Controller, Raft};
+use crate::clients::{Committer, Consumer, Producer};
+use crate::commits::Commits;
+use crate::controllers::{Controller, Heard, Raft};
+use crate::coordinators::Coordinator;
 use crate::happening::Happening;
 use crate::message::{Acks, Message, Party};
 use crate::rules::Rules;
@@ -31,6 +33,12 @@ const BROKERS: i32 = 4;
 const PRODUCERS: [(Acks, bool); 5] =
     [(Acks::None, false), (Acks::Leader, false), (Acks::All, false), (Acks::All, true), (Acks::All, true)];
 
+/// How many coordinators there are, in a world with shards.
+const COORDINATORS: usize = 3;
+
+/// How many clients commit offsets there.
+const COMMITTERS: usize = 5;
+
 /// How many consumers there are.
 const CONSUMERS: usize = 2;
 
@@ -46,6 +54,10 @@ pub(crate) struct Universe {
     pub(crate) brokers: Vec<Broker>,
     pub(crate) producers: Vec<Producer>,
     pub(crate) consumers: Vec<Consumer>,
+    /// None in a world without shards, as of committers.
+    pub(crate) coordinators: Vec<Coordinator>,
+    pub(crate) committers: Vec<Committer>,
+    pub(crate) commits: Commits,
     /// Ways on which nothing gets through.
     pub(crate) cut: BTreeSet<(Party, Party)>,
     /// Faults that have not struck yet.
@@ -60,7 +72,7 @@ pub(crate) struct Universe {
     pub(crate) acknowledged: u64,
     pub(crate) trace: Vec<String>,
     values: u64,
-    next_id: u128,
+    pub(crate) next_id: u128,
     next_number: u64,
 }
 
@@ -68,6 +80,7 @@ impl Universe {
     pub(crate) fn new(seed: u64, rules: Rules) -> Self {
         let mut random = StdRng::seed_from_u64(seed);
         let settings = Settings::draw(&mut random);
+        let of_shards = usize::from(settings.of_shards);
         let mut universe = Self {
             random,
             now_ms: BEGINNING_MS,
@@ -80,6 +93,9 @@ impl Universe {
             brokers: (1..=BROKERS).map(|id| Broker::new(BrokerId(id), settings.directories)).collect(),
             producers: PRODUCERS.iter().map(|(acks, idempotent)| Producer::new(*acks, *idempotent)).collect(),
             consumers: vec![Consumer::default(); CONSUMERS],
+            coordinators: (0..of_shards * COORDINATORS).map(|_| Coordinator::new()).collect(),
+            committers: (0..of_shards * COMMITTERS).map(|_| Committer::default()).collect(),
+            commits: Commits::default(),
             cut: BTreeSet::new(),
             ambush: Ambush::default(),
             healed: false,
@@ -98,6 +114,9 @@ impl Universe {
         }
         for index in 0..universe.brokers.len() {
             universe.start(index);
+        }
+        for index in 0..universe.coordinators.len() {
+            universe.start_coordinator(index);
         }
         universe
     }
@@ -147,6 +166,24 @@ impl Universe {
                 self.disk_goes_on(broker);
                 Ok(())
             }
+            Happening::DiskHasRoom { broker } => {
+                self.disk_has_room(broker);
+                Ok(())
+            }
+            Happening::CoordinatorRound { coordinator, life } => self.coordinator_round(coordinator, life),
+            Happening::CoordinatorWakes { coordinator, life } => self.wake_coordinator(coordinator, life),
+            Happening::CoordinatorStarts { coordinator } => {
+                if !self.coordinators[coordinator].up {
+                    self.start_coordinator(coordinator);
+                }
+                Ok(())
+            }
+            Happening::ShardTimer { coordinator, shard } => self.shard_timer(coordinator, shard),
+            Happening::ShardFault => self.shard_fault(),
+            Happening::Commit { committer } => {
+                self.commit_or_fetch(committer);
+                Ok(())
+            }
         }
     }
 
@@ -156,10 +193,15 @@ impl Universe {
                 self.submitted_at(node, Some((from, number)), command);
                 Ok(())
             }
-            (Party::Controller(node), Message::Heartbeat { broker, epoch, applied, ready }) => {
-                self.heard(node, (broker, epoch), applied, ready);
+            (Party::Controller(node), Message::Heartbeat { broker, epoch, applied, ready, sent_ms }) => {
+                self.heard(node, broker, Heard { epoch, applied, ready, at_ms: self.now_ms }, sent_ms);
                 Ok(())
             }
+            (Party::Controller(node), Message::LeaseAsked { epoch, sent_ms }) => {
+                self.heard_coordinator(node, from, epoch, sent_ms);
+                Ok(())
+            }
+            (Party::Coordinator(index), message) => self.coordinator_received(index, message),
             (Party::Broker(index), message) => self.received(index, message),
             (Party::Producer(producer), Message::Produced { number, result }) => {
                 self.produced(producer, number, result);

@@ -1,10 +1,11 @@
 //! What producers ask of a broker: appended by who leads, answered when it may be.
 
+use levada_coordinator::machine::Outcome;
 use levada_log::{AppendBatch, Origin};
 use levada_replication::Event;
 use levada_types::{ErrorCode, Offset};
 
-use super::hosted::Parked;
+use super::hosted::{Parked, WaitsFor};
 use crate::clients::fingerprint_of;
 use crate::message::{Acks, Message, Party, Request};
 use crate::run::Failure;
@@ -43,8 +44,8 @@ impl Universe {
     fn park(&mut self, index: usize, request: &Request, base: Offset, end: Offset) -> Result<(), Failure> {
         let Some(hosted) = &mut self.brokers[index].hosted else { return Ok(()) };
         let fingerprint = fingerprint_of(&request.records);
-        let (producer, number) = (request.producer, request.number);
-        hosted.parked.push(Parked { end, base, producer, number, fingerprint });
+        let waits = WaitsFor::Producer { producer: request.producer, number: request.number };
+        hosted.parked.push(Parked { end, base, waits, fingerprint });
         self.tell(index, Event::Awaited { end })
     }
 
@@ -68,18 +69,30 @@ impl Universe {
                 topic.history.acknowledged(topic.checker.committed(), answer.base, answer.fingerprint)?;
             }
         }
-        for answer in ready {
-            let message = Message::Produced { number: answer.number, result: Ok(answer.base) };
-            self.send(Party::Broker(index), Party::Producer(answer.producer), message);
-        }
-        Ok(())
+        ready.into_iter().try_for_each(|answer| self.answer_waiting(index, answer.waits, Ok(answer.base)))
     }
 
-    pub(super) fn fail_parked(&mut self, index: usize, code: ErrorCode) {
+    pub(super) fn fail_parked(&mut self, index: usize, code: ErrorCode) -> Result<(), Failure> {
         let hosted = self.brokers[index].hosted.as_mut();
-        for answer in hosted.map(|hosted| std::mem::take(&mut hosted.parked)).unwrap_or_default() {
-            let message = Message::Produced { number: answer.number, result: Err(code) };
-            self.send(Party::Broker(index), Party::Producer(answer.producer), message);
+        let parked = hosted.map(|hosted| std::mem::take(&mut hosted.parked)).unwrap_or_default();
+        parked.into_iter().try_for_each(|answer| self.answer_waiting(index, answer.waits, Err(code)))
+    }
+
+    fn answer_waiting(
+        &mut self,
+        index: usize,
+        waits: WaitsFor,
+        result: Result<Offset, ErrorCode>,
+    ) -> Result<(), Failure> {
+        match waits {
+            WaitsFor::Producer { producer, number } => {
+                self.send(Party::Broker(index), Party::Producer(producer), Message::Produced { number, result });
+                Ok(())
+            }
+            // Nobody knows what becomes of what is in the log.
+            WaitsFor::Owner { link, number } => {
+                self.came_to(index, link, number, result.map_or(Outcome::Unknown, Outcome::Committed))
+            }
         }
     }
 

@@ -32,6 +32,8 @@ pub(crate) struct Broker {
     /// How many replicas this process has opened.
     pub(crate) opened: u64,
     pub(crate) pace: Pace,
+    /// Until when it may vouch for what it leads, by its clock, once the controllers have said so.
+    pub(crate) mandate_until_ms: Option<i64>,
     /// It has lost bytes since it registered last, and the controllers cannot know yet.
     pub(crate) lost: bool,
     /// It had lost bytes when it registered, and was not in sync since.
@@ -72,6 +74,7 @@ impl Broker {
             hosted: None,
             opened: 0,
             pace: Pace::Usual,
+            mandate_until_ms: None,
             lost: false,
             damaged: false,
             unproven: false,
@@ -105,7 +108,7 @@ impl Broker {
 
     pub(super) fn end(&mut self) {
         self.up = false;
-        (self.hosted, self.store, self.epoch) = (None, None, None);
+        (self.hosted, self.store, self.epoch, self.mandate_until_ms) = (None, None, None, None);
         self.is_stopping = false;
     }
 

@@ -71,6 +71,7 @@ impl Universe {
             Work::Produce(request) => self.append(at.broker, &request),
             Work::Change(effect, records) => self.change_log(at.broker, &effect, &records),
             Work::DeleteRecords => self.delete_records(at.broker),
+            Work::Owner(word) => self.work_for_owner(at.broker, word),
         }
     }
 
@@ -132,10 +133,23 @@ impl Universe {
             }
             Ok(None) => Some(Event::Flushed { end: ends_of(&hosted.reader).flushed }),
             Err(error) => {
+                // The next round tries again.
+                hosted.flush_is_due = true;
                 self.mind(index, &error.into());
                 None
             }
         }
+    }
+
+    /// Begins a flush that has failed once more.
+    pub(super) fn flush_again(&mut self, index: usize) -> Result<(), Failure> {
+        let is_due = |hosted: &super::Hosted| hosted.flush_is_due && hosted.flushing.is_none();
+        if self.brokers[index].hosted.as_ref().is_some_and(is_due)
+            && let Some(event) = self.begin_flush(index)
+        {
+            return self.tell(index, event);
+        }
+        Ok(())
     }
 
     /// The disk has carried out the flush that was begun.
@@ -157,7 +171,10 @@ impl Universe {
                     self.tell(at.broker, event)?;
                 }
             }
-            Err(error) => self.mind(at.broker, &error.into()),
+            Err(error) => {
+                hosted.flush_is_due = true;
+                self.mind(at.broker, &error.into());
+            }
         }
         Ok(())
     }

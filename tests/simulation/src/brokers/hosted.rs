@@ -7,7 +7,8 @@ use levada_log::{FlushTicket, LogReader, LogWriter};
 use levada_replication::{Effect, LogEnds, PartitionView, Proposal, ProposalId, Replica, SendWindow};
 use levada_types::{BrokerId, Offset, TopicId};
 
-use crate::message::Request;
+use super::shard_log::ShardLog;
+use crate::message::{Request, ToLeader};
 
 pub(crate) struct Hosted {
     /// Tells it from every other opening.
@@ -32,10 +33,19 @@ pub(crate) struct Hosted {
     pub(crate) appended: usize,
     /// Answers that wait until what they tell of is committed.
     pub(crate) parked: Vec<Parked>,
+    /// What it keeps for the owner of the shard that the partition holds.
+    pub(crate) shards: ShardLog,
 }
 
 impl Hosted {
-    pub(super) fn new(number: u64, topic: TopicId, writer: LogWriter, reader: LogReader, replica: Replica) -> Self {
+    pub(super) fn new(
+        number: u64,
+        topic: TopicId,
+        writer: LogWriter,
+        reader: LogReader,
+        replica: Replica,
+        shards: ShardLog,
+    ) -> Self {
         Self {
             number,
             topic,
@@ -51,6 +61,7 @@ impl Hosted {
             flush_is_due: false,
             appended: 0,
             parked: Vec::new(),
+            shards,
         }
     }
 }
@@ -63,14 +74,24 @@ pub(crate) enum Work {
     Change(Effect, Bytes),
     /// A third of what is committed is deleted.
     DeleteRecords,
+    /// What an owner of the shard asks.
+    Owner(ToLeader),
+}
+
+/// Whose answer waits.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum WaitsFor {
+    /// A producer's, to its attempt of this number.
+    Producer { producer: usize, number: u64 },
+    /// That of who owns the shard, to the append of this number on this stream.
+    Owner { link: u64, number: u64 },
 }
 
 /// An answer that waits until everything below `end` is committed.
 pub(crate) struct Parked {
     pub(crate) end: Offset,
     pub(crate) base: Offset,
-    pub(crate) producer: usize,
-    pub(crate) number: u64,
+    pub(crate) waits: WaitsFor,
     pub(crate) fingerprint: u64,
 }
 

@@ -68,6 +68,7 @@ impl Universe {
         self.speak_to_the_controller(index);
         self.tell(index, Event::Tick)?;
         self.keep_house(index)?;
+        self.flush_again(index)?;
         if self.brokers[index].hosted.is_none() {
             self.open_if_due(index)?;
         }
@@ -85,7 +86,8 @@ impl Universe {
             return;
         };
         let (id, applied) = (broker.id, broker.image.offset());
-        self.send(me, controller, Message::Heartbeat { broker: id, epoch, applied, ready: true });
+        let sent_ms = self.now_ms;
+        self.send(me, controller, Message::Heartbeat { broker: id, epoch, applied, ready: true, sent_ms });
         for command in self.reports(index, epoch) {
             self.submit(index, command);
         }

@@ -5,6 +5,7 @@ mod broker;
 mod disk_work;
 mod hosted;
 mod life;
+mod shard_log;
 mod steps;
 mod streams;
 mod volumes;

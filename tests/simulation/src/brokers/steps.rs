@@ -61,46 +61,54 @@ impl Universe {
                 if let Effect::Acknowledge { end } = effect {
                     acknowledged = Some((self.brokers[index].id, end));
                 }
-                events.extend(self.carry_out(index, effect, records));
+                events.extend(self.carry_out(index, effect, records)?);
+            }
+            if self.settings.of_shards {
+                self.mind_gate(index)?;
             }
             self.look(acknowledged)?;
             if let Some((_, end)) = acknowledged {
                 self.answer_parked(index, end)?;
             }
         }
+        if self.settings.of_shards {
+            self.serve_reads(index)?;
+        }
         self.pump(index)
     }
 
-    fn carry_out(&mut self, index: usize, effect: Effect, records: &Bytes) -> Option<Event> {
+    fn carry_out(&mut self, index: usize, effect: Effect, records: &Bytes) -> Result<Option<Event>, Failure> {
         let me = Party::Broker(index);
         match effect {
             Effect::Append { .. }
             | Effect::Truncate { .. }
             | Effect::StartAt { .. }
             | Effect::AdvanceLogStart { .. } => self.give_work(index, Work::Change(effect, records.clone())),
-            Effect::Flush => return self.begin_flush(index),
+            Effect::Flush => return Ok(self.begin_flush(index)),
             Effect::Propose(proposal) => self.send_proposal(index, proposal),
             Effect::Answer { follower, answer } => self.send_word(me, self.party(follower), Word::Answer(answer)),
             Effect::StartStream { follower, session, from, .. } => {
-                let hosted = self.brokers[index].hosted.as_mut()?;
-                let epoch = hosted.replica.leading_epoch()?;
+                let Some(hosted) = self.brokers[index].hosted.as_mut() else { return Ok(None) };
+                let Some(epoch) = hosted.replica.leading_epoch() else { return Ok(None) };
                 hosted.streams.insert(follower, SendWindow::new(epoch, session, from, CREDIT));
             }
             Effect::EndStream { follower, session } => {
-                let hosted = self.brokers[index].hosted.as_mut()?;
+                let Some(hosted) = self.brokers[index].hosted.as_mut() else { return Ok(None) };
                 hosted.streams.retain(|_, window| window.session() != session);
-                let epoch = hosted.replica.leading_epoch()?;
+                let Some(epoch) = hosted.replica.leading_epoch() else { return Ok(None) };
                 self.send_word(me, self.party(follower), Word::Detached(epoch, session));
             }
             Effect::Attach { leader, attach } => {
-                self.brokers[index].hosted.as_mut()?.appended = 0;
+                let Some(hosted) = self.brokers[index].hosted.as_mut() else { return Ok(None) };
+                hosted.appended = 0;
                 self.send_word(me, self.party(leader), Word::Attach(attach));
             }
             Effect::Ack { leader, ack } => {
-                let granted = std::mem::take(&mut self.brokers[index].hosted.as_mut()?.appended);
+                let Some(hosted) = self.brokers[index].hosted.as_mut() else { return Ok(None) };
+                let granted = std::mem::take(&mut hosted.appended);
                 self.send_ack_past_ambush(index, self.party(leader), Word::Ack(ack, granted));
             }
-            Effect::FailAwaited { code } => self.fail_parked(index, code),
+            Effect::FailAwaited { code } => self.fail_parked(index, code)?,
             Effect::Lead { .. }
             | Effect::Follow { .. }
             | Effect::Wait
@@ -108,7 +116,7 @@ impl Universe {
             | Effect::LowWatermark { .. }
             | Effect::Acknowledge { .. } => {}
         }
-        None
+        Ok(None)
     }
 
     fn send_proposal(&mut self, index: usize, proposal: Proposal) {

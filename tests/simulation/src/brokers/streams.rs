@@ -6,7 +6,7 @@ use levada_replication::{Due, Event};
 use levada_types::{BrokerId, Offset, TopicId};
 
 use super::{Work, ends_of};
-use crate::message::{Message, Party, Word};
+use crate::message::{Message, Party, ToLeader, Word};
 use crate::run::Failure;
 use crate::universe::Universe;
 
@@ -26,6 +26,29 @@ impl Universe {
             }
             Message::Produce(request) if self.hosted_topic(Party::Broker(index)) == Some(request.topic) => {
                 self.give_work(index, Work::Produce(request));
+                Ok(())
+            }
+            Message::ToLeader { topic, word } if self.hosted_topic(Party::Broker(index)) == Some(topic) => {
+                self.asked_by_owner(index, word)
+            }
+            Message::ToLeader { word: ToLeader::Open { caller, .. } | ToLeader::Read { caller, .. }, .. } => {
+                self.lose_link(caller.coordinator, caller.link, false);
+                Ok(())
+            }
+            Message::ToLeader { word: ToLeader::Confirm { caller, number, .. }, .. } => {
+                let (from, to) = (Party::Broker(index), Party::Coordinator(caller.coordinator));
+                self.send(from, to, Message::Confirmed { number, is_newest: false });
+                Ok(())
+            }
+            Message::Mandate { epoch, until_ms } => {
+                let broker = &mut self.brokers[index];
+                if broker.epoch == Some(epoch) {
+                    broker.mandate_until_ms = broker.mandate_until_ms.max(Some(until_ms));
+                }
+                Ok(())
+            }
+            Message::Answer { number, answer } => {
+                self.committer_hears(number, &answer);
                 Ok(())
             }
             _ => Ok(()),

@@ -5,6 +5,7 @@ use levada_metadata::Image;
 use levada_replication::{Event, PartitionView, Replica, ReplicaConfig};
 use levada_types::{DirectoryId, TopicId, TopicIdPartition, TopicName, TopicPartition};
 
+use super::shard_log::ShardLog;
 use super::{Hosted, ends_of};
 use crate::run::Failure;
 use crate::universe::Universe;
@@ -82,6 +83,7 @@ impl Universe {
         let Some((topic_id, directory)) = self.assigned(index) else { return Ok(()) };
         let (rules, now_ms, number) = (self.rules.replication, self.now_ms, self.fresh_number());
         let (retention_bytes, reuses_sessions) = (self.settings.retention_bytes, self.rules.reuses_sessions);
+        let shards = self.rules.shards;
         let broker = &mut self.brokers[index];
         let (Some(epoch), Some(store), None) = (broker.epoch, &broker.store, &broker.hosted) else { return Ok(()) };
         let is_usable = |id| store.directories().iter().any(|d| d.id == Some(id) && d.state != DirectoryState::Offline);
@@ -120,7 +122,8 @@ impl Universe {
         };
         broker.opened += 1;
         let replica = Replica::new(config, ends_of(&opened.reader), high_watermark);
-        broker.hosted = Some(Hosted::new(number, topic_id, opened.writer, opened.reader, replica));
+        let shards = ShardLog::new(shards);
+        broker.hosted = Some(Hosted::new(number, topic_id, opened.writer, opened.reader, replica, shards));
         broker.is_news = true;
         broker.lost = false;
         self.note(|| format!("broker {index} has opened its log, number {number}"));

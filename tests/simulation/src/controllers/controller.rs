@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use levada_metadata::config::StaticConfigs;
 use levada_metadata::shards::invariants;
 use levada_metadata::{Command, Effect, Event, Genesis, MetadataLevel, Outcome, Proposer, Rules, Ticket};
-use levada_types::{BrokerEpoch, BrokerId, ClusterId, MetadataOffset};
+use levada_types::{BrokerEpoch, BrokerId, ClusterId, CoordinatorEpoch, MetadataOffset};
 use uuid::Uuid;
 
+use super::SESSION_MS;
 use crate::happening::{Happening, Write};
 use crate::message::{Message, Party};
 use crate::run::Failure;
@@ -23,17 +24,19 @@ pub(crate) struct Controller {
     open: BTreeMap<Ticket, Option<(Party, u64)>>,
     next_ticket: u64,
     pub(super) heard: BTreeMap<BrokerId, Heard>,
+    /// When a coordinator was heard of last.
+    pub(super) heard_coordinators: BTreeMap<CoordinatorEpoch, i64>,
     /// Decisions of the node's own that are under way.
     pub(super) busy: BTreeSet<Ticket>,
 }
 
 /// What was last heard of a broker.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Heard {
-    pub(super) epoch: BrokerEpoch,
-    pub(super) applied: MetadataOffset,
-    pub(super) ready: bool,
-    pub(super) at_ms: i64,
+pub(crate) struct Heard {
+    pub(crate) epoch: BrokerEpoch,
+    pub(crate) applied: MetadataOffset,
+    pub(crate) ready: bool,
+    pub(crate) at_ms: i64,
 }
 
 impl Controller {
@@ -45,6 +48,7 @@ impl Controller {
             open: BTreeMap::new(),
             next_ticket: 0,
             heard: BTreeMap::new(),
+            heard_coordinators: BTreeMap::new(),
             busy: BTreeSet::new(),
         }
     }
@@ -114,6 +118,10 @@ impl Universe {
             let image = self.raft.image.clone();
             self.send(from, Party::Broker(index), Message::Image(Box::new(image)));
         }
+        for index in 0..self.coordinators.len() {
+            let image = self.raft.image.clone();
+            self.send(from, Party::Coordinator(index), Message::Image(Box::new(image)));
+        }
         Ok(())
     }
 
@@ -138,6 +146,8 @@ impl Universe {
                 let heard =
                     |(id, epoch)| (id, Heard { epoch, applied: MetadataOffset(0), ready: false, at_ms: now_ms });
                 self.controllers[node].heard = known.map(heard).collect();
+                let known = self.raft.image.all_coordinators().map(|known| (known.epoch, now_ms));
+                self.controllers[node].heard_coordinators = known.collect();
                 self.propose(node, Event::Leading { term });
             }
             None if self.raft.leader != node => self.propose(node, Event::NotLeading),
@@ -149,14 +159,24 @@ impl Universe {
         self.propose(node, Event::Retry);
     }
 
-    pub(crate) fn heard(
-        &mut self,
-        node: usize,
-        (id, epoch): (BrokerId, BrokerEpoch),
-        applied: MetadataOffset,
-        ready: bool,
-    ) {
-        let at_ms = self.now_ms;
-        self.controllers[node].heard.insert(id, Heard { epoch, applied, ready, at_ms });
+    /// A sign of life of a broker. In worlds with shards it hears how long it may vouch for what it leads: only from who leads,
+    /// so that nobody else can have counted it out.
+    pub(crate) fn heard(&mut self, node: usize, id: BrokerId, heard: Heard, sent_ms: i64) {
+        self.controllers[node].heard.insert(id, heard);
+        let is_current = self.raft.image.broker(id).is_some_and(|known| known.epoch == heard.epoch && known.is_live());
+        let broker = self.brokers.iter().position(|broker| broker.id == id);
+        if let Some(broker) = broker.filter(|_| self.settings.of_shards && is_current && self.raft.leader == node) {
+            let message = Message::Mandate { epoch: heard.epoch, until_ms: sent_ms + SESSION_MS };
+            self.send(Party::Controller(node), Party::Broker(broker), message);
+        }
+    }
+
+    /// A sign of life of a coordinator: who leads renews its lease, unless it is counted out.
+    pub(crate) fn heard_coordinator(&mut self, node: usize, from: Party, epoch: CoordinatorEpoch, sent_ms: i64) {
+        if self.raft.leader != node || self.raft.image.coordinator(epoch).is_none() {
+            return;
+        }
+        self.controllers[node].heard_coordinators.insert(epoch, self.now_ms);
+        self.send(Party::Controller(node), from, Message::Lease { epoch, sent_ms });
     }
 }

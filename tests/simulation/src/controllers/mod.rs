@@ -4,5 +4,6 @@ mod controller;
 mod raft;
 mod supervision;
 
-pub(crate) use controller::Controller;
+pub(crate) use controller::{Controller, Heard};
 pub(crate) use raft::Raft;
+pub(crate) use supervision::SESSION_MS;

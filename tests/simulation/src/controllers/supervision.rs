@@ -1,14 +1,14 @@
 //! What the active controller minds by itself: sessions, elections from logs, brokers that are emptied, the topic.
 
 use levada_metadata::rebalance::{Plan, PlanOptions};
-use levada_metadata::{Command, LogElection, NewTopic, ReplicaEnd, WaitingFor, Waiver};
+use levada_metadata::{Command, CoordinatorKind, LogElection, NewTopic, ReplicaEnd, WaitingFor, Waiver};
 use levada_types::{BrokerId, LeaderEpoch};
 
 use crate::happening::Happening;
 use crate::universe::Universe;
 
 /// After how long a silence a broker is fenced. Shorter than in the product, so that runs are short.
-const SESSION_MS: i64 = 900;
+pub(crate) const SESSION_MS: i64 = 900;
 
 /// How often sessions are looked at.
 const SUPERVISION_MS: i64 = 200;
@@ -25,6 +25,7 @@ impl Universe {
             return;
         }
         let mut commands = self.sessions(node);
+        commands.extend(self.coordinator_sessions(node));
         commands.extend(self.elections());
         commands.extend(self.moves());
         if self.raft.image.topic_count() == 0 && self.raft.image.live_brokers().count() >= 3 {
@@ -53,6 +54,19 @@ impl Universe {
                 && heard.applied.0 > 0
             {
                 commands.push(Command::UnfenceBroker { id, epoch });
+            }
+        }
+        commands
+    }
+
+    /// Counts out coordinators that are silent, or whose process is gone: its port refuses.
+    fn coordinator_sessions(&self, node: usize) -> Vec<Command> {
+        let mut commands = Vec::new();
+        for known in self.raft.image.coordinators(CoordinatorKind::Group) {
+            let Some(at_ms) = self.controllers[node].heard_coordinators.get(&known.epoch) else { continue };
+            let runs = self.coordinators.iter().any(|c| c.up && c.incarnation == known.incarnation);
+            if !runs || self.now_ms - at_ms > SESSION_MS {
+                commands.push(Command::RemoveCoordinator { epoch: known.epoch });
             }
         }
         commands
