@@ -13,7 +13,7 @@ use levada_client::{
     Client, ClientOptions, ConsumedRecord, GroupConsumer, Membership, NewTopic, OffsetReset, ProducerRecord,
     RebalanceListener,
 };
-use levada_end_to_end::{Outcome, fail};
+use levada_end_to_end::{Outcome, Tenures, fail};
 use levada_harness::{Node, NodeOptions, Sandbox, SandboxOptions};
 use levada_types::TopicPartition;
 
@@ -28,6 +28,10 @@ const TURN: Duration = Duration::from_millis(10);
 /// Settings that have members hear of each other soon.
 const SOON: [(&str, &str); 2] =
     [("group.consumer.min.heartbeat.interval.ms", "100"), ("group.consumer.heartbeat.interval.ms", "100")];
+
+/// Settings with which a member that died is soon missed.
+const MISSED_SOON: [(&str, &str); 2] =
+    [("group.consumer.min.session.timeout.ms", "6000"), ("group.consumer.session.timeout.ms", "6000")];
 
 /// What members were told, in order: who, and what of.
 type Diary = Arc<Mutex<Vec<(usize, &'static str, BTreeSet<i32>)>>>;
@@ -98,6 +102,50 @@ async fn produce(client: &Client, numbers: std::ops::Range<u32>) -> Outcome {
         delivery.await?;
     }
     Ok(())
+}
+
+/// Keeps account of the member epochs in which it had which partitions.
+#[derive(Clone, Default)]
+struct Keeping(Arc<Mutex<Tenures>>);
+
+impl Keeping {
+    fn keep<'a>(
+        &self,
+        member: &Membership,
+        change: impl FnOnce(&mut Tenures, &BTreeSet<i32>),
+        partitions: &[TopicPartition],
+    ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+        let mut tenures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        tenures.enter(member.member_epoch().unwrap_or(0));
+        change(&mut tenures, &partitions.iter().map(|at| at.partition).collect());
+        Box::pin(std::future::ready(()))
+    }
+}
+
+impl RebalanceListener for Keeping {
+    fn on_assigned<'a>(
+        &'a mut self,
+        partitions: &'a [TopicPartition],
+        member: &'a Membership,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+        self.keep(member, Tenures::begin, partitions)
+    }
+
+    fn on_revoked<'a>(
+        &'a mut self,
+        partitions: &'a [TopicPartition],
+        member: &'a Membership,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+        self.keep(member, Tenures::end, partitions)
+    }
+
+    fn on_lost<'a>(
+        &'a mut self,
+        partitions: &'a [TopicPartition],
+        member: &'a Membership,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+        self.keep(member, Tenures::end, partitions)
+    }
 }
 
 async fn join(client: &Client, number: usize, diary: &Diary) -> Outcome<GroupConsumer> {
@@ -228,6 +276,96 @@ async fn a_member_whose_broker_is_killed_goes_on_at_another_and_keeps_its_partit
     assert_eq!(told(&diary), [(1, "assigned", (0..PARTITIONS).collect())]);
     member.close().await?;
     assert_eq!(lag(&producing).await?, (0, 0));
+    Ok(())
+}
+
+/// Has each of the group's members poll, in turns, until their partitions are shared like this, and looks whether one had two
+/// owners in an epoch, those who died included.
+async fn keep_until(members: &mut [(GroupConsumer, Keeping)], all: &[Keeping], shared: &[usize]) -> Outcome<usize> {
+    let rounds = async {
+        loop {
+            let mut sizes = Vec::new();
+            for (member, keeping) in members.iter_mut() {
+                if let Ok(records) = tokio::time::timeout(TURN, member.poll()).await {
+                    records?;
+                }
+                let epoch = member.membership().member_epoch().unwrap_or(0);
+                keeping.0.lock().unwrap_or_else(PoisonError::into_inner).enter(epoch);
+                sizes.push(member.assignment().len());
+            }
+            let tenures: Vec<Tenures> =
+                all.iter().map(|kept| kept.0.lock().unwrap_or_else(PoisonError::into_inner).clone()).collect();
+            let changes = Tenures::check(&tenures)?;
+            sizes.sort_unstable();
+            if sizes == shared {
+                return Ok(changes);
+            }
+        }
+    };
+    tokio::time::timeout(LIMIT, rounds).await.unwrap_or_else(|_| fail(format!("it has not come to {shared:?}")))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_six_members_over_four_partitions_two_wait_and_one_takes_over_from_a_dead_one() -> Outcome {
+    let options = SandboxOptions::new(1, 2);
+    let settings = SOON.iter().chain(&MISSED_SOON);
+    let options = settings.fold(options, |options, (key, value)| options.set_group_coordinators(key, value));
+    let mut sandbox = Sandbox::start(&options)?;
+    let mut clients = Vec::new();
+    for broker in 1..=2 {
+        clients.push(Client::new(ClientOptions::new([sandbox.broker(broker)?.grpc()?.to_string()]))?);
+    }
+    create(&clients[0], 2).await?;
+    let (mut members, mut all) = (Vec::new(), Vec::new());
+    for (count, shared) in [(2, [2, 2].as_slice()), (4, &[0, 0, 1, 1, 1, 1])] {
+        for client in clients.iter().cycle().take(count) {
+            let keeping = Keeping::default();
+            all.push(keeping.clone());
+            let builder = client.subscribe("billing").topics([TOPIC]).listener(keeping.clone());
+            members.push((builder.build().await?, keeping));
+        }
+        keep_until(&mut members, &all, shared).await?;
+    }
+    let owner = members.iter().position(|(member, _)| !member.assignment().is_empty()).ok_or("nobody owns anything")?;
+    // Its stream breaks, and that is all that anybody hears of it.
+    drop(members.remove(owner));
+    let changes = keep_until(&mut members, &all, &[0, 1, 1, 1, 1]).await?;
+    assert!(changes >= 3, "two gave one away each, and one died: {changes} changed hands");
+    for (member, _) in members {
+        member.close().await?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_group_holds_up_no_other() -> Outcome {
+    let node =
+        Node::start_with(SOON.iter().fold(NodeOptions::default(), |options, (key, value)| options.set(key, value)))?;
+    let client = Client::new(ClientOptions::new([node.grpc()?.to_string()]))?;
+    create(&client, 1).await?;
+    produce(&client, 0..50).await?;
+    let mut groups = Vec::new();
+    for (name, count, at_once) in [("slow", 3, 1), ("of-two", 2, 7), ("of-one", 1, 7)] {
+        let mut members = Vec::new();
+        for _ in 0..count {
+            let builder = client.subscribe(name).topics([TOPIC]).auto_offset_reset(OffsetReset::Earliest);
+            members.push(builder.max_poll_records(at_once).prefetch_records(at_once).manual_commit().build().await?);
+        }
+        groups.push((members, Vec::new()));
+    }
+    let (mut slow, mut held) = groups.remove(0);
+    // Its first record is with the program, and stays there.
+    poll_until(&mut slow.iter_mut().take(1).collect::<Vec<_>>(), &mut held, |_, seen| seen.len() == 1).await?;
+    for (members, seen) in &mut groups {
+        poll_until(&mut members.iter_mut().collect::<Vec<_>>(), seen, |_, seen| seen.len() >= 200).await?;
+        assert_eq!((seen.len(), seen.iter().copied().collect()), (200, due(0..50)), "each record came once");
+    }
+    assert_eq!(held.len(), 1);
+    poll_until(&mut slow.iter_mut().collect::<Vec<_>>(), &mut held, |_, seen| seen.len() >= 200).await?;
+    assert_eq!((held.len(), held.iter().copied().collect()), (200, due(0..50)), "each record came once");
+    for member in groups.into_iter().flat_map(|(members, _)| members).chain(slow) {
+        member.close().await?;
+    }
     Ok(())
 }
 
