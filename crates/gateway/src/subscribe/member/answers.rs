@@ -35,10 +35,7 @@ impl Member {
                 self.told_offsets(&partitions, answer, world);
             }
             (Asked::Offsets(_), answer) => self.untold_offsets(unexpected(answer).code, world),
-            (Asked::Leave, Ok(Response::ConsumerGroupHeartbeat(answer))) if !answer.error.is_retriable() => {
-                self.has_left();
-            }
-            (Asked::Leave, _) => self.hold_back(world.now),
+            (Asked::Leave, answer) => self.said_farewell(&answer, world),
         }
     }
 
@@ -100,7 +97,7 @@ impl Member {
 
     fn untold_offsets(&mut self, code: ErrorCode, world: &mut World<'_>) {
         match code {
-            ErrorCode::UnknownMemberId | ErrorCode::FencedMemberEpoch => self.fenced(world),
+            ErrorCode::UnknownMemberId | ErrorCode::FencedMemberEpoch => self.fenced(code, world),
             ErrorCode::StaleMemberEpoch => {
                 (self.heartbeat_at, self.full) = (world.now, true);
                 self.hold_back(world.now);

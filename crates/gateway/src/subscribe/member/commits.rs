@@ -161,7 +161,7 @@ impl Member {
             }
             ErrorCode::UnknownMemberId | ErrorCode::FencedMemberEpoch => {
                 self.answer_commit(&commit, |_| code);
-                self.fenced(world);
+                self.fenced(code, world);
             }
             _ => self.answer_commit(&commit, |_| code),
         }

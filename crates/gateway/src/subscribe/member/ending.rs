@@ -1,12 +1,12 @@
 //! How a member ends: what is processed is committed, the group is told if the member leaves it, then the client.
 
-use levada_groups::api::Request;
+use levada_groups::api::{Request, Response};
 use levada_proto::status;
 use levada_proto::v1;
 use levada_proto::v1::subscribe_response::Kind as Told;
 use levada_types::ErrorCode;
 
-use super::{Asked, Effect, Member, Phase};
+use super::{Asked, Effect, Member, Phase, Refusal, World};
 
 /// The epoch of a heartbeat by which a member leaves (KIP-848).
 const LEAVES: i32 = -1;
@@ -15,7 +15,7 @@ const LEAVES: i32 = -1;
 const LEAVES_FOR_A_WHILE: i32 = -2;
 
 /// How often a farewell is repeated that was not answered. After that the session timeout does its work.
-const FAREWELLS: u32 = 3;
+pub(super) const FAREWELLS: u32 = 3;
 
 /// Why a member ends, and how.
 #[derive(Debug)]
@@ -94,20 +94,49 @@ impl Member {
     /// The heartbeat by which the member leaves its group, if it does.
     pub(super) fn farewell(&mut self) -> Option<(Asked, Request)> {
         let is_static = self.settings.instance_id.is_some();
-        let is_member = self.epoch > 0;
+        // One that was fenced is known until it has left.
+        let is_member = self.epoch > 0 || self.farewells > 0;
         let Phase::Ending(ending) = &mut self.phase else { return None };
-        // A static member keeps its place for as long as its session lasts, and may take it up again at once.
         if !is_member || !(ending.leaves || is_static) || ending.farewells == 0 {
             return None;
         }
         ending.farewells -= 1;
-        let epoch = if is_static { LEAVES_FOR_A_WHILE } else { LEAVES };
-        Some((Asked::Leave, Request::ConsumerGroupHeartbeat(self.bare_heartbeat(epoch))))
+        Some(self.leave())
     }
 
-    /// The coordinator knows that the member has left.
-    pub(super) fn has_left(&mut self) {
-        self.epoch = 0;
+    /// The heartbeat by which a member that was fenced leaves before it joins as another.
+    pub(super) fn farewell_before_joining(&mut self) -> Option<(Asked, Request)> {
+        self.farewells = self.farewells.checked_sub(1)?;
+        Some(self.leave())
+    }
+
+    fn leave(&self) -> (Asked, Request) {
+        // A static member keeps its place for as long as its session lasts, and may take it up again at once.
+        let epoch = if self.settings.instance_id.is_some() { LEAVES_FOR_A_WHILE } else { LEAVES };
+        (Asked::Leave, Request::ConsumerGroupHeartbeat(self.bare_heartbeat(epoch)))
+    }
+
+    /// The coordinator has answered a farewell, or has not.
+    pub(super) fn said_farewell(&mut self, answer: &Result<Response, Refusal>, world: &mut World<'_>) {
+        let told = match answer {
+            Ok(Response::ConsumerGroupHeartbeat(answer)) if !answer.error.is_retriable() => Some(answer.error),
+            _ => None,
+        };
+        match (&self.phase, told) {
+            (Phase::Joining, Some(ErrorCode::FencedInstanceId)) => {
+                self.farewells = 0;
+                self.end(Ending::replaced());
+            }
+            (Phase::Joining, Some(_)) => self.become_another(world),
+            (Phase::Joining, None) => {
+                self.hold_back(world.now);
+                if self.farewells == 0 {
+                    self.become_another(world);
+                }
+            }
+            (_, Some(_)) => (self.epoch, self.farewells) = (0, 0),
+            (_, None) => self.hold_back(world.now),
+        }
     }
 
     /// Ends the stream.

@@ -9,7 +9,7 @@ use levada_proto::v1::subscribe_response::Kind as Told;
 use levada_types::{ErrorCode, PartitionIndex, TopicId, TopicIdPartition};
 
 use super::super::owned::Owned;
-use super::ending::Ending;
+use super::ending::{Ending, FAREWELLS};
 use super::{Asked, FIRST_PAUSE, Member, Phase, Refusal, World};
 
 /// How often to be heard of if the coordinator does not say: Kafka's default `group.consumer.heartbeat.interval.ms`.
@@ -118,9 +118,9 @@ impl Member {
     pub(super) fn unheard(&mut self, refusal: Refusal, world: &mut World<'_>) {
         let joining = matches!(self.phase, Phase::Joining);
         match refusal.code {
-            ErrorCode::FencedMemberEpoch | ErrorCode::UnknownMemberId => self.fenced(world),
+            ErrorCode::FencedMemberEpoch | ErrorCode::UnknownMemberId => self.fenced(refusal.code, world),
             // The group has been deleted; it is there again once somebody joins.
-            ErrorCode::GroupIdNotFound if !joining || self.epoch > 0 => self.fenced(world),
+            ErrorCode::GroupIdNotFound if !joining || self.epoch > 0 => self.fenced(refusal.code, world),
             code if code.is_retriable() => {
                 // What the coordinator knows of the member is uncertain now.
                 self.full = true;
@@ -132,11 +132,15 @@ impl Member {
         }
     }
 
-    /// The member was taken out of the group. It has lost everything, and joins as a new one.
-    pub(super) fn fenced(&mut self, world: &mut World<'_>) {
+    /// The member is not what it took itself for, as this code says. It has lost everything, and joins as a new one. If the
+    /// group still knows the old one, that leaves first, so that what it had comes free at once.
+    pub(super) fn fenced(&mut self, code: ErrorCode, world: &mut World<'_>) {
+        let is_known = code == ErrorCode::FencedMemberEpoch;
         if !matches!(self.phase, Phase::Joining | Phase::Joined) {
             // It wants to leave anyway.
-            self.epoch = 0;
+            if !is_known {
+                self.epoch = 0;
+            }
             return;
         }
         self.held = None;
@@ -150,13 +154,23 @@ impl Member {
         self.revocation = None;
         self.fail_commits(ErrorCode::UnknownMemberId);
         self.phase = Phase::Joining;
-        self.member_id = (world.fresh)();
         self.epoch = 0;
         self.full = true;
         self.reported.clear();
         self.target.clear();
         self.heartbeat_at = world.now;
-        self.hold_back(world.now);
+        if is_known {
+            self.farewells = FAREWELLS;
+        } else {
+            self.become_another(world);
+            self.hold_back(world.now);
+        }
+    }
+
+    /// From now on the member is one that nobody knows.
+    pub(super) fn become_another(&mut self, world: &mut World<'_>) {
+        self.farewells = 0;
+        self.member_id = (world.fresh)();
     }
 }
 

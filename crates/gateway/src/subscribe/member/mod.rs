@@ -149,6 +149,8 @@ pub(super) struct Member {
     /// The stream is not the member's first, so that its client may speak of what came on another one.
     resumed: bool,
     asked: Option<Asked>,
+    /// How often it may still be said that the member leaves which it was until it was fenced. Then it joins as another.
+    farewells: u32,
     /// Nothing is asked before this time.
     ask_after: i64,
     pause: i64,
@@ -196,6 +198,7 @@ impl Member {
             held,
             resumed,
             asked: None,
+            farewells: 0,
             ask_after: i64::MIN,
             pause: FIRST_PAUSE,
             heartbeat_at: world.now,
@@ -299,7 +302,7 @@ impl Member {
 
     fn ask_next(&mut self, world: &World<'_>) {
         let (asked, request) = match &self.phase {
-            Phase::Joining => match self.heartbeat(world) {
+            Phase::Joining => match self.farewell_before_joining().or_else(|| self.heartbeat(world)) {
                 Some(next) => next,
                 None => return,
             },

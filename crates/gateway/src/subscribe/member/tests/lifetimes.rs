@@ -54,11 +54,59 @@ fn one_that_was_taken_out_has_lost_everything_and_joins_as_another() {
     assert_eq!(scene.reading(), []);
     scene.said(processed(0, 103));
     assert_eq!(scene.ended, None, "it was under way");
-    scene.after(1_000);
+    assert_eq!(scene.heartbeat().stream_number, Some(7));
+    assert_eq!((scene.heartbeat().member_id.as_str(), scene.heartbeat().member_epoch), ("m-1", -1), "it comes free");
+    scene.heard(-1, None);
     assert_eq!((scene.heartbeat().member_id.as_str(), scene.heartbeat().member_epoch), ("m-2", 0));
     scene.heard(9, Some(&[1]));
     assert!(matches!(scene.told.pop_front(), Some(Told::Joined(_))));
     assert_eq!(scene.assigned(), [1]);
+}
+
+#[test]
+fn one_that_nobody_knows_joins_as_another_without_a_farewell() {
+    let mut scene = Scene::joined(settings(), &[0]);
+    scene.after(5_000);
+    scene.unheard(ErrorCode::UnknownMemberId);
+    scene.after(1_000);
+    assert_eq!((scene.heartbeat().member_id.as_str(), scene.heartbeat().member_epoch), ("m-2", 0));
+}
+
+#[test]
+fn a_farewell_that_nobody_answers_holds_nobody_up_for_long() {
+    let mut scene = Scene::joined(settings(), &[0]);
+    scene.after(5_000);
+    scene.unheard(ErrorCode::FencedMemberEpoch);
+    for _ in 0..3 {
+        assert_eq!((scene.heartbeat().member_id.as_str(), scene.heartbeat().member_epoch), ("m-1", -1));
+        scene.answer(Err(refusal(ErrorCode::CoordinatorNotAvailable)));
+        scene.after(1_000);
+    }
+    assert_eq!((scene.heartbeat().member_id.as_str(), scene.heartbeat().member_epoch), ("m-2", 0));
+}
+
+#[test]
+fn one_that_was_fenced_leaves_too_when_its_client_ends_it_then() {
+    let mut scene = Scene::joined(settings(), &[0]);
+    scene.after(5_000);
+    scene.unheard(ErrorCode::FencedMemberEpoch);
+    scene.said(Kind::Leave(v1::LeaveSubscription {}));
+    scene.answer(Err(refusal(ErrorCode::CoordinatorNotAvailable)));
+    scene.after(1_000);
+    assert_eq!((scene.heartbeat().member_id.as_str(), scene.heartbeat().member_epoch), ("m-1", -1));
+    scene.heard(-1, None);
+    assert_eq!(scene.ended, Some(Ok(())));
+}
+
+#[test]
+fn one_that_was_fenced_and_has_come_back_elsewhere_meanwhile_does_not_join_again() {
+    let named = Settings { instance_id: Some("i".to_owned()), ..settings() };
+    let mut scene = Scene::joined(named, &[0]);
+    scene.after(5_000);
+    scene.unheard(ErrorCode::FencedMemberEpoch);
+    assert_eq!(scene.heartbeat().member_epoch, -2, "under its name it may join at once");
+    scene.unheard(ErrorCode::FencedInstanceId);
+    assert!(matches!(&scene.ended, Some(Err(error)) if error.name == "FENCED_INSTANCE_ID"));
 }
 
 #[test]
