@@ -193,7 +193,8 @@ impl GroupClient {
         let route = match Route::find(image, place) {
             Ok(Some(route)) => route,
             Ok(None) => {
-                return Attempt::NotDone(match self.create_shards(deadline).await {
+                // In a box, since it is rare and large: every request would carry it along.
+                return Attempt::NotDone(match Box::pin(self.create_shards(deadline)).await {
                     Ok(()) => Failure::unavailable("the shards of groups have just been created"),
                     Err(failure) => failure,
                 });

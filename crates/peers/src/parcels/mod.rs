@@ -16,8 +16,8 @@ pub use outbox::{Load, Outbox};
 /// is the largest of them. Kafka has no limit of its own; this is what its largest record may be by far.
 pub const MAX_GROUP_MESSAGE_BYTES: usize = 64 << 20;
 
-/// How much leaves together. What is larger than this leaves in parts of this size. It costs little more to carry a
-/// megabyte in 16 parts than in one, and a heartbeat between two of them waits for less than a millisecond at 1 Gbit/s.
+/// How much leaves together. What is larger than this leaves in parts of this size: at 1 Gbit/s a heartbeat waits half a
+/// millisecond for one.
 pub const PACK_BYTES: usize = 64 << 10;
 
 /// The largest message of a stream: small parcels up to the one that exceeds [`PACK_BYTES`], a part of a large one, and numbers
