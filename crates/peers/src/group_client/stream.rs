@@ -147,7 +147,7 @@ impl State {
     /// Whether more may come to what waits if the tasks that are ready go first. One turn of theirs costs no time that anybody
     /// could measure, and a message costs the same whether one request leaves in it or many.
     fn gives_way(&mut self) -> bool {
-        let has_little = !(self.outbox.is_empty() && self.abandoned.is_empty()) && !self.outbox.is_full();
+        let has_little = !(self.outbox.is_full() || self.outbox.is_empty() && self.abandoned.is_empty());
         self.has_given_way = has_little && !self.has_given_way;
         self.has_given_way
     }
