@@ -23,7 +23,6 @@ pub(super) struct Chunk {
 #[derive(Debug, Default)]
 pub(super) struct Buffer {
     chunks: VecDeque<Chunk>,
-    records: usize,
     bytes: usize,
 }
 
@@ -38,18 +37,12 @@ pub(super) struct Taken {
 }
 
 impl Buffer {
-    /// How many records wait.
-    pub(super) const fn records(&self) -> usize {
-        self.records
-    }
-
     /// How much memory they take, roughly.
     pub(super) const fn bytes(&self) -> usize {
         self.bytes
     }
 
     pub(super) fn push(&mut self, chunk: Chunk) {
-        self.records += chunk.records.len();
         self.bytes += chunk.records.iter().map(size).sum::<usize>();
         self.chunks.push_back(chunk);
     }
@@ -67,7 +60,6 @@ impl Buffer {
             _ => end,
         };
         if let Some(record) = &record {
-            self.records -= 1;
             self.bytes -= size(record);
         }
         Some(Taken { key, record, next_offset })
@@ -75,10 +67,9 @@ impl Buffer {
 
     /// Drops what waits of a partition.
     pub(super) fn drop_all_of(&mut self, key: Key) {
-        let (records, bytes) = (&mut self.records, &mut self.bytes);
+        let bytes = &mut self.bytes;
         self.chunks.retain(|chunk| {
             if chunk.key == key {
-                *records -= chunk.records.len();
                 *bytes -= chunk.records.iter().map(size).sum::<usize>();
             }
             chunk.key != key
