@@ -170,11 +170,10 @@ async fn what_is_abandoned_is_dropped_and_its_place_is_free() {
 async fn a_stop_answers_what_was_taken_and_says_that_nothing_else_was() {
     let mut world = World::new().await;
     let mut broker = world.broker(&OWN.to_string()).await.unwrap();
-    let idle = world.broker(&OWN.to_string()).await.unwrap();
+    let mut idle = world.broker(&OWN.to_string()).await.unwrap();
     broker.ask(&[1]);
     let (_, answer) = world.next().await;
     world.stop.cancel();
-    let mut idle = idle;
     let closing = pb::GroupResponses { responses: Vec::new(), closing: true };
     assert_eq!(idle.message().await.unwrap(), Some(closing.clone()));
     assert_eq!(idle.message().await.unwrap(), None);
