@@ -12,7 +12,7 @@ use std::{
 
 use levada_end_to_end::{Outcome, fail};
 use rdkafka::{
-    ClientContext, Message,
+    ClientContext,
     config::ClientConfig,
     consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance},
     error::KafkaError,
