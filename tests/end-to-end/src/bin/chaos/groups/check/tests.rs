@@ -216,6 +216,16 @@ fn an_accepted_commit_of_a_generation_that_is_over_is_found() {
 }
 
 #[test]
+fn who_is_told_late_of_a_generation_that_is_over_takes_nothing() {
+    for one_generation in [true, false] {
+        // The first member has not polled since its generation was formed, and is told of it now.
+        let late = Tale::handed_over().owns(0, 170, 1).commit(1, 180, 4, 2, Answer::Accepted);
+        let (_, findings) = late.check_of(one_generation, 0..4);
+        assert!(findings.is_empty(), "{findings}");
+    }
+}
+
+#[test]
 fn an_accepted_commit_of_a_partition_that_went_to_another_is_found() {
     let zombie = Tale::handed_over().commit(0, 155, 3, 5, Answer::Accepted);
     let (_, findings) = zombie.check_of(false, 0..4);

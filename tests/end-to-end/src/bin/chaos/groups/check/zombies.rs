@@ -71,8 +71,9 @@ fn stale(commit: &Commit, generation: Option<i32>, claims: &[Claim], one_generat
     }
     commit.offsets.keys().find_map(|partition| {
         let own = before.iter().rev().find(|claim| claim.who == commit.who && claim.partition == *partition);
-        let taken = others().find(|claim| claim.partition == *partition)?;
-        (own.is_none_or(|own| own.at < taken.at)).then(|| {
+        // Whoever did not poll may be told late of a partition that has gone on since: the generation counts, not the time.
+        let is_newer = |claim: &&Claim| own.is_none_or(|own| claim.generation > own.generation);
+        others().filter(is_newer).find(|claim| claim.partition == *partition).map(|taken| {
             format!(
                 "{} a commit of member {} for partition {partition} was accepted, which since {} is member {}'s",
                 time(commit.begun),
