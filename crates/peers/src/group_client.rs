@@ -295,6 +295,7 @@ impl GroupClient {
 fn read(answer: Bytes) -> Attempt {
     use ErrorCode::{
         CoordinatorLoadInProgress, CoordinatorNotAvailable, InvalidRequest, MessageTooLarge, NotCoordinator,
+        UnknownServerError,
     };
     let answer = match pb::GroupResponse::decode(answer) {
         Ok(answer) => Response::try_from(answer).map_err(|error| error.to_string()),
@@ -307,6 +308,10 @@ fn read(answer: Bytes) -> Attempt {
         Ok(Response::Failed(InvalidRequest)) => Attempt::Refused("the coordinator cannot read it".to_owned()),
         Ok(Response::Failed(MessageTooLarge)) => {
             Attempt::Refused(format!("the answer has more than {MAX_GROUP_MESSAGE_BYTES} bytes"))
+        }
+        // It would be too large the next time too.
+        Ok(Response::Failed(UnknownServerError)) => {
+            Attempt::Refused("what the shard's log would have to take is too large for it".to_owned())
         }
         Ok(Response::Failed(code)) => Attempt::Unknown(Failure::new(code, code.message())),
         Ok(response) => Attempt::Answered(response),

@@ -74,10 +74,32 @@ fn describe() {
     describe_gauge!(NOT_UNDERSTOOD, "Records of groups that were not understood when their shards were loaded");
 }
 
+/// A text as a label. Control characters, of which the ids of groups may have any, are written as escapes, but for the end of a
+/// line, which the format has one for: a reader may take a NUL for the end of the page.
 fn text(text: &Arc<str>) -> SharedString {
-    SharedString::from_shared(Arc::clone(text))
+    let is_control = |c: char| c.is_control() && c != '\n';
+    if !text.contains(is_control) {
+        return SharedString::from_shared(Arc::clone(text));
+    }
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_control(c) { escaped.extend(c.escape_unicode()) } else { escaped.push(c) }
+    }
+    escaped.into()
 }
 
 fn seconds(milliseconds: i64) -> f64 {
     milliseconds as f64 / 1_000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_has_no_control_characters() {
+        for (id, label) in [("billing", "billing"), ("a\0b\n\u{e4}\u{7f}", "a\\u{0}b\n\u{e4}\\u{7f}")] {
+            assert_eq!(text(&Arc::from(id)).as_ref(), label);
+        }
+    }
 }

@@ -160,7 +160,7 @@ async fn what_was_not_done_is_asked_again_once_another_owns_the_shard() {
         };
         let response = match &asked.request {
             Request::JoinGroup(_) => joined(),
-            _ => Response::Failed(ErrorCode::UnknownServerError),
+            _ => Response::Failed(ErrorCode::RequestTimedOut),
         };
         asked.answer(response);
     }
@@ -190,6 +190,18 @@ async fn an_unknown_outcome_is_repeated_only_where_twice_is_as_good_as_once() {
         assert_eq!(error.code(), ErrorCode::CoordinatorNotAvailable);
     }
     assert!(only.asked.try_recv().is_err(), "nothing more was asked");
+}
+
+#[tokio::test]
+async fn what_is_too_large_for_the_log_is_not_asked_again() {
+    let world = World::new(image(1, &["g-1"], &[Some(1)]));
+    let mut only = coordinator(&world.network, "g-1").await;
+    let waiting = world.ask(join("m"));
+    only.next().await.refuse(ErrorCode::UnknownServerError);
+    tokio::select! {
+        answer = waiting => assert_eq!(answer.unwrap().unwrap_err().code(), ErrorCode::UnknownServerError),
+        asked = only.next() => panic!("it was asked again: {:?}", asked.request),
+    }
 }
 
 #[tokio::test]
