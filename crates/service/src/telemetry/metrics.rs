@@ -88,7 +88,7 @@ mod tests {
         assert!(text.contains("books{shelf=\"a\"} 1\n") && text.contains("books{shelf=\"b\"} 2\n"), "{text}");
         assert_eq!(text.matches("# TYPE books gauge\n").count(), 1, "{text}");
         page.replace(|| gauge!("books", "shelf" => "b").set(5));
-        let text = metrics.clone().render();
+        let text = metrics.render();
         assert!(!text.contains("shelf=\"a\""), "{text}");
         assert!(text.contains("books{shelf=\"b\"} 5\n") && text.contains("shelves 3\n"), "{text}");
         page.clear();

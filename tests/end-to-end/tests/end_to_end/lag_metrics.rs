@@ -140,7 +140,7 @@ fn a_group_is_told_of_by_its_coordinator_and_what_is_too_much_is_left_out() -> O
     }
     wait_until("each group is told of by one of the two", || {
         let (one, other) = (groups(http[0])?, groups(http[1])?);
-        Ok(!one.is_empty() && !other.is_empty() && one.is_disjoint(&other) && &(&one | &other) == &names)
+        Ok(!one.is_empty() && !other.is_empty() && one.is_disjoint(&other) && (&one | &other) == names)
     })?;
     // Of its shards the one that stays tells nothing twice.
     sandbox.group_coordinator(2001)?.terminate()?;
@@ -154,6 +154,6 @@ fn a_group_is_told_of_by_its_coordinator_and_what_is_too_much_is_left_out() -> O
     let http = [sandbox.group_coordinator(2001)?.http, http[1]];
     wait_until("each group is told of by one of the two again", || {
         let (one, other) = (groups(http[0])?, groups(http[1])?);
-        Ok(!one.is_empty() && !other.is_empty() && one.is_disjoint(&other) && &(&one | &other) == &names)
+        Ok(!one.is_empty() && !other.is_empty() && one.is_disjoint(&other) && (&one | &other) == names)
     })
 }

@@ -398,9 +398,9 @@ fn a_broker_that_breaks_its_word_is_found_out() {
             ..v1::SubscriptionRecords::default()
         };
         if offset < 256 {
-            _ = hear(&mut ledger, Told::Records(response))
+            _ = hear(&mut ledger, Told::Records(response));
         } else {
-            refused(&mut ledger, Told::Records(response))
+            refused(&mut ledger, Told::Records(response));
         }
     }
 }
