@@ -100,7 +100,7 @@ pub(super) static CONFIGS: &[ConfigDef] = &[
     // Not Kafka's 100 MiB: a coordinator that takes a shard over replays its log, and what is in the segment that is written
     // cannot be compacted. 2 MiB are about 20,000 commits, and twice what a batch may have.
     ConfigDef::int("offsets.topic.segment.bytes", "2097152")
-        .at_least(1)
+        .at_least(1_048_576)
         .read_only()
         .doc("How large the segments of the topic of committed offsets are. Bounds what a coordinator has to replay."),
     ConfigDef::int("transaction.abort.timed.out.transaction.cleanup.interval.ms", "10000")
