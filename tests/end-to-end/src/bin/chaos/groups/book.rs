@@ -22,8 +22,8 @@ pub(super) struct Closed {
     pub(super) history: History,
     /// What members met that passes, and how often.
     pub(super) met: BTreeMap<String, usize>,
-    /// How many clients were fenced.
-    pub(super) fenced: usize,
+    /// How many clients gave up.
+    pub(super) gave_up: usize,
     /// How many members had to be killed when they were to leave.
     pub(super) hung: usize,
 }
@@ -37,7 +37,7 @@ struct Pages {
     met: BTreeMap<String, usize>,
     owned: BTreeMap<usize, BTreeSet<i32>>,
     said: BTreeMap<usize, Vec<String>>,
-    fenced: BTreeSet<usize>,
+    gave_up: BTreeSet<usize>,
     hung: usize,
     last_look: Option<Look>,
 }
@@ -58,7 +58,7 @@ impl Book {
             Event::Met(what) => *pages.met.entry(what.clone()).or_default() += 1,
             Event::Says(lines) => drop(pages.said.insert(who.member, lines.clone())),
             Event::Failed(why) => pages.wrong.push(format!("member {}: {why}", who.member)),
-            Event::Fenced => drop(pages.fenced.insert(who.member)),
+            Event::GaveUp => drop(pages.gave_up.insert(who.member)),
             Event::Record { .. } | Event::Commits(_) | Event::Committed(_) | Event::SentUnder(_) => {}
         }
         pages.history.note(who, happened);
@@ -94,9 +94,9 @@ impl Book {
         self.said(member).iter().for_each(|line| println!("chaos:   {line}"));
     }
 
-    /// Whether the client of a member was fenced, so that it ends.
-    pub(super) fn is_fenced(&self, member: usize) -> bool {
-        self.pages().fenced.contains(&member)
+    /// Whether the client of a member gave up, so that it ends.
+    pub(super) fn has_given_up(&self, member: usize) -> bool {
+        self.pages().gave_up.contains(&member)
     }
 
     /// What a member owns as it sees it.
@@ -118,6 +118,6 @@ impl Book {
     pub(super) fn close(&self) -> Closed {
         let mut pages = std::mem::take(&mut *self.pages());
         pages.history.sort();
-        Closed { history: pages.history, met: pages.met, fenced: pages.fenced.len(), hung: pages.hung }
+        Closed { history: pages.history, met: pages.met, gave_up: pages.gave_up.len(), hung: pages.hung }
     }
 }

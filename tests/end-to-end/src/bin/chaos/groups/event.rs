@@ -36,9 +36,11 @@ pub(super) enum Event {
     Says(Vec<String>),
     /// It has closed its consumer, as it was asked to.
     Left,
-    /// Its client is fenced, and ends: librdkafka does that to a static member by itself when the session is over by its own
-    /// clock, since it goes on with heartbeats that bear no id.
-    Fenced,
+    /// Its client has brought about a fatal error by itself, and ends. librdkafka 2.12 does that to a static member whose session
+    /// is over by its own clock, since it goes on with heartbeats that bear no id: FENCED_INSTANCE_ID. It does it to a member of
+    /// the next-generation protocol that was not polled in the middle of a rebalance, since it joins again without saying to
+    /// what it subscribes: INVALID_REQUEST, as with Kafka.
+    GaveUp,
     /// Something is wrong with it.
     Failed(String),
     /// Its process was killed, or has ended.

@@ -137,10 +137,10 @@ impl Group {
 
     fn forget_the_left(&mut self) -> Outcome {
         let mut left = Vec::new();
-        let mut fenced = Vec::new();
+        let mut given_up = Vec::new();
         for member in &mut self.members {
-            let is_fenced = self.book.is_fenced(member.who.member);
-            if member.state != State::Leaving && !is_fenced {
+            let has_given_up = self.book.has_given_up(member.who.member);
+            if member.state != State::Leaving && !has_given_up {
                 continue;
             }
             if member.leaving_for() > LEAVE_LIMIT {
@@ -153,12 +153,12 @@ impl Group {
             }
             if member.has_ended().map_err(|error| format!("group {}: {error}", self.kind.name))? {
                 left.push(member.who);
-                fenced.extend((member.state != State::Leaving).then_some(member.who.identity));
+                given_up.extend((member.state != State::Leaving).then_some(member.who.identity));
             }
         }
         self.members.retain(|member| !left.contains(&member.who));
         // As whoever runs such a member starts it again.
-        fenced.into_iter().try_for_each(|identity| self.add(Some(identity)))
+        given_up.into_iter().try_for_each(|identity| self.add(Some(identity)))
     }
 
     /// Writes down what became known of it, in a file of its name.
@@ -229,7 +229,7 @@ impl Group {
             thread::sleep(PAUSE);
         }
         self.watcher.stop()?;
-        let Closed { history, met, fenced, hung } = self.book.close();
+        let Closed { history, met, gave_up, hung } = self.book.close();
         let one_generation = matches!(self.kind.protocol, Protocol::Classic(_));
         let (checked, findings) = check::check(&history, promised, one_generation);
         if !findings.is_empty() {
@@ -239,7 +239,7 @@ impl Group {
         Ok(format!(
             "group {} ({}): {} members processed {} records, {} of them again; {} commits accepted ({} without a generation), \
              {} refused, {} unknown; {} readings of committed offsets, {} moved back by a newer commit; nothing lost, nothing \
-             ahead, no second owner, no commit of a generation that was over; {fenced} clients fenced, {hung} did not close; met: {met:?}",
+             ahead, no second owner, no commit of a generation that was over; {gave_up} clients gave up, {hung} did not close; met: {met:?}",
             self.kind.name,
             self.kind.protocol_name(),
             self.started,

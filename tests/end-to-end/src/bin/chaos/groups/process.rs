@@ -76,7 +76,7 @@ impl MemberProcess {
                     book.note(who, happened);
                 }
             }
-            if !is_meant.load(Ordering::Relaxed) && !book.is_fenced(who.member) {
+            if !is_meant.load(Ordering::Relaxed) && !book.has_given_up(who.member) {
                 book.wrong(format!("member {} ended by itself", who.member));
             }
             book.note(who, Happened { at: now(), event: Event::Gone });

@@ -37,6 +37,8 @@ struct Known {
     sent_under: Vec<i32>,
     /// Whether a commit was sent since, of which the log may not have been read yet.
     waits_for_lines: bool,
+    /// Whether its last heartbeat of the next-generation protocol was to join, and did not say to what it subscribes.
+    joined_for_nothing: bool,
     said: VecDeque<String>,
 }
 
@@ -70,6 +72,11 @@ impl Context {
             drop(known);
             self.telling.tell(Event::SentUnder(generations));
         }
+    }
+
+    /// Whether its last heartbeat was to join, and did not say to what it subscribes, which nobody lets in.
+    pub(super) fn joined_for_nothing(&self) -> bool {
+        self.known().joined_for_nothing
     }
 
     /// What the client said of itself last.
@@ -120,6 +127,9 @@ impl ClientContext for Context {
         let new = number_after(message, "JoinGroup response: GenerationId ");
         if let Some(generation) = new.or_else(|| number_after(message, "\" with epoch ")) {
             known.generation = generation;
+        }
+        if message.contains("ConsumerGroupHeartbeat of member id") {
+            known.joined_for_nothing = joins_for_nothing(message);
         }
         // What is not needed to tell how a group stands, and would push out what is.
         let is_noise = facility.starts_with("DUMP")
@@ -174,6 +184,12 @@ fn number_after(message: &str, text: &str) -> Option<i32> {
     rest.get(..end)?.parse().ok()
 }
 
+/// Whether what librdkafka says of a heartbeat tells of one that joins and does not say to what it subscribes.
+fn joins_for_nothing(heartbeat: &str) -> bool {
+    number_after(heartbeat, ", generation id ") == Some(0)
+        && heartbeat.contains("subscribed topics \"NULL\", subscribed topic regex \"NULL\"")
+}
+
 /// Whether the coordinator said that it does not take the offsets from this member.
 fn refuses(error: &KafkaError) -> bool {
     matches!(
@@ -204,5 +220,19 @@ mod tests {
         let beat = "ConsumerGroupHeartbeat response received for member id \"abc\" with epoch 9";
         assert_eq!(number_after(beat, "\" with epoch "), Some(9));
         assert_eq!(number_after("nothing of the kind", "with generation-id "), None);
+    }
+
+    #[test]
+    fn a_join_that_says_nothing_is_read_from_what_librdkafka_says() {
+        let beat = |epoch: i32, topics: &str| {
+            format!(
+                "[thrd:main]: GroupCoordinator/1: ConsumerGroupHeartbeat of member id \"a\", group id \"g\", generation id {epoch}, \
+                 group instance id \"NULL\", current assignment \"NULL\", subscribed topics \"{topics}\", subscribed topic regex \
+                 \"NULL\", remote assignor \"NULL\""
+            )
+        };
+        assert!(joins_for_nothing(&beat(0, "NULL")));
+        assert!(!joins_for_nothing(&beat(0, "synced [-1]")));
+        assert!(!joins_for_nothing(&beat(7, "NULL")));
     }
 }

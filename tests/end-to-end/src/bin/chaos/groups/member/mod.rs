@@ -87,7 +87,7 @@ struct Member {
     /// When it last committed.
     committed: Instant,
     /// Whether its client has ended.
-    is_fenced: bool,
+    has_given_up: bool,
 }
 
 impl Member {
@@ -125,12 +125,12 @@ impl Member {
             telling: telling.clone(),
             orders: Orders::listen()?,
             committed: Instant::now(),
-            is_fenced: false,
+            has_given_up: false,
         })
     }
 
     fn live(mut self) -> Outcome {
-        while !self.is_fenced {
+        while !self.has_given_up {
             match self.orders.next() {
                 Some(Order::Leave) => break,
                 // Whoever does not poll is still seen by the coordinator, until `max.poll.interval.ms` is over.
@@ -152,7 +152,7 @@ impl Member {
                 self.committed = Instant::now();
             }
         }
-        if !self.is_fenced {
+        if !self.has_given_up {
             self.context().commit(&self.consumer);
         }
         self.telling.flush();
@@ -174,15 +174,19 @@ impl Member {
         match self.consumer.poll(limit) {
             None => return Ok(false),
             Some(Ok(message)) => self.process(&message)?,
-            Some(Err(KafkaError::MessageConsumptionFatal(RDKafkaErrorCode::FencedInstanceId))) => {
-                self.is_fenced = true;
-                self.telling.tell(Event::Fenced);
-            }
-            Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => {
+            Some(Err(error @ KafkaError::MessageConsumptionFatal(code))) => {
                 // Its log comes behind what it means.
                 while self.consumer.poll(GLANCE).is_some_and(|next| next.is_ok()) {}
                 self.telling.tell(Event::Says(self.context().said()));
-                return Err(error.into());
+                self.has_given_up = match code {
+                    RDKafkaErrorCode::FencedInstanceId => true,
+                    RDKafkaErrorCode::InvalidRequest => self.context().joined_for_nothing(),
+                    _ => false,
+                };
+                if !self.has_given_up {
+                    return Err(error.into());
+                }
+                self.telling.tell(Event::GaveUp);
             }
             // Servers that are gone, and a group that has gone on without this member, are what this is about. What that has
             // done to it is seen in what it reads and commits.
