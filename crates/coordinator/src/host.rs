@@ -10,8 +10,8 @@ use levada_shard::Rules;
 use crate::clock::Clock;
 use crate::leader::{Confirmer, Leaders};
 use crate::loads::Loads;
-use crate::machine::Limits;
 use crate::telemetry::ShardTelemetry;
+use levada_shard::machine::Limits;
 
 /// What the shards of one process share.
 pub(crate) struct Host {

@@ -1,15 +1,13 @@
 //! Hosts pure shards on the partitions of an internal topic.
 //!
-//! A shard is a [`levada_shard::Core`] and one partition. [`machine`] says what it does when something happens (loads, decides,
-//! parks answers until they are committed, loads again), without I/O and without a clock. [`Shards`] does it: one task for
-//! each shard that the metadata give to this process, append sessions at the leaders of the partitions, and the way of a
-//! request to its shard.
+//! A shard is a [`levada_shard::Core`] and one partition. [`levada_shard::machine`] says what it does when something happens;
+//! [`Shards`] does it: one task for each shard that the metadata give to this process, append sessions at the leaders of the
+//! partitions, and the way of a request to its shard.
 
 mod clock;
 mod host;
 mod leader;
 mod loads;
-pub mod machine;
 mod place;
 mod shard_actor;
 mod shards;

@@ -145,7 +145,10 @@ mod tests {
         drop(large);
         drop(third);
         drop(unwanted.now_or_never().unwrap());
-        assert!(loads.turn(50_000, wanted(false)).now_or_never().is_some(), "nobody has it any more");
+        let last = loads.turn(50_000, wanted(false)).now_or_never();
+        assert!(last.is_some(), "nobody has it any more");
+        assert!(loads.turn(50_000, wanted(false)).now_or_never().is_none(), "and there is no more than the one");
+        drop(last);
     }
 
     #[test]

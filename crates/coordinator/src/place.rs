@@ -3,7 +3,7 @@
 use levada_metadata::{CoordinatorKind, Image, ShardTopic};
 use levada_types::{CoordinatorEpoch, PartitionIndex, TopicIdPartition};
 
-use crate::machine::Term;
+use levada_shard::machine::Term;
 
 /// What this process has to do with a shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

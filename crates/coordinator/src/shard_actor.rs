@@ -13,8 +13,8 @@ use uuid::Uuid;
 use crate::host::Host;
 use crate::leader::{Heard, Link};
 use crate::loads::Wanted;
-use crate::machine::{Effect, Event, ShardMachine, Standing, Unserved};
 use crate::place::Duty;
+use levada_shard::machine::{Effect, Event, ShardMachine, Standing, Unserved};
 
 /// Things heard from the leader that may wait. Bounds what a read brings ahead of the replay: a leader sends pieces of 256 KiB,
 /// and all shards of a process may be loaded at once.

@@ -18,9 +18,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use crate::host::Host;
-use crate::machine::{Limits, Standing, Unserved};
 use crate::place::{Succession, places};
 use crate::shard_actor::{Look, Mail, ShardActor, Word};
+use levada_shard::machine::{Limits, Standing, Unserved};
 
 /// How often the lease is looked at: it lapses by the clock, which tells nobody.
 const LEASE_INTERVAL: Duration = Duration::from_millis(200);

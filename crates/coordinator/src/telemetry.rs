@@ -7,7 +7,7 @@ use levada_service::telemetry::LineLimit;
 use levada_types::PartitionIndex;
 use metrics::{Counter, Gauge, counter, gauge};
 
-use crate::machine::{News, Standing};
+use levada_shard::machine::{News, Standing};
 
 /// The metrics of the shards of one process, and its lines in the log.
 pub(crate) struct ShardTelemetry {

@@ -1,9 +1,9 @@
 //! What an operator may say about a group coordinator.
 
-use levada_coordinator::machine::Limits;
 use levada_metadata::config::{BROKER_CONFIGS, StaticConfigs};
 use levada_service::grpc::GrpcOptions;
 use levada_service::options::{OptionsError, OptionsLoader};
+use levada_shard::machine::Limits;
 use serde::{Deserialize, Serialize};
 
 /// The options of the group coordinator role.

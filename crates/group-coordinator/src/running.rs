@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use levada_coordinator::machine::Limits;
 use levada_coordinator::{Shards, ShardsOptions};
 use levada_groups::Groups;
 use levada_metadata::config::Resolver;
@@ -14,6 +13,7 @@ use levada_service::http::ReadyFlag;
 use levada_service::net::{Address, Listener, Network};
 use levada_service::shutdown::CancellationToken;
 use levada_service::telemetry::MetricsPage;
+use levada_shard::machine::Limits;
 use tokio::task::{JoinError, JoinHandle};
 use uuid::Uuid;
 

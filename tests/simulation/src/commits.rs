@@ -8,11 +8,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use levada_coordinator::machine::{Standing, Unserved};
 use levada_groups::api::{FetchOffsetsAnswer, Response};
 use levada_groups::{GroupConfig, GroupOverview, Groups};
 use levada_records::{Batches, RecordBuffer};
 use levada_replication::invariants::Batch;
+use levada_shard::machine::{Standing, Unserved};
 use levada_shard::{Core, Replayed};
 use levada_types::{CoordinatorEpoch, ErrorCode, LeaderEpoch, Offset};
 

@@ -1,11 +1,11 @@
 //! What travels.
 
 use bytes::Bytes;
-use levada_coordinator::machine::{Opened, Outcome, Unserved};
 use levada_groups::api::Response;
 use levada_metadata::{Command, Image, SubmitError};
 use levada_replication::{Ack, Attach, AttachAnswer, Frame, Session};
 use levada_shard::AppendSession;
+use levada_shard::machine::{Opened, Outcome, Unserved};
 use levada_types::{BrokerEpoch, BrokerId, CoordinatorEpoch, ErrorCode, LeaderEpoch, MetadataOffset, Offset, TopicId};
 
 /// Somebody who sends and receives.

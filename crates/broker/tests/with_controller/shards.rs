@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use levada_broker::Broker;
-use levada_coordinator::machine::{Limits, Standing, Unserved};
+use levada_shard::machine::{Limits, Standing, Unserved};
 use levada_coordinator::{Shards, ShardsOptions};
 use levada_metadata::config::{Resolver, StaticConfigs};
 use levada_metadata::{Command, CoordinatorKind, LevelRange, NewCoordinator, Response};

@@ -5,7 +5,7 @@ use levada_proto::internal as pb;
 use levada_shard::AppendSession;
 use levada_types::ErrorCode;
 
-use crate::machine::{Event, Opened, Outcome, RefusalReason};
+use levada_shard::machine::{Event, Opened, Outcome, RefusalReason};
 
 /// What a shard hears from the leader, of one attempt.
 #[derive(Debug)]
@@ -50,13 +50,7 @@ impl Heard {
 }
 
 pub(super) fn read_opened(opened: &pb::ShardOpened) -> Opened {
-    Opened {
-        session: AppendSession(opened.session),
-        start: opened.log_start,
-        end: opened.log_end,
-        #[cfg(any(test, feature = "defects"))]
-        epoch_start: opened.log_end,
-    }
+    Opened::new(AppendSession(opened.session), opened.log_start, opened.log_end)
 }
 
 /// What became of an append. What cannot be read is nothing that can be relied upon.

@@ -185,3 +185,6 @@ async fn follow_read(
     drop(heard.send(Heard { attempt, what: What::ReadEnded }).await);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,11 +4,11 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use levada_coordinator::Shards;
-use levada_coordinator::machine::Standing;
 use levada_groups::Groups;
 use levada_peers::{LagClient, MetadataWatch};
 use levada_service::shutdown::CancellationToken;
 use levada_service::telemetry::MetricsPage;
+use levada_shard::machine::Standing;
 use levada_types::{PartitionIndex, TimestampMs};
 use tokio::task::JoinError;
 use tokio::time::MissedTickBehavior;

@@ -1,8 +1,8 @@
 //! What producers ask of a broker: appended by who leads, answered when it may be.
 
-use levada_coordinator::machine::Outcome;
 use levada_log::{AppendBatch, Origin};
 use levada_replication::Event;
+use levada_shard::machine::Outcome;
 use levada_types::{ErrorCode, Offset};
 
 use super::hosted::{Parked, WaitsFor};

@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use levada_coordinator::machine::{Opened, Outcome, RefusalReason};
 use levada_log::{AppendBatch, AppendError, Origin};
 use levada_replication::Event;
+use levada_shard::machine::{Opened, Outcome, RefusalReason};
 use levada_shard::{AppendGate, AppendRefusal, AppendSession, AppendTicket};
 use levada_types::{ErrorCode, LeaderEpoch, Offset};
 

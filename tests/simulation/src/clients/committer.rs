@@ -1,10 +1,10 @@
 //! A client that commits offsets of a group and fetches them, one request at a time, from whomever a broker sends it to.
 
-use levada_coordinator::machine::Unserved;
 use levada_groups::api::{
     CommitPartition, CommitTopic, FetchOffsets, FetchTopic, OffsetCommit, OffsetCommitAnswer, Request, Response,
 };
 use levada_metadata::CoordinatorKind;
+use levada_shard::machine::Unserved;
 use levada_types::{ErrorCode, Offset, TopicId};
 
 use crate::commits::Operation;

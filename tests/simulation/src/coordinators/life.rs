@@ -1,8 +1,8 @@
 //! A coordinator's life: start, regular work, what it hears of the metadata and its lease.
 
-use levada_coordinator::machine::{Event, Limits, ShardMachine, Term};
 use levada_groups::{GroupConfig, Groups};
 use levada_metadata::{Command, CoordinatorKind, Image, LevelRange, NewCoordinator};
+use levada_shard::machine::{Event, Limits, ShardMachine, Term};
 use levada_types::CoordinatorEpoch;
 
 use super::Shard;

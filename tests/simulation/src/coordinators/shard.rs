@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use levada_coordinator::machine::{ShardMachine, Term};
 use levada_groups::Groups;
 use levada_groups::api::Response;
 use levada_metadata::Image;
+use levada_shard::machine::{ShardMachine, Term};
 use levada_shard::{AppendSession, Token};
 use levada_types::{LeaderEpoch, Offset};
 

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use levada_coordinator::machine::{Effect, Event, ShardMachine, Unserved};
 use levada_groups::Groups;
 use levada_groups::api::{Request, Response};
 use levada_metadata::Image;
+use levada_shard::machine::{Effect, Event, ShardMachine, Unserved};
 use levada_shard::{Context, Token};
 use levada_types::{BrokerId, LeaderEpoch};
 

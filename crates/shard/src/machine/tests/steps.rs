@@ -1,9 +1,8 @@
 //! What happens in the world, by chance.
 
-use levada_shard::AppendTicket;
-
 use super::owner::Sent;
 use super::world::World;
+use crate::AppendTicket;
 use crate::machine::{Event, Standing};
 
 impl World {

@@ -7,9 +7,9 @@ mod standby;
 mod steps;
 mod world;
 
-use levada_shard::{Defect, Rules};
-
 use world::World;
+
+use crate::{Defect, Rules};
 
 /// Seeds that the shipped rules are tried with, and a broken one must be noticed within.
 const SEEDS: u64 = 100;

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use levada_shard::{Context, Core, KeyValue, Output, Replayed, Token, TransactionalProducer, Write};
 use levada_types::TimestampMs;
+
+use crate::{Context, Core, KeyValue, Output, Replayed, Token, TransactionalProducer, Write};
 
 /// How long a request waits for a counter at most, in milliseconds.
 pub(super) const PATIENCE_MS: TimestampMs = 3_000;

@@ -4,11 +4,11 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use levada_records::{BatchHeader, Batches, RecordBuffer, STAMP_LEN, stamp};
-use levada_shard::{AppendGate, AppendRefusal, AppendSession, AppendTicket, Rules};
 use levada_types::{ErrorCode, LeaderEpoch, Offset};
 
 use super::counters::read_record;
 use crate::machine::{Opened, Outcome, RefusalReason};
+use crate::{AppendGate, AppendRefusal, AppendSession, AppendTicket, Rules};
 
 /// Who waits for an append to be committed: an owner, its attempt and the number of the append.
 pub(super) type Waiting = (usize, u64, u64);

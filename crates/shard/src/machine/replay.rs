@@ -1,8 +1,9 @@
 //! Shows a core what was read.
 
 use levada_records::{BatchError, Batches, ControlRecord, RecordBuffer, TransactionOutcome};
-use levada_shard::{Core, Replayed, TransactionalProducer};
 use levada_types::Offset;
+
+use crate::{Core, Replayed, TransactionalProducer};
 
 /// A state that is being loaded.
 #[derive(Debug, Clone)]

@@ -3,10 +3,10 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use levada_shard::Token;
 use levada_types::{BrokerId, ErrorCode, LeaderEpoch, Offset};
 
 use super::Unserved;
+use crate::Token;
 
 /// Something to be done. What concerns the leader belongs to the attempt that was opened last.
 #[derive(Debug)]

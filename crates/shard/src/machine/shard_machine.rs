@@ -1,12 +1,12 @@
 //! The states of a shard, and what leads from one to the other.
 
-use levada_shard::{Context, Core, Defect, Rules, Token};
 use levada_types::{Offset, TimestampMs};
 
 use super::kept::Kept;
 use super::replay::Loading;
 use super::serving::{Next, Serving};
 use super::{Effect, Event, Limits, News, Opened, Outcome, Term, Unserved};
+use crate::{Context, Core, Defect, Rules, Token};
 
 /// The first pause after a load that failed, in milliseconds; each is twice the one before.
 const FIRST_PAUSE_MS: TimestampMs = 10;

@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use levada_records::{BatchBuilder, BatchError, Compression};
-use levada_shard::{Core, KeyValue, Token, TransactionalProducer, Write};
 use levada_types::{Offset, TimestampMs};
 
 use super::Limits;
+use crate::{Core, KeyValue, Token, TransactionalProducer, Write};
 
 /// Room for what the encoding of a record takes beside its key and its value.
 const RECORD_OVERHEAD: usize = 32;

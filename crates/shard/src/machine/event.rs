@@ -1,8 +1,9 @@
 //! What happens to a shard.
 
 use bytes::Bytes;
-use levada_shard::{AppendSession, Token};
 use levada_types::{BrokerId, ErrorCode, LeaderEpoch, Offset};
+
+use crate::{AppendSession, Token};
 
 /// Who leads the shard's partition, by an image in which this process owns the shard or would be the next to own it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +84,20 @@ pub struct Opened {
     /// Where the leader epoch begins, for an owner that breaks the rules.
     #[cfg(any(test, feature = "defects"))]
     pub epoch_start: Offset,
+}
+
+impl Opened {
+    /// What a leader told that opened a session.
+    #[must_use]
+    pub fn new(session: AppendSession, start: Offset, end: Offset) -> Self {
+        Self {
+            session,
+            start,
+            end,
+            #[cfg(any(test, feature = "defects"))]
+            epoch_start: end,
+        }
+    }
 }
 
 /// What has become of an append.

@@ -2,12 +2,12 @@
 
 use std::ops::Range;
 
-use levada_shard::{Context, Core, Defect, Output, Rules, Token};
 use levada_types::{ErrorCode, Offset, TimestampMs};
 
 use super::kept::Kept;
 use super::under_way::{UnderWay, size_of_write};
 use super::{Effect, Limits, News, Outcome, RefusalReason, Unserved};
+use crate::{Context, Core, Defect, Output, Rules, Token};
 
 /// How long the core is left alone after an append was refused, in milliseconds: what it wants written because it is due would
 /// most likely be refused again.

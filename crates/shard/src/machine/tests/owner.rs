@@ -5,13 +5,13 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use levada_metadata::Image;
-use levada_shard::{AppendSession, Context, Rules, Token};
 use levada_types::{LeaderEpoch, Offset, TimestampMs};
 use uuid::Uuid;
 
 use super::counters::{Ask, Counters};
 use super::world::Op;
 use crate::machine::{Effect, Event, Limits, News, Outcome, ShardMachine, Unserved};
+use crate::{AppendSession, Context, Rules, Token};
 
 /// What an owner has sent to the leader.
 pub(super) enum Sent {

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use levada_shard::{AppendSession, Rules};
 use levada_types::{BrokerId, LeaderEpoch, TimestampMs};
 
 use super::counters::{Ask, Counters};
 use super::leader::Leader;
 use super::owner::Owner;
 use crate::machine::{Event, News, Standing, Term, Unserved};
+use crate::{AppendSession, Rules};
 
 /// Owners there are.
 const OWNERS: usize = 3;

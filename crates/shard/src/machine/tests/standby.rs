@@ -3,7 +3,6 @@
 use bytes::Bytes;
 use levada_metadata::Image;
 use levada_records::{BatchBuilder, Compression, STAMP_LEN, stamp};
-use levada_shard::{AppendSession, Context, Rules, Token};
 use levada_types::{BrokerId, ErrorCode, LeaderEpoch, Offset, TimestampMs};
 use uuid::Uuid;
 
@@ -11,6 +10,7 @@ use super::counters::{Ask, Counters, record};
 use crate::machine::{
     Effect, Event, Limits, News, Opened, Outcome, RefusalReason, ShardMachine, Standing, Term, Unserved,
 };
+use crate::{AppendSession, Context, Rules, Token};
 
 const NOW: TimestampMs = 1_000_000;
 
