@@ -7,6 +7,8 @@ use metrics::{
 };
 use parking_lot::Mutex;
 
+use crate::shard_log::RefusalReason;
+
 /// The broker's metrics. Labels have few values: never a topic or a client.
 pub(crate) struct BrokerMetrics {
     pub(crate) bytes_in: Counter,
@@ -23,6 +25,7 @@ pub(crate) struct BrokerMetrics {
     pub(crate) under_replicated: Gauge,
     pub(crate) log_bytes: Gauge,
     pub(crate) retention_deleted: Counter,
+    pub(crate) refused_shard_appends: RefusedShardAppends,
     pub(crate) possible_losses: Counter,
     pub(crate) lost_records: Counter,
     pub(crate) under_minimum: Gauge,
@@ -70,6 +73,10 @@ impl BrokerMetrics {
         describe_counter!(
             "levada_broker_retention_deleted_segments_total",
             "Segments deleted because their retention passed"
+        );
+        describe_counter!(
+            "levada_broker_refused_shard_appends_total",
+            "Appends of coordinators to their shards' partitions of which nothing was taken, by reason"
         );
         describe_counter!(
             "levada_broker_possible_losses_total",
@@ -137,6 +144,7 @@ impl BrokerMetrics {
             under_replicated: gauge!("levada_broker_under_replicated_partitions"),
             log_bytes: gauge!("levada_broker_log_bytes"),
             retention_deleted: counter!("levada_broker_retention_deleted_segments_total"),
+            refused_shard_appends: RefusedShardAppends::new(),
             possible_losses: counter!("levada_broker_possible_losses_total"),
             lost_records: counter!("levada_broker_lost_records_total"),
             under_minimum: gauge!("levada_broker_under_min_isr_partitions"),
@@ -172,5 +180,28 @@ impl BrokerMetrics {
         for (reason, gauge) in &*gauges {
             gauge.set(f64::from(counts.get(reason).copied().unwrap_or(0)));
         }
+    }
+}
+
+/// Appends of coordinators that were refused, by reason.
+pub(crate) struct RefusedShardAppends {
+    session: Counter,
+    offset: Counter,
+    not_taken: Counter,
+}
+
+impl RefusedShardAppends {
+    fn new() -> Self {
+        let refused = |reason: &'static str| counter!("levada_broker_refused_shard_appends_total", "reason" => reason);
+        Self { session: refused("session"), offset: refused("offset"), not_taken: refused("not_taken") }
+    }
+
+    pub(crate) fn count(&self, reason: RefusalReason) {
+        let counter = match reason {
+            RefusalReason::Session => &self.session,
+            RefusalReason::Offset => &self.offset,
+            RefusalReason::NotTaken => &self.not_taken,
+        };
+        counter.increment(1);
     }
 }

@@ -38,10 +38,14 @@ impl Actor {
         answer.fill(leads && self.gate.is_newest(leader_epoch, session));
     }
 
-    /// Appends a batch of a session, and tells the owner what has become of it, if it still listens: with a write of its own: whether the next one may follow depends on this one.
+    /// Appends a batch of a session, and tells the owner what has become of it, if it still listens. Each has a write of its
+    /// own: whether the next one may follow depends on this one.
     pub(super) fn append_in_session(&mut self, append: SessionAppend, metrics: &BrokerMetrics) {
         let SessionAppend { ticket, records, answer, share } = append;
-        let refused = |reason, code| AppendOutcome::Refused { reason, code };
+        let refused = |reason, code| {
+            metrics.refused_shard_appends.count(reason);
+            AppendOutcome::Refused { reason, code }
+        };
         if self.leads != Some(ticket.epoch) {
             let code = self.not_under(ticket.epoch).code;
             let _ = answer.send(refused(RefusalReason::Session, code));
@@ -66,7 +70,12 @@ impl Actor {
             Some(Err(error)) => {
                 metrics.produce_errors.increment(1);
                 self.mind(&error);
-                let _ = answer.send(outcome_of(&error));
+                let code = error.code();
+                let _ = answer.send(if is_in_doubt(&error) {
+                    AppendOutcome::Unknown(code)
+                } else {
+                    refused(RefusalReason::NotTaken, code)
+                });
                 return;
             }
             None => {
@@ -95,11 +104,7 @@ impl Actor {
     }
 }
 
-/// What an append that failed has come to.
-fn outcome_of(error: &AppendError) -> AppendOutcome {
-    match error {
-        // It is in the log, or may be.
-        AppendError::NotFlushed(_) | AppendError::Closed => AppendOutcome::Unknown(error.code()),
-        _ => AppendOutcome::Refused { reason: RefusalReason::NotTaken, code: error.code() },
-    }
+/// Whether what failed may be in the log all the same.
+fn is_in_doubt(error: &AppendError) -> bool {
+    matches!(error, AppendError::NotFlushed(_) | AppendError::Closed)
 }

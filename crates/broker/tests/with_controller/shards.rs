@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use levada_broker::Broker;
-use levada_shard::machine::{Limits, Standing, Unserved};
 use levada_coordinator::{Shards, ShardsOptions};
 use levada_metadata::config::{Resolver, StaticConfigs};
 use levada_metadata::{Command, CoordinatorKind, LevelRange, NewCoordinator, Response};
 use levada_peers::{Controllers, CoordinatorSession, MetadataWatch};
 use levada_service::net::{Address, Network};
+use levada_shard::machine::{Limits, Standing, Unserved};
 use levada_shard::{Context, Core, KeyValue, Output, Replayed, Token};
 use levada_types::{ErrorCode, PartitionIndex, TimestampMs};
 use tokio::task::JoinHandle;
