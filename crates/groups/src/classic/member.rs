@@ -1,6 +1,6 @@
 //! A member of a group of the classic protocol.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use bytes::Bytes;
 use levada_shard::Token;
@@ -64,11 +64,24 @@ impl ClassicMember {
 
 /// What a member supports, each protocol once, as it first names it.
 pub(super) fn each_once(protocols: &[Protocol]) -> Arc<[Protocol]> {
-    let mut once: Vec<Protocol> = Vec::with_capacity(protocols.len());
-    for protocol in protocols {
-        if once.iter().all(|known| known.name != protocol.name) {
-            once.push(protocol.clone());
-        }
+    // Nothing bounds their number but the size of the request, and every group of the thread waits meanwhile.
+    let mut seen = BTreeSet::new();
+    protocols.iter().filter(|protocol| seen.insert(protocol.name.as_str())).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_very_many_protocols_each_counts_once_as_it_was_first_named() {
+        let protocol = |number: usize, metadata: &'static str| Protocol {
+            name: format!("protocol-{number}"),
+            metadata: Bytes::from_static(metadata.as_bytes()),
+        };
+        let named: Vec<Protocol> = (0..100_000).map(|number| protocol(number, "first")).collect();
+        let again = (0..100_000).rev().map(|number| protocol(number, "again"));
+        let told: Vec<Protocol> = named.iter().cloned().chain(again).collect();
+        assert_eq!(*each_once(&told), *named);
     }
-    once.into()
 }

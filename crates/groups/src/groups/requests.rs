@@ -1,5 +1,7 @@
 //! Which request is whose; and describing, listing and deleting groups.
 
+use std::collections::BTreeSet;
+
 use levada_shard::{Context, Token};
 use levada_types::ErrorCode;
 
@@ -103,13 +105,15 @@ impl Groups {
     }
 
     fn list(&self, request: &ListGroups) -> Vec<ListedGroup> {
-        let is_asked = |names: &[String], name: &str| {
-            names.is_empty() || names.iter().any(|asked| asked.eq_ignore_ascii_case(name))
-        };
+        // A request may name very many, and each group is looked up among them.
+        let lower = |names: &[String]| names.iter().map(|name| name.to_ascii_lowercase()).collect::<BTreeSet<_>>();
+        let (states, types) = (lower(&request.states), lower(&request.types));
+        let is_asked =
+            |names: &BTreeSet<String>, name: &str| names.is_empty() || names.contains(&name.to_ascii_lowercase());
         let groups = self.slots.iter().filter_map(|(id, slot)| Some((id, slot.group.as_ref()?)));
         groups
-            .filter(|(_, group)| is_asked(&request.states, group.state_name()))
-            .filter(|(_, group)| is_asked(&request.types, group.kind().name()))
+            .filter(|(_, group)| is_asked(&states, group.state_name()))
+            .filter(|(_, group)| is_asked(&types, group.kind().name()))
             .map(|(id, group)| ListedGroup {
                 group_id: id.to_string(),
                 protocol_type: group.protocol_type().to_owned(),
