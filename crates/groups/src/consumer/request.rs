@@ -23,17 +23,17 @@ const MAX_MEMBER_ID_BYTES: usize = i16::MAX as usize;
 /// INVALID_REQUEST, UNSUPPORTED_ASSIGNOR, INVALID_REGULAR_EXPRESSION.
 pub(super) fn check(request: &ConsumerGroupHeartbeat, config: &GroupConfig) -> Result<(), Refused> {
     let invalid = |why: &str| Err(Refused::new(ErrorCode::InvalidRequest, why));
-    if request.group_id.is_empty() {
-        return invalid("the group id is empty");
+    if is_blank(&request.group_id) {
+        return invalid("the group id is blank");
     }
     if request.member_id.len() > MAX_MEMBER_ID_BYTES {
         return invalid("the member id is too long");
     }
-    if request.instance_id.as_deref() == Some("") {
-        return invalid("the instance id is empty; leave it out");
+    if request.instance_id.as_deref().is_some_and(is_blank) {
+        return invalid("the instance id is blank; leave it out");
     }
-    if request.rack_id.as_deref() == Some("") {
-        return invalid("the rack id is empty; leave it out");
+    if request.rack_id.as_deref().is_some_and(is_blank) {
+        return invalid("the rack id is blank; leave it out");
     }
     match request.member_epoch {
         JOIN => check_join(request)?,
@@ -41,7 +41,7 @@ pub(super) fn check(request: &ConsumerGroupHeartbeat, config: &GroupConfig) -> R
             return invalid("only a static member, which tells its instance id, can leave for a while");
         }
         ..LEAVE_FOR_A_WHILE => return invalid("the member epoch is less than -2"),
-        _ if request.member_id.is_empty() => return invalid("the member id is empty"),
+        _ if is_blank(&request.member_id) => return invalid("the member id is blank"),
         _ => {}
     }
     if let Some(assignor) = &request.server_assignor {
@@ -58,8 +58,17 @@ pub(super) fn check(request: &ConsumerGroupHeartbeat, config: &GroupConfig) -> R
     }
 }
 
+/// Whether there is nothing to see in it: Kafka's measure of an id that is none.
+fn is_blank(id: &str) -> bool {
+    id.chars().all(|c| c <= ' ')
+}
+
 fn check_join(request: &ConsumerGroupHeartbeat) -> Result<(), Refused> {
     let invalid = |why: &str| Err(Refused::new(ErrorCode::InvalidRequest, why));
+    // None at all is asked for by clients that do not draw their own.
+    if !request.member_id.is_empty() && is_blank(&request.member_id) {
+        return invalid("the member id is blank");
+    }
     if request.rebalance_timeout_ms == -1 {
         return invalid("the rebalance timeout must be told when joining");
     }
