@@ -7,7 +7,11 @@ use std::{
     collections::BTreeMap,
     io,
     net::{IpAddr, SocketAddr},
-    sync::mpsc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
     thread::{self, JoinHandle},
 };
 
@@ -33,12 +37,27 @@ struct Sky {
     by_source: BTreeMap<IpAddr, Weather>,
     /// How often the connections from an address, or all of them, were ended.
     resets: BTreeMap<Option<IpAddr>, u64>,
+    /// Connections with lower numbers are held.
+    held_below: u64,
     closing: bool,
+}
+
+/// One of those who connect.
+#[derive(Debug, Clone, Copy)]
+struct Caller {
+    source: IpAddr,
+    /// In the order in which they came.
+    number: u64,
 }
 
 impl Sky {
     fn weather(&self, source: IpAddr) -> Weather {
         self.by_source.get(&source).copied().unwrap_or(self.everywhere)
+    }
+
+    fn is_stalled(&self, way: Way, caller: Caller) -> bool {
+        let is_held = way == Way::There && caller.number < self.held_below;
+        is_held || self.weather(caller.source).is_stalled(way)
     }
 
     fn resets(&self, source: IpAddr) -> u64 {
@@ -50,6 +69,8 @@ impl Sky {
 #[derive(Debug)]
 pub struct Proxy {
     sky: watch::Sender<Sky>,
+    /// How many have connected.
+    callers: Arc<AtomicU64>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -61,6 +82,8 @@ impl Proxy {
     pub fn start(routes: Vec<Route>, network: Option<(&Network, u8)>, seed: u64) -> io::Result<Self> {
         let (sky, seen) = watch::channel(Sky::default());
         let enter = network.map(|(network, host)| network.way_in(host));
+        let callers = Arc::<AtomicU64>::default();
+        let count = Arc::clone(&callers);
         let (told, listening) = mpsc::channel();
         let thread = thread::Builder::new().name("proxy".to_owned()).spawn(move || {
             let started = (|| {
@@ -76,13 +99,13 @@ impl Proxy {
                 Ok((runtime, listeners)) => {
                     // Whoever starts a proxy waits for this.
                     let _ = told.send(Ok(()));
-                    runtime.block_on(serve(listeners, seen, Seeded::new(seed)));
+                    runtime.block_on(serve(listeners, seen, count, Seeded::new(seed)));
                 }
                 Err(error) => drop(told.send(Err(error))),
             }
         })?;
         listening.recv().unwrap_or_else(|_| Err(io::Error::other("the proxy ended at once")))?;
-        Ok(Self { sky, thread: Some(thread) })
+        Ok(Self { sky, callers, thread: Some(thread) })
     }
 
     /// The weather for those who come from `source`, or for everybody of whom nothing else is said.
@@ -101,6 +124,16 @@ impl Proxy {
         });
     }
 
+    /// Lets nothing pass there on the connections that there are, until [`Proxy::release`]; those that come later are not held.
+    pub fn hold(&self) {
+        self.sky.send_modify(|sky| sky.held_below = self.callers.load(Ordering::Relaxed));
+    }
+
+    /// Lets pass what was held, and what comes after it.
+    pub fn release(&self) {
+        self.sky.send_modify(|sky| sky.held_below = 0);
+    }
+
     /// Ends the connections of those who come from `source`, or all of them; what is under way is lost.
     pub fn reset(&self, source: Option<IpAddr>) {
         self.sky.send_modify(|sky| *sky.resets.entry(source).or_default() += 1);
@@ -117,14 +150,20 @@ impl Drop for Proxy {
 }
 
 /// Takes connections until the proxy is closed.
-async fn serve(listeners: Vec<(TcpListener, SocketAddr)>, mut sky: watch::Receiver<Sky>, mut random: Seeded) {
+async fn serve(
+    listeners: Vec<(TcpListener, SocketAddr)>,
+    mut sky: watch::Receiver<Sky>,
+    callers: Arc<AtomicU64>,
+    mut random: Seeded,
+) {
     for (listener, upstream) in listeners {
-        let (sky, mut random) = (sky.clone(), Seeded::new(random.number()));
+        let (sky, callers, mut random) = (sky.clone(), Arc::clone(&callers), Seeded::new(random.number()));
         tokio::spawn(async move {
             loop {
                 // Too many open files and the like pass; the client tries again.
                 let Ok((client, source)) = listener.accept().await else { continue };
-                tokio::spawn(relay::relay(client, upstream, source.ip(), sky.clone(), Seeded::new(random.number())));
+                let caller = Caller { source: source.ip(), number: callers.fetch_add(1, Ordering::Relaxed) };
+                tokio::spawn(relay::relay(client, upstream, caller, sky.clone(), Seeded::new(random.number())));
             }
         });
     }
@@ -142,14 +181,19 @@ mod tests {
 
     use super::*;
 
-    /// A proxy, a client of it, and the connection as the server has it.
-    fn connected() -> (Proxy, TcpStream, TcpStream) {
-        let server = Listener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    /// A proxy before a server, and where it listens.
+    fn before(server: &Listener) -> (Proxy, SocketAddr) {
         let free = Listener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         let listen = free.local_addr().expect("it is bound");
         drop(free);
         let route = Route { listen, upstream: server.local_addr().expect("it is bound") };
-        let proxy = Proxy::start(vec![route], None, 1).expect("it listens");
+        (Proxy::start(vec![route], None, 1).expect("it listens"), listen)
+    }
+
+    /// A proxy, a client of it, and the connection as the server has it.
+    fn connected() -> (Proxy, TcpStream, TcpStream) {
+        let server = Listener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        let (proxy, listen) = before(&server);
         let client = TcpStream::connect(listen).expect("the proxy takes it");
         let (served, _) = server.accept().expect("the proxy comes");
         (proxy, client, served)
@@ -193,6 +237,27 @@ mod tests {
         served.set_nonblocking(false).expect("a socket");
         proxy.clear();
         assert_eq!(read(&mut served, 4), b"late");
+    }
+
+    #[test]
+    fn what_is_held_comes_when_it_is_released_and_later_connections_are_not_held() {
+        let server = Listener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        let (proxy, listen) = before(&server);
+        let mut client = TcpStream::connect(listen).expect("the proxy takes it");
+        let (mut held, _) = server.accept().expect("the proxy comes");
+        proxy.hold();
+        client.write_all(b"late").expect("the proxy takes it");
+        held.write_all(b"back").expect("the proxy takes it");
+        assert_eq!(read(&mut client, 4), b"back");
+        let mut later = TcpStream::connect(listen).expect("the proxy takes it");
+        later.write_all(b"soon").expect("the proxy takes it");
+        let (mut served, _) = server.accept().expect("the proxy comes");
+        assert_eq!(read(&mut served, 4), b"soon");
+        held.set_nonblocking(true).expect("a socket");
+        assert!(held.read(&mut [0; 4]).is_err(), "nothing passes there");
+        held.set_nonblocking(false).expect("a socket");
+        proxy.release();
+        assert_eq!(read(&mut held, 4), b"late");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! One connection through a proxy.
 
-use std::{io, net::IpAddr, net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -13,7 +13,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-use super::{Sky, Way};
+use super::{Caller, Sky, Way};
 use crate::seeded::Seeded;
 
 /// How much is read at once.
@@ -28,17 +28,17 @@ struct Piece {
     due: Instant,
 }
 
-/// Passes everything between `client` and `upstream`, as the weather for clients at `source` has it, until one of them ends
-/// the connection or the weather does.
+/// Passes everything between `client` and `upstream`, as the weather for this caller has it, until one of them ends the
+/// connection or the weather does.
 pub(super) async fn relay(
     mut client: TcpStream,
     upstream: SocketAddr,
-    source: IpAddr,
+    caller: Caller,
     sky: watch::Receiver<Sky>,
     random: Seeded,
 ) {
     let mut ending = sky.clone();
-    let began_with = sky.borrow().resets(source);
+    let began_with = sky.borrow().resets(caller.source);
     let Ok(mut server) = TcpStream::connect(upstream).await else {
         // As if nobody listened, which is the truth.
         return reset(&client);
@@ -50,13 +50,13 @@ pub(super) async fn relay(
         let mut other = random.clone();
         other.number();
         tokio::try_join!(
-            pass(Way::There, from_client, to_server, source, sky.clone(), random),
-            pass(Way::Back, from_server, to_client, source, sky.clone(), other),
+            pass(Way::There, from_client, to_server, caller, sky.clone(), random),
+            pass(Way::Back, from_server, to_client, caller, sky.clone(), other),
         )
     };
     let ended_well = select! {
         passed = passing => passed.is_ok(),
-        _ = ending.wait_for(|sky| sky.resets(source) != began_with) => false,
+        _ = ending.wait_for(|sky| sky.resets(caller.source) != began_with) => false,
     };
     if !ended_well {
         reset(&client);
@@ -69,7 +69,7 @@ async fn pass(
     way: Way,
     mut from: ReadHalf<'_>,
     mut to: WriteHalf<'_>,
-    source: IpAddr,
+    caller: Caller,
     mut sky: watch::Receiver<Sky>,
     mut random: Seeded,
 ) -> io::Result<()> {
@@ -82,7 +82,7 @@ async fn pass(
             if from.read_buf(&mut bytes).await? == 0 {
                 return Ok(());
             }
-            let delay = weather.borrow().weather(source).delay(random.number());
+            let delay = weather.borrow().weather(caller.source).delay(random.number());
             last = last.max(Instant::now() + delay);
             if pieces.send(Piece { bytes, due: last }).await.is_err() {
                 return Ok(());
@@ -93,8 +93,8 @@ async fn pass(
     let writing = async {
         while let Some(Piece { bytes, due }) = due.recv().await {
             sleep_until(due).await;
-            let weather = match sky.wait_for(|sky| !sky.weather(source).is_stalled(way)).await {
-                Ok(sky) => sky.weather(source),
+            let weather = match sky.wait_for(|sky| !sky.is_stalled(way, caller)).await {
+                Ok(sky) => sky.weather(caller.source),
                 Err(_) => return Ok(()), // the proxy is gone
             };
             if weather.resets_per_mille > 0 && random.below(1000) < u64::from(weather.resets_per_mille) {
