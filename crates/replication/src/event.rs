@@ -32,7 +32,9 @@ pub enum Event {
         /// Where the log stands now.
         ends: LogEnds,
     },
-    /// What the last effect asked of the log could not be done. The log stands where `ends` says.
+    /// To a follower: what [`crate::Effect::Append`], [`crate::Effect::Truncate`] or [`crate::Effect::StartAt`] asked of the log
+    /// could not be done. The log stands where `ends` says. Each of these effects gets one answer, in their order: this one,
+    /// [`Event::Appended`] or [`Event::Truncated`].
     LogFailed {
         /// Where the log stands.
         ends: LogEnds,

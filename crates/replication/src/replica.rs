@@ -135,7 +135,7 @@ impl Replica {
     }
 
     fn is_busy(&self) -> bool {
-        matches!(&self.role, Role::Follower(follower) if follower.is_busy(&self.own))
+        matches!(&self.role, Role::Follower(follower) if follower.is_busy())
     }
 
     fn take_image(&mut self, view: PartitionView, step: &mut Step<'_>) {

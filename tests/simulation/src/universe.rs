@@ -189,6 +189,10 @@ impl Universe {
 
     fn arrive(&mut self, from: Party, to: Party, message: Message) -> Result<(), Failure> {
         match (to, message) {
+            (Party::Controller(_), Message::Submit { number, command }) if self.is_taken(&command) => {
+                self.note(|| format!("submission {number} comes of a process whose place is another's now"));
+                Ok(())
+            }
             (Party::Controller(node), Message::Submit { number, command }) => {
                 self.submitted_at(node, Some((from, number)), command);
                 Ok(())

@@ -21,6 +21,8 @@ pub(crate) struct Follower {
     /// What the last attach said of how far the log is flushed.
     told_flushed: Offset,
     fsync: bool,
+    /// Changes of the log that were asked for and of which nothing was heard yet.
+    under_way: usize,
     /// The session is lost, and appends of its frames are still under way: what the log will hold is not known yet.
     attaches_when_idle: bool,
 }
@@ -49,6 +51,7 @@ impl Follower {
             leader_log_start: 0,
             told_flushed: own.log.flushed,
             fsync: view.fsync,
+            under_way: 0,
             attaches_when_idle: false,
         };
         step.effects.push(Effect::Follow { leader, epoch: view.leader_epoch });
@@ -71,8 +74,8 @@ impl Follower {
     }
 
     /// Whether the log is being changed on the leader's behalf.
-    pub(crate) fn is_busy(&self, own: &Own) -> bool {
-        self.phase == Phase::Truncating || self.accepted_end > own.log.end
+    pub(crate) fn is_busy(&self) -> bool {
+        self.under_way > 0
     }
 
     /// Whether it will ask again after a while.
@@ -81,17 +84,17 @@ impl Follower {
     }
 
     pub(crate) fn handle(&mut self, event: &Event, own: &mut Own, step: &mut Step<'_>) {
+        if let Event::Appended { .. } | Event::Truncated { .. } | Event::LogFailed { .. } = event {
+            self.under_way = self.under_way.saturating_sub(1);
+        }
         match event {
             Event::Answer(answer) => self.answered(answer, own, step),
             Event::Frame(frame) => self.frame(frame, own, step),
             Event::Appended { .. } => self.appended(own, step),
             Event::Flushed { .. } | Event::LogStartMoved { .. } => self.ack(own, step),
-            Event::Truncated { ends } => {
-                self.accepted_end = ends.end;
-                self.attach(own, step);
-            }
-            Event::LogFailed { ends } => {
-                self.accepted_end = ends.end;
+            Event::Truncated { .. } => self.attach(own, step),
+            // What was asked for behind it fails too.
+            Event::LogFailed { .. } => {
                 self.attaches_when_idle = false;
                 self.phase = Phase::Pausing { since_ms: step.now_ms };
             }
@@ -102,7 +105,7 @@ impl Follower {
             }
             Event::Tick => match self.phase {
                 Phase::Attaching { since_ms } | Phase::Pausing { since_ms }
-                    if step.now_ms.saturating_sub(since_ms) >= own.config.retry_ms && !self.is_busy(own) =>
+                    if step.now_ms.saturating_sub(since_ms) >= own.config.retry_ms && !self.is_busy() =>
                 {
                     self.attach(own, step);
                 }
@@ -112,8 +115,10 @@ impl Follower {
         }
     }
 
+    /// Asks the leader where to go on. Nothing is under way, so the log ends where it says.
     fn attach(&mut self, own: &mut Own, step: &mut Step<'_>) {
         own.session = own.session.next();
+        self.accepted_end = own.log.end;
         self.phase = Phase::Attaching { since_ms: step.now_ms };
         self.attaches_when_idle = false;
         self.leader_high_watermark = 0;
@@ -133,7 +138,7 @@ impl Follower {
 
     /// Asks anew where to go on, once everything that was taken is in the log.
     fn attach_when_idle(&mut self, own: &mut Own, step: &mut Step<'_>) {
-        if self.is_busy(own) {
+        if self.is_busy() {
             self.attaches_when_idle = true;
         } else {
             self.attach(own, step);
@@ -154,6 +159,7 @@ impl Follower {
                 let to = cut(epoch, end_offset, own.log, step.epochs).max(own.log.start);
                 if to < own.log.end {
                     self.phase = Phase::Truncating;
+                    self.under_way += 1;
                     step.effects.push(Effect::Truncate { to, below_high_watermark: to < own.high_watermark });
                 } else {
                     self.phase = Phase::Pausing { since_ms: step.now_ms };
@@ -161,6 +167,7 @@ impl Follower {
             }
             AttachOutcome::OutOfRange { log_start } if log_start >= 0 => {
                 self.phase = Phase::Truncating;
+                self.under_way += 1;
                 let below_high_watermark = log_start < own.high_watermark;
                 step.effects.push(Effect::StartAt { offset: log_start, below_high_watermark });
             }
@@ -200,6 +207,7 @@ impl Follower {
         }
         if frame.end_offset > frame.base_offset {
             self.accepted_end = frame.end_offset;
+            self.under_way += 1;
             step.effects.push(Effect::Append { base_offset: frame.base_offset, end_offset: frame.end_offset });
             if own.breaks(Defect::AckBeforeAppend) {
                 let ack = Ack { log_end: frame.end_offset, ..self.position(own) };
@@ -214,7 +222,7 @@ impl Follower {
         if self.fsync {
             step.effects.push(Effect::Flush);
         }
-        if self.attaches_when_idle && !self.is_busy(own) {
+        if self.attaches_when_idle && !self.is_busy() {
             self.attach(own, step);
         } else {
             self.ack(own, step);

@@ -302,6 +302,20 @@ fn a_failed_log_is_tried_again_later() {
 }
 
 #[test]
+fn a_failed_log_is_not_tried_again_while_something_is_under_way() {
+    let mut follower = Fixture::streaming();
+    follower.tell(Event::Frame(frame(1, 10, 12)));
+    follower.tell(Event::Frame(frame(1, 12, 14)));
+    follower.tell(Event::LogFailed { ends: follower.log.ends() });
+    follower.now_ms = 100;
+    assert_eq!(follower.tell(Event::Tick), []);
+    assert_eq!(follower.image(|view| view.leader_epoch = LeaderEpoch(4)), [], "nor does it begin to follow another");
+    let effects = follower.tell(Event::LogFailed { ends: follower.log.ends() });
+    let [Effect::Follow { .. }, Effect::Attach { attach, .. }] = effects.as_slice() else { panic!("{effects:?}") };
+    assert_eq!((attach.fetch_offset, attach.session), (10, session(2)));
+}
+
+#[test]
 fn another_leader_is_attached_to_with_a_greater_session() {
     let mut follower = Fixture::streaming();
     let effects = follower.image(|view| view.leader_epoch = LeaderEpoch(4));

@@ -95,15 +95,17 @@ impl Universe {
         };
         let ends = ends_of(&hosted.reader);
         let event = match (&done, effect) {
-            (Err(_), _) => Event::LogFailed { ends },
-            (Ok(()), Effect::Append { .. }) => Event::Appended { end: ends.end },
-            (Ok(()), Effect::AdvanceLogStart { .. }) => Event::LogStartMoved { start: ends.start },
-            (Ok(()), _) => Event::Truncated { ends },
+            // It is asked for again.
+            (Err(_), Effect::AdvanceLogStart { .. }) => None,
+            (Err(_), _) => Some(Event::LogFailed { ends }),
+            (Ok(()), Effect::Append { .. }) => Some(Event::Appended { end: ends.end }),
+            (Ok(()), Effect::AdvanceLogStart { .. }) => Some(Event::LogStartMoved { start: ends.start }),
+            (Ok(()), _) => Some(Event::Truncated { ends }),
         };
         if let Err(trouble) = done {
             self.mind(index, &trouble);
         }
-        self.tell(index, event)
+        event.map_or(Ok(()), |event| self.tell(index, event))
     }
 
     /// Something went wrong with a log: one that takes nothing more is opened again, by the next round.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use levada_metadata::config::StaticConfigs;
 use levada_metadata::shards::invariants;
-use levada_metadata::{Command, Effect, Event, Genesis, MetadataLevel, Outcome, Proposer, Rules, Ticket};
+use levada_metadata::{Command, Coordinator, Effect, Event, Genesis, MetadataLevel, Outcome, Proposer, Rules, Ticket};
 use levada_types::{BrokerEpoch, BrokerId, ClusterId, CoordinatorEpoch, MetadataOffset};
 use uuid::Uuid;
 
@@ -76,6 +76,18 @@ impl Universe {
                 }
             }
         }
+    }
+
+    /// Whether a coordinator registers where another process lives, registered and on an open connection: a controller leaves
+    /// that one its place. The network may bring such a registration late, of a process that has ended.
+    pub(crate) fn is_taken(&self, command: &Command) -> bool {
+        let Command::RegisterCoordinator(new) = command else { return false };
+        let at_address = |known: &&Coordinator| known.internal_address == new.internal_address;
+        let rival = self.raft.image.coordinators(new.kind).map(AsRef::as_ref).find(at_address);
+        rival.is_some_and(|rival| {
+            rival.incarnation != new.incarnation
+                && self.coordinators.iter().any(|c| c.up && c.incarnation == rival.incarnation)
+        })
     }
 
     pub(crate) fn submitted_at(&mut self, node: usize, asker: Option<(Party, u64)>, command: Command) {
