@@ -28,8 +28,8 @@ const fn bits(operations: &[i32]) -> i32 {
 /// What may be done with a topic.
 pub(crate) const TOPIC: i32 = bits(&[READ, WRITE, CREATE, DELETE, ALTER, DESCRIBE, DESCRIBE_CONFIGS, ALTER_CONFIGS]);
 
-/// What may be done with a group.
-pub(crate) const GROUP: i32 = bits(&[READ, DELETE, DESCRIBE]);
+/// What may be done with a group: as Kafka since 3.8, in which groups have settings.
+pub(crate) const GROUP: i32 = bits(&[READ, DELETE, DESCRIBE, DESCRIBE_CONFIGS, ALTER_CONFIGS]);
 
 /// What may be done with the cluster.
 pub(crate) const CLUSTER: i32 =

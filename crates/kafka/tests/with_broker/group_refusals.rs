@@ -91,9 +91,10 @@ async fn what_is_wrong_has_its_error_and_changes_nothing() {
     assert_eq!(commit_code(&mut client, &commit(8, &too_long, ("", -1), "t", (0, 6, ""))).await, INVALID_GROUP_ID);
 
     // What others do to its group.
-    let delete = DeleteGroupsRequest::default().with_groups_names(vec![group("g"), group("nobody"), group("")]);
+    let names = ["g", "nobody", "g", "", "nobody"].map(group);
+    let delete = DeleteGroupsRequest::default().with_groups_names(names.to_vec());
     let codes: Vec<i16> = client.call(2, &delete).await.results.iter().map(|result| result.error_code).collect();
-    // The empty id names a group like any other where only offsets are meant.
+    // Each group is answered once. The empty id names a group like any other where only offsets are meant.
     assert_eq!(codes, [NON_EMPTY_GROUP, GROUP_ID_NOT_FOUND, GROUP_ID_NOT_FOUND]);
 
     // Nothing of all that has left a trace.
