@@ -1,5 +1,6 @@
 //! How results are shown: a table for people, JSON for programs.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, Write};
 
@@ -53,7 +54,19 @@ pub(crate) fn print_line(text: &str) -> Result<(), CliError> {
 /// Says something on standard error. That nobody reads it any more changes nothing of what the command does, whereas
 /// `eprintln!` would panic.
 pub(crate) fn tell(text: fmt::Arguments<'_>) {
-    let _ = writeln!(io::stderr().lock(), "levada: {text}");
+    let text = text.to_string();
+    let lines: Vec<Cow<'_, str>> = text.split('\n').map(visible).collect();
+    let _ = writeln!(io::stderr().lock(), "levada: {}", lines.join("\n"));
+}
+
+/// The text with its control characters as escapes: clients name their groups and themselves as they like, and what they chose
+/// must neither command an operator's terminal nor look like another row.
+fn visible(text: &str) -> Cow<'_, str> {
+    if !text.contains(char::is_control) {
+        return Cow::Borrowed(text);
+    }
+    let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    Cow::Owned(text.chars().map(escaped).collect())
 }
 
 /// `1 thing`, `2 things`.
@@ -71,7 +84,7 @@ where
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(header.iter().copied());
     for row in rows {
-        table.add_row(row.into_iter().collect::<Vec<_>>());
+        table.add_row(row.into_iter().map(|cell| visible(&cell).into_owned()).collect::<Vec<_>>());
     }
     table.trim_fmt()
 }
@@ -89,5 +102,12 @@ mod tests {
         let column = |line: usize, word: &str| text.lines().nth(line).and_then(|text| text.find(word));
         assert_eq!(column(0, "PARTITIONS"), column(1, "12"));
         assert_eq!(column(1, "12"), column(2, "1"));
+    }
+
+    #[test]
+    fn what_others_named_cannot_command_the_terminal() {
+        let text = table(&["GROUP"], [["a\u{1b}[2Jb\nc\u{9b}\u{7f}é".to_owned()]]);
+        let rows: Vec<&str> = text.lines().map(str::trim).collect();
+        assert_eq!(rows, ["GROUP", r"a\u{1b}[2Jb\nc\u{9b}\u{7f}é"]);
     }
 }
