@@ -31,8 +31,9 @@ pub(super) async fn join(args: &ConsumeArgs, group: &str) -> Result<GroupConsume
     Ok(builder.auto_offset_reset(reset).max_poll_records(at_a_time).build().await?)
 }
 
-/// Writes records until there were enough or the user stops it; then leaves the group. A user who cannot wait for that stops it
-/// once more, and the group waits for the session timeout.
+/// Writes records until there were enough or the user stops it; then leaves the group. A user who cannot wait for that presses
+/// Ctrl-C once more, and the group waits for the session timeout. SIGTERM says nothing new when it comes again: `timeout`
+/// sends it twice.
 pub(super) async fn copy(
     args: &ConsumeArgs,
     mut consumer: GroupConsumer,
@@ -41,7 +42,7 @@ pub(super) async fn copy(
 ) -> Result<(), CliError> {
     let mut stop = pin!(stopped()?);
     let written = write_all(args, &mut consumer, writer, &mut output, stop.as_mut()).await;
-    let mut again = pin!(stopped()?);
+    let mut interrupts = signal(SignalKind::interrupt()).map_err(CliError::io("waiting for SIGINT"))?;
     let leaving = async {
         match &written {
             Ok(Written::All) => consumer.close().await,
@@ -51,7 +52,7 @@ pub(super) async fn copy(
     };
     let left = tokio::select! {
         left = leaving => left,
-        () = again.as_mut() => Ok(()),
+        _ = interrupts.recv() => Ok(()),
     };
     // Why it could not be written is what the user is to know first.
     written?;

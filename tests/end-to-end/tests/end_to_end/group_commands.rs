@@ -198,7 +198,8 @@ fn a_group_with_a_member_keeps_its_offsets_until_it_leaves() -> Outcome {
     assert_eq!(exit_code(&node, &command)?, Some(1), "it has a member");
     assert_eq!(exit_code(&node, &["group", "delete", "billing"])?, Some(1), "it has a member");
 
-    // It commits what it has written, and leaves.
+    // It commits what it has written, and leaves; to be told twice, as `timeout` does, is no reason to do less.
+    ask_to_stop(&member.0)?;
     ask_to_stop(&member.0)?;
     wait_until("the member ends", || Ok(member.0.try_wait()?.is_some()))?;
     let listed: Value = serde_json::from_str(&succeed(&node, &["group", "list", "--output", "json"])?)?;
