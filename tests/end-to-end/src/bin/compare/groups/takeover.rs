@@ -57,14 +57,45 @@ pub(super) async fn run(offsets: usize, minutes: u64) -> Outcome {
         commit_everywhere(kafka, groups, round).await?;
     }
 
-    let killed = sandbox.processes_mut().iter_mut().find(|process| process.role == Role::GroupCoordinator);
+    let mut coordinators = sandbox.processes_mut().iter_mut().filter(|process| process.role == Role::GroupCoordinator);
+    let (Some(first), Some(second)) = (coordinators.next(), coordinators.next()) else {
+        return fail("there are not two group coordinators");
+    };
     let at = Instant::now();
-    killed.ok_or("no group coordinator")?.kill()?;
+    first.kill()?;
+    let (heartbeats, commits) = first_words(&watched, kafka, at).await?;
+    let what = format!("{} offsets, {round} commits of each: SIGKILL of a coordinator", groups * PARTITIONS as usize);
+    let whom = format!("of one group in each of {SHARDS} shards, half of which were its");
+    row(&format!("{what} to the first heartbeat {whom}"), &told(heartbeats), "< 1,000 ms");
+    row("the same to the first commit", &told(commits), "< 1,000 ms");
+    // Nobody has followed.
+    second.kill()?;
+    let at = Instant::now();
+    first.start_again()?;
+    let (heartbeats, commits) = first_words(&watched, kafka, at).await?;
+    row("the other one killed too: start of one, alone, to the first heartbeat", &told(heartbeats), "");
+    row("the same to the first commit", &told(commits), "");
+
+    let connection = Connection::open(kafka).await?;
+    let mut wrong = 0;
+    for group in 0..groups {
+        let found = match committed(&connection, &name(group)).await? {
+            Ok(found) => found,
+            Err(code) => return fail(format!("OffsetFetch of {}: error {code}", name(group))),
+        };
+        wrong += PARTITIONS as usize - found.iter().filter(|(_, offset)| *offset == round).count();
+    }
+    row("committed offsets that are lost or moved back", &wrong.to_string(), "0");
+    Ok(())
+}
+
+/// How long after `at` each member has its first heartbeat answered, and its first commit.
+async fn first_words(watched: &[Member], kafka: SocketAddr, at: Instant) -> Outcome<(Vec<Duration>, Vec<Duration>)> {
     let mut waiting = JoinSet::new();
-    for mut member in watched {
+    for member in watched {
+        // Each over a connection of its own: neither waits behind the other.
+        let (mut member, mut other) = (member.clone(), member.clone());
         waiting.spawn(async move {
-            // Each over a connection of its own: neither waits behind the other.
-            let mut other = member.clone();
             member.reconnect(kafka).await?;
             other.reconnect(kafka).await?;
             let heartbeat = until_it_works(at, || member.heartbeat());
@@ -78,22 +109,7 @@ pub(super) async fn run(offsets: usize, minutes: u64) -> Outcome {
         heartbeats.push(heartbeat);
         commits.push(commit);
     }
-    let what = format!("{} offsets, {round} commits of each: SIGKILL of a coordinator", groups * PARTITIONS as usize);
-    let whom = format!("of one group in each of {SHARDS} shards, half of which were its");
-    row(&format!("{what} to the first heartbeat {whom}"), &told(heartbeats), "< 1,000 ms");
-    row("the same to the first commit", &told(commits), "< 1,000 ms");
-
-    let connection = Connection::open(kafka).await?;
-    let mut wrong = 0;
-    for group in 0..groups {
-        let found = match committed(&connection, &name(group)).await? {
-            Ok(found) => found,
-            Err(code) => return fail(format!("OffsetFetch of {}: error {code}", name(group))),
-        };
-        wrong += PARTITIONS as usize - found.iter().filter(|(_, offset)| *offset == round).count();
-    }
-    row("committed offsets that are lost or moved back", &wrong.to_string(), "0");
-    Ok(())
+    Ok((heartbeats, commits))
 }
 
 /// The shard that a group belongs to, as Kafka has it.
