@@ -34,6 +34,8 @@ pub(crate) struct Broker {
     pub(crate) pace: Pace,
     /// Until when it may vouch for what it leads, by its clock, once the controllers have said so.
     pub(crate) mandate_until_ms: Option<i64>,
+    /// Its machine has booted since it stopped cleanly, and it has not registered since.
+    pub(crate) has_booted: bool,
     /// It has lost bytes since it registered last, and the controllers cannot know yet.
     pub(crate) lost: bool,
     /// It had lost bytes when it registered, and was not in sync since.
@@ -75,6 +77,7 @@ impl Broker {
             opened: 0,
             pace: Pace::Usual,
             mandate_until_ms: None,
+            has_booted: false,
             lost: false,
             damaged: false,
             unproven: false,
@@ -88,16 +91,21 @@ impl Broker {
     pub(crate) fn crash(&mut self, power: Option<u64>) {
         self.end();
         self.volumes.crash(power);
+        // Whoever opens a log that was closed takes the sign of that away: if it ends before it has registered, nobody can tell.
+        self.lost |= self.has_booted;
         if power.is_some() {
             self.boot += 1;
             self.lost = true;
         }
     }
 
-    /// The machine boots after a clean stop, with nothing left that was not synced.
+    /// The machine boots after a clean stop, with nothing left that was not synced, but for a directory that had failed: that
+    /// one could not be closed.
     pub(crate) fn boot(&mut self, seed: u64) {
         self.volumes.crash(Some(seed));
         self.boot += 1;
+        self.has_booted = true;
+        self.lost |= self.unproven;
     }
 
     /// An empty disk takes the place of one, while the process is down.

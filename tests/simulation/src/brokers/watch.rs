@@ -34,6 +34,7 @@ impl Universe {
             };
         }
         broker.epoch = Some(own.epoch);
+        broker.has_booted = false;
         broker.last_epoch = own.epoch;
         if own.stopping && own.fenced {
             self.finish_stop(index, own.epoch);
