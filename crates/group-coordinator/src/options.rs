@@ -1,10 +1,13 @@
 //! What an operator may say about a group coordinator.
 
-use levada_metadata::config::{BROKER_CONFIGS, StaticConfigs};
+use levada_metadata::State;
+use levada_metadata::config::{BROKER_CONFIGS, Resolver, StaticConfigs};
 use levada_service::grpc::GrpcOptions;
 use levada_service::options::{OptionsError, OptionsLoader};
 use levada_shard::machine::Limits;
 use serde::{Deserialize, Serialize};
+
+use crate::group_settings::group_config;
 
 /// The options of the group coordinator role.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -69,11 +72,35 @@ impl GroupCoordinatorOptions {
         let given = loader.take_settings(BROKER_CONFIGS.iter().map(|def| def.name));
         options.statics =
             StaticConfigs::new(given).map_err(|error| OptionsError::invalid(error.name(), error.to_string()))?;
+        let state = State::new();
+        group_config(&Resolver::new(&state, None, &options.statics))
+            .check()
+            .map_err(|error| OptionsError::invalid(error.name, error.to_string()))?;
         Ok(options)
     }
 
     /// The limits of the server.
     pub(crate) fn server(&self) -> GrpcOptions {
         GrpcOptions { drain_timeout_ms: self.drain_timeout_ms, ..self.grpc.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn loaded(settings: &[&str]) -> Result<GroupCoordinatorOptions, OptionsError> {
+        let settings: Vec<String> = settings.iter().map(|&setting| setting.to_owned()).collect();
+        GroupCoordinatorOptions::load(&mut OptionsLoader::new().set(&settings)?)
+    }
+
+    #[test]
+    fn settings_of_groups_that_contradict_each_other_are_refused() {
+        let seldom = "group.consumer.heartbeat.interval.ms=60000";
+        let error = loaded(&[seldom]).map_err(|error| error.to_string()).err().unwrap_or_default();
+        assert!(error.contains("group.consumer.heartbeat.interval.ms"), "{error}");
+        assert!(error.contains("at most group.consumer.max.heartbeat.interval.ms, 15000"), "{error}");
+        let soon = ["group.consumer.min.heartbeat.interval.ms=100", "group.consumer.heartbeat.interval.ms=100"];
+        assert!(loaded(&soon).is_ok());
     }
 }

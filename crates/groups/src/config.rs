@@ -39,6 +39,58 @@ pub struct GroupConfig {
     pub group_consumer_assignment_interval_ms: i32,
 }
 
+/// Two settings that contradict each other.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("it is {value}, which must be {must} {other}, {limit}")]
+pub struct ContradictorySettings {
+    /// The setting that is to be changed, or the other one.
+    pub name: &'static str,
+    value: i32,
+    must: &'static str,
+    other: &'static str,
+    limit: i32,
+}
+
+impl GroupConfig {
+    /// Whether the settings go together. With some that do not, no group would work: members would be asked to give signs of
+    /// life more seldom than they count as dead, or no session would be right.
+    ///
+    /// # Errors
+    /// The first two that contradict each other.
+    pub fn check(&self) -> Result<(), ContradictorySettings> {
+        let classic = (
+            ("group.min.session.timeout.ms", self.group_min_session_timeout_ms),
+            ("group.max.session.timeout.ms", self.group_max_session_timeout_ms),
+        );
+        let least_session = ("group.consumer.min.session.timeout.ms", self.group_consumer_min_session_timeout_ms);
+        let session = ("group.consumer.session.timeout.ms", self.group_consumer_session_timeout_ms);
+        let most_session = ("group.consumer.max.session.timeout.ms", self.group_consumer_max_session_timeout_ms);
+        let least_interval =
+            ("group.consumer.min.heartbeat.interval.ms", self.group_consumer_min_heartbeat_interval_ms);
+        let interval = ("group.consumer.heartbeat.interval.ms", self.group_consumer_heartbeat_interval_ms);
+        let most_interval = ("group.consumer.max.heartbeat.interval.ms", self.group_consumer_max_heartbeat_interval_ms);
+        let pairs = [
+            (classic.0, "at most", classic.1),
+            (session, "at least", least_session),
+            (session, "at most", most_session),
+            (interval, "at least", least_interval),
+            (interval, "at most", most_interval),
+            (interval, "less than", session),
+        ];
+        for ((name, value), must, (other, limit)) in pairs {
+            let holds = match must {
+                "at least" => value >= limit,
+                "at most" => value <= limit,
+                _ => value < limit,
+            };
+            if !holds {
+                return Err(ContradictorySettings { name, value, must, other, limit });
+            }
+        }
+        Ok(())
+    }
+}
+
 /// `group.consumer.migration.policy`: which way a group that has members may change its protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum MigrationPolicy {
@@ -101,5 +153,45 @@ impl Default for GroupConfig {
             group_consumer_migration_policy: MigrationPolicy::Bidirectional,
             group_consumer_assignment_interval_ms: 1_000,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_that_contradict_each_other_are_told() {
+        let sound = GroupConfig::default;
+        assert_eq!(sound().check(), Ok(()));
+        let wrong = [
+            (GroupConfig { group_min_session_timeout_ms: 1_800_001, ..sound() }, "group.min.session.timeout.ms"),
+            (GroupConfig { group_consumer_session_timeout_ms: 44_999, ..sound() }, "group.consumer.session.timeout.ms"),
+            (GroupConfig { group_consumer_session_timeout_ms: 60_001, ..sound() }, "group.consumer.session.timeout.ms"),
+            (
+                GroupConfig { group_consumer_heartbeat_interval_ms: 4_999, ..sound() },
+                "group.consumer.heartbeat.interval.ms",
+            ),
+            (
+                GroupConfig { group_consumer_heartbeat_interval_ms: 15_001, ..sound() },
+                "group.consumer.heartbeat.interval.ms",
+            ),
+            (
+                GroupConfig {
+                    group_consumer_max_heartbeat_interval_ms: 45_000,
+                    group_consumer_heartbeat_interval_ms: 45_000,
+                    ..sound()
+                },
+                "group.consumer.heartbeat.interval.ms",
+            ),
+        ];
+        for (config, name) in wrong {
+            assert_eq!(config.check().map_err(|error| error.name), Err(name), "{config:?}");
+        }
+        let too_short = GroupConfig { group_consumer_session_timeout_ms: 1, ..sound() };
+        assert_eq!(
+            too_short.check().map_err(|error| error.to_string()),
+            Err("it is 1, which must be at least group.consumer.min.session.timeout.ms, 45000".to_owned())
+        );
     }
 }

@@ -21,6 +21,6 @@ mod world;
 pub mod api;
 pub mod records;
 
-pub use config::{GroupConfig, MigrationPolicy};
+pub use config::{ContradictorySettings, GroupConfig, MigrationPolicy};
 pub use consumer::{NamedPartitions, read_assignment};
 pub use groups::{GroupCounts, GroupOverview, Groups, MAX_GROUP_ID_BYTES};
