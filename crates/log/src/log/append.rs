@@ -233,6 +233,7 @@ impl LogWriter {
     fn write(&mut self, staged: &[Staged]) -> Result<(), AppendError> {
         self.load_progress()?;
         let start = self.active.size();
+        self.bring_mark_within()?;
         if self.holds_nothing() {
             self.state.sync_topic_id().map_err(|error| self.state.sync_failure(error))?;
         }
@@ -254,6 +255,18 @@ impl LogWriter {
             self.state.sync_failure(unsynced);
         }
         Err(self.state.failure(error).into())
+    }
+
+    /// Lowers the high watermark of the checkpoint to where the log ends: where committed records were lost or cut, what takes
+    /// their place was not committed. Not before something does, so that whoever opens the log until then sees what it lacks.
+    fn bring_mark_within(&mut self) -> Result<(), Failure> {
+        if !self.is_mark_within {
+            let (dir, end) = (&self.state.dir, self.active.end_offset());
+            let lowered = dir.directory.checkpoints.high_watermarks.lower(dir.disk(), &dir.partition, end);
+            lowered.map_err(|error| self.state.failure(error))?;
+            self.is_mark_within = true;
+        }
+        Ok(())
     }
 
     /// Takes batches that are in the file into indexes, epochs and the end that readers see.

@@ -130,6 +130,7 @@ impl LogWriter {
         lowered.map_err(|error| self.state.failure(error))?;
         self.state.truncations.fetch_add(1, Ordering::AcqRel);
         self.failed = true;
+        self.is_mark_within = false;
         // What takes the place of cleaned records is not clean.
         let cleaned_to = self.state.cleaned_to.fetch_min(offset, Ordering::AcqRel).min(offset);
         let lowered = dir.directory.checkpoints.cleaned.lower(dir.disk(), &dir.partition, cleaned_to);

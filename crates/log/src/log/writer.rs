@@ -29,6 +29,9 @@ pub struct LogWriter {
     pub(super) unflushed_since_ms: Option<i64>,
     /// Whether a write failed and could not be taken back.
     pub(super) failed: bool,
+    /// Whether the checkpoint of high watermarks says no more than where the log ends; unknown where the log was opened or cut
+    /// since the last append.
+    pub(super) is_mark_within: bool,
     pub(super) staged: Vec<StagedBatch>,
 }
 
@@ -91,6 +94,7 @@ impl LogWriter {
             last_snapshot: parts.last_snapshot,
             unflushed_since_ms: None,
             failed: false,
+            is_mark_within: false,
             staged: Vec::new(),
         };
         writer.publish_transactions();

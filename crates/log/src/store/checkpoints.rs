@@ -76,15 +76,17 @@ impl LogStore {
         high_watermarks: &HashMap<TopicPartition, Offset>,
     ) -> io::Result<()> {
         let checkpoints = &taken.directory.checkpoints;
-        checkpoints.recovery_points.write(self.disk(), || self.collect(taken, recovery_point))?;
-        checkpoints.high_watermarks.write(self.disk(), || {
+        checkpoints.recovery_points.write(self.disk(), |_| self.collect(taken, recovery_point))?;
+        checkpoints.high_watermarks.write(self.disk(), |said| {
             self.collect(taken, |partition, entry| {
-                entry.high_watermark = high_watermarks.get(partition).copied().or(entry.high_watermark);
+                // What was said may have been lowered since it was told.
+                let told = high_watermarks.get(partition).or_else(|| said.get(partition));
+                entry.high_watermark = told.copied().or(entry.high_watermark);
                 entry.high_watermark
             })
         })?;
-        checkpoints.cleaned.write(self.disk(), || self.collect(taken, cleaned_to))?;
-        checkpoints.log_starts.write(self.disk(), || self.collect(taken, log_start))
+        checkpoints.cleaned.write(self.disk(), |_| self.collect(taken, cleaned_to))?;
+        checkpoints.log_starts.write(self.disk(), |_| self.collect(taken, log_start))
     }
 
     /// What `offset` says of each log in a directory.

@@ -179,10 +179,12 @@ impl LogStore {
         found.collect()
     }
 
-    /// The high watermark that the last checkpoint before this start noted.
+    /// The high watermark that the last checkpoint noted. A log that ends before it lacks what was committed.
     #[must_use]
     pub fn high_watermark(&self, partition: &TopicPartition) -> Option<Offset> {
-        self.logs.lock().get(partition).and_then(|entry| entry.high_watermark)
+        let logs = self.logs.lock();
+        let entry = logs.get(partition)?;
+        entry.directory.checkpoints.high_watermarks.get(partition).or(entry.high_watermark)
     }
 
     /// Calls `listener` after every change of a directory's state, on whichever thread met it: it must not wait. The

@@ -260,3 +260,29 @@ fn a_topic_that_is_created_again_owes_nothing_to_the_one_before() {
     assert_eq!((log.reader.log_start_offset(), log.reader.recovery_point()), (0, 0));
     assert_eq!(read_all(&log.reader), [(0, "new".to_owned())]);
 }
+
+#[test]
+fn what_takes_the_place_of_committed_records_is_not_noted_as_committed() {
+    let dir = tempfile::tempdir().unwrap();
+    let partition = topic_partition("t", 0);
+    let noted = |store: &LogStore| store.high_watermark(&partition);
+    let store = open_store(dir.path());
+    let mut log = open_log(&store, &LogConfig::default());
+    for _ in 0..5 {
+        append(&mut log.writer, &batch(&["old"]));
+    }
+    store.checkpoint(&[(partition.clone(), 4)].into()).unwrap();
+    log.writer.truncate_to(2, NOW).unwrap();
+    drop((log, store));
+
+    let store = open_store(dir.path());
+    let mut log = open_log(&store, &LogConfig::default());
+    assert_eq!((log.reader.log_end_offset(), noted(&store)), (2, Some(4)), "the loss can be seen");
+    for _ in 0..5 {
+        append(&mut log.writer, &batch(&["new"]));
+    }
+    assert_eq!(noted(&store), Some(2));
+    store.checkpoint(&[].into()).unwrap();
+    drop((log, store));
+    assert_eq!(noted(&open_store(dir.path())), Some(2));
+}
