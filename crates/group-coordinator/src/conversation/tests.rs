@@ -148,6 +148,22 @@ async fn who_waits_holds_nobody_up_and_what_is_answered_together_leaves_together
     }
     rest.sort_by_key(|(number, _)| *number);
     assert_eq!(rest, [(4, alive()), (5, alive())]);
+    assert_eq!(world.common.requests.available_permits(), MAX_UNDER_WAY);
+    assert_eq!(world.common.bytes.available_permits(), MAX_BYTES_UNDER_WAY);
+}
+
+#[tokio::test]
+async fn a_request_that_is_abandoned_in_parts_makes_room_for_the_next() {
+    let mut world = World::new().await;
+    let mut broker = world.broker(&OWN.to_string()).await.unwrap();
+    broker.say(&[], vec![pb::GroupParcel { continues: true, ..parcel(1) }]);
+    let mut rest = parcel(2);
+    let begin = pb::GroupParcel { bytes: rest.bytes.split_to(1), continues: true, ..rest.clone() };
+    broker.say(&[1], vec![begin, rest]);
+    let (request, answer) = world.next().await;
+    assert_eq!(number_of(&request), 2);
+    answer.send(alive()).unwrap();
+    assert_eq!(broker.answers().await, [(2, alive())]);
 }
 
 #[tokio::test]

@@ -74,3 +74,43 @@ pub(super) async fn for_a_turn<T>(turn: Option<Turn>, attempt: impl Future<Outpu
     }
     attempt.await
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+    use std::time::Duration;
+
+    use futures::FutureExt;
+
+    use super::*;
+
+    /// Far enough that it never comes in a test.
+    fn never() -> Instant {
+        Instant::now() + Duration::from_secs(3_600)
+    }
+
+    #[tokio::test]
+    async fn one_tries_at_a_time() {
+        let turns = Turns::default();
+        let first = turns.wait(7, ready(()), never()).now_or_never().unwrap().unwrap();
+        assert!(first.is_some());
+        let mut second = Box::pin(turns.wait(7, ready(()), never()));
+        assert!((&mut second).now_or_never().is_none());
+        let elsewhere = turns.wait(8, ready(()), never()).now_or_never().unwrap().unwrap();
+        assert!(elsewhere.is_some(), "another shard has turns of its own");
+        drop(first);
+        assert!(matches!(second.now_or_never(), Some(Some(Some(_)))));
+    }
+
+    #[tokio::test]
+    async fn when_one_is_served_all_others_of_the_shard_try_at_once() {
+        let turns = Turns::default();
+        let mut waiting: Vec<_> = (0..3).map(|_| Box::pin(turns.wait(7, pending(), never()))).collect();
+        let mut elsewhere = Box::pin(turns.wait(8, pending(), never()));
+        assert!(waiting.iter_mut().all(|waits| waits.now_or_never().is_none()));
+        assert!((&mut elsewhere).now_or_never().is_none());
+        turns.served(7);
+        assert!(waiting.into_iter().all(|waits| matches!(waits.now_or_never(), Some(Some(None)))));
+        assert!(elsewhere.now_or_never().is_none());
+    }
+}

@@ -71,7 +71,11 @@ fn what_nobody_wants_does_not_leave_and_what_has_begun_is_cut_short() {
     inbox.abandon(3);
     assert_eq!(load.parcels.into_iter().try_for_each(|parcel| inbox.take(parcel).map(drop)), Ok(()));
     assert_eq!(outbox.load(ALL).sent, [(4, 'm')]);
-    assert!(!outbox.is_full());
+
+    outbox.push(5, bytes(2 * PACK_BYTES, 1), 'x');
+    assert!(outbox.is_full());
+    assert!(outbox.load(|mark| *mark != 'x').parcels.is_empty());
+    assert!(outbox.is_empty() && !outbox.is_full());
 }
 
 #[test]

@@ -82,6 +82,18 @@ async fn what_a_coordinator_that_stops_has_not_answered_was_not_done() {
 }
 
 #[tokio::test]
+async fn what_has_no_answer_when_a_stream_ends_without_a_word_may_have_been_done() {
+    let world = world();
+    let mut only = coordinator(&world.network, "g-1").await;
+    let joining = world.ask(join(""));
+    // It ends well, but not as a coordinator ends it that stops.
+    only.next().await.fail(Status::ok(""));
+    let error = joining.await.unwrap().unwrap_err();
+    assert!(matches!(error, GroupClientError::Unknown { .. }), "{error}");
+    assert!(only.asked.try_recv().is_err(), "it is not asked again");
+}
+
+#[tokio::test]
 async fn on_a_stream_that_is_not_taken_nothing_was_done() {
     let world = world();
     let mut only = coordinator(&world.network, "g-1").await;

@@ -167,6 +167,7 @@ async fn what_was_not_done_is_asked_again_once_another_owns_the_shard() {
     let [joining, deleting] = waiting;
     assert_eq!(joining.await.unwrap(), Ok(joined()));
     assert!(matches!(deleting.await.unwrap(), Err(GroupClientError::Unknown { .. })));
+    assert!(new.asked.try_recv().is_err(), "it may have been done, and is not asked again");
 }
 
 #[tokio::test]

@@ -180,6 +180,22 @@ fn what_was_processed_within_the_callback_is_told_before_the_revocation_is_done(
 }
 
 #[test]
+fn a_partition_that_comes_back_begins_where_its_group_stands_then() {
+    let mut ledger = member(&[0]);
+    records(&mut ledger, 0, 0..6);
+    assert_eq!(poll(&mut ledger, 9).len(), 6);
+    revoke(&mut ledger, 1, &[0]);
+    assert_eq!(tell(&mut ledger), [(Change::Revoked, vec![0])]);
+    assert!(ledger.processed_offsets().is_empty(), "it is not the member's to commit");
+    assert_eq!(said(&mut ledger), ["processed 0 6", "revocation_done 1"]);
+    assigned(&mut ledger, &[0]);
+    assert_eq!(tell(&mut ledger), [(Change::Assigned, vec![0])]);
+    // Somebody has set it back meanwhile.
+    records(&mut ledger, 0, 2..4);
+    assert_eq!(poll(&mut ledger, 9), [(0, 2), (0, 3)]);
+}
+
+#[test]
 fn a_revocation_of_what_the_member_does_not_have_is_done_at_once() {
     let mut ledger = member(&[0]);
     revoke(&mut ledger, 5, &[3]);
@@ -192,10 +208,12 @@ fn a_broken_stream_goes_on_where_the_client_stands() {
     records(&mut ledger, 0, 0..6);
     assert_eq!(poll(&mut ledger, 2).len(), 2);
     assert_eq!(poll(&mut ledger, 2).len(), 2);
+    hear(&mut ledger, Told::Epoch(v1::SubscriptionEpoch { member_epoch: 4 }));
+    assert_eq!(ledger.member_epoch(), Some(4));
     let join = ledger.open(v1::JoinSubscription { group_id: "g".to_owned(), ..Default::default() });
     assert_eq!(
         (join.group_id.as_str(), join.member_id.as_str(), join.member_epoch, join.stream_number),
-        ("g", "m", 1, 1)
+        ("g", "m", 4, 1)
     );
     let held: Vec<_> = join.held.iter().map(|h| (h.partition, h.next_offset, h.processed_offset)).collect();
     assert_eq!(held, [(0, Some(6), Some(2)), (1, None, None)]);
