@@ -177,7 +177,7 @@ impl<C: Core> Serving<C> {
             return;
         }
         if !writes.is_empty() {
-            self.under_way.add(writes, before, tokens.start, &self.limits);
+            self.under_way.add(writes, before, &tokens, &self.limits);
         }
         match self.under_way.back_mut().filter(|_| !self.rules.breaks(Defect::AnswerUncommitted)) {
             Some(newest) => newest.parked.extend(answers),
@@ -188,7 +188,8 @@ impl<C: Core> Serving<C> {
 
     /// The oldest append was refused: back to before it.
     fn set_back(&mut self, code: ErrorCode, next: Token, context: &mut Context<'_>, effects: &mut Effects<C>) -> Next {
-        let Some((before, first)) = self.under_way.front().map(|oldest| (oldest.before.clone(), oldest.first)) else {
+        let oldest = self.under_way.front().map(|oldest| (oldest.before.clone(), oldest.first, oldest.request));
+        let Some((before, first, request)) = oldest else {
             return Next::GoOn;
         };
         let Some(before) = before else {
@@ -196,12 +197,15 @@ impl<C: Core> Serving<C> {
         };
         let dropped = self.under_way.set_back(self.under_way.committed_end());
         let is_too_large = matches!(code, ErrorCode::MessageTooLarge | ErrorCode::RecordListTooLarge);
-        for (index, batch) in dropped.into_iter().enumerate() {
-            // Only the first one is to blame; those behind it may be asked for again.
-            let undone = if index == 0 && is_too_large { Unserved::TooLarge } else { Unserved::NotTaken(code) };
+        // Only the request that wrote it is to blame, wherever its answer waits; the others may be asked for again.
+        let to_blame = request.filter(|_| is_too_large);
+        for batch in dropped {
             // What was asked before is still known to the state that it goes back to, and goes on waiting there.
             let later = batch.parked.into_iter().filter(|(token, _)| *token >= first);
-            effects.extend(later.map(|(token, _)| Effect::Answer { token, answer: Err(undone) }));
+            effects.extend(later.map(|(token, _)| {
+                let undone = if Some(token) == to_blame { Unserved::TooLarge } else { Unserved::NotTaken(code) };
+                Effect::Answer { token, answer: Err(undone) }
+            }));
         }
         effects.push(Effect::Fail { tokens: first..next, with: Unserved::NotTaken(code) });
         effects.push(Effect::Tell(News::SetBack(code)));

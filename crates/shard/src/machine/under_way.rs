@@ -1,6 +1,7 @@
 //! What a shard has decided and is not committed yet.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use bytes::Bytes;
 use levada_records::{BatchBuilder, BatchError, Compression};
@@ -19,6 +20,8 @@ pub(super) struct Batch<C: Core> {
     pub(super) before: Option<C>,
     /// Requests from this one on are not known to `before`.
     pub(super) first: Token,
+    /// The request that was decided, unless it was a tick. Its own answer may rest on a later batch, if it wrote several.
+    pub(super) request: Option<Token>,
     /// Answers that rest on it.
     pub(super) parked: Vec<(Token, C::Response)>,
     producer: Option<TransactionalProducer>,
@@ -75,8 +78,8 @@ impl<C: Core> UnderWay<C> {
         self.front().and_then(|batch| batch.sent).map_or(self.end, |sent| sent.expected)
     }
 
-    /// Adds what was decided together, by a state of which `before` is the copy from before.
-    pub(super) fn add(&mut self, writes: Vec<Write>, before: C, first: Token, limits: &Limits) {
+    /// Adds what was decided together about these requests, one or none, by a state of which `before` is the copy from before.
+    pub(super) fn add(&mut self, writes: Vec<Write>, before: C, tokens: &Range<Token>, limits: &Limits) {
         let mut before = Some(before);
         for write in writes {
             let bytes = size_of_write(&write);
@@ -95,7 +98,8 @@ impl<C: Core> UnderWay<C> {
             }
             self.batches.push_back(Batch {
                 before: before.take(),
-                first,
+                first: tokens.start,
+                request: (!tokens.is_empty()).then_some(tokens.start),
                 parked: Vec::new(),
                 producer: write.producer,
                 records: write.records,

@@ -173,6 +173,25 @@ fn a_refused_append_fails_what_came_since_and_nobody_who_waited_before() {
 }
 
 #[test]
+fn whoever_wrote_what_is_too_large_is_told_so_and_the_others_may_ask_again() {
+    let mut shard = Shard::new();
+    let (attempt, _) = shard.own(3, 0);
+    // Its answer rests on the second of its batches.
+    shard.hear(Event::Request { token: Token(0), request: Ask::AddBoth { counters: [7, 8], op: 0 } });
+    shard.hear(Event::Request { token: Token(1), request: Ask::Get { counter: 7 } });
+    shard.hear(Event::Request { token: Token(2), request: Ask::Add { counter: 7, op: 1 } });
+    let outcome = Outcome::Refused(RefusalReason::NotTaken, ErrorCode::MessageTooLarge);
+    let effects = shard.hear(Event::Outcome { attempt, number: 0, outcome });
+    let answered = |effect: &Effect<u64>| match effect {
+        Effect::Answer { token, answer } => Some((*token, *answer)),
+        _ => None,
+    };
+    let answers: Vec<_> = effects.iter().filter_map(answered).collect();
+    let again = Err(Unserved::NotTaken(ErrorCode::MessageTooLarge));
+    assert_eq!(answers, [(Token(0), Err(Unserved::TooLarge)), (Token(1), again), (Token(2), again)]);
+}
+
+#[test]
 fn what_is_looked_at_is_committed_and_only_who_serves_shows_it() {
     let mut shard = Shard::new();
     let seen = |shard: &Shard| shard.machine.committed().map(|core| core.counts.get(&7).copied());
