@@ -40,9 +40,11 @@ impl Universe {
         for broker in &mut self.brokers {
             broker.read(id)?;
             let is_member = committed.member(broker.id).is_some_and(|member| member.epoch == broker.last_epoch);
+            let leads =
+                || broker.hosted.as_ref().and_then(|h| h.replica.leading_epoch()) == Some(committed.leader_epoch);
             if is_member && broker.holding.ends.end >= committed_end && !broker.lost {
+                broker.is_of_the_past &= committed.leader == Some(broker.id) && !leads();
                 broker.damaged = false;
-                broker.is_of_the_past = false;
                 broker.unproven &= broker.hosted.is_none();
             }
         }

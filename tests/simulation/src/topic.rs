@@ -114,15 +114,13 @@ impl Universe {
         let Some(leader) = self.brokers.iter_mut().find(|broker| Some(broker.id) == leader) else { return Ok(()) };
         leader.read(topic.at.topic_id)?;
         let end = leader.agrees_until(topic.checker.committed());
-        let leader = leader.id;
         topic.checker.admit_loss(end);
         // At the end of a batch, perhaps before it.
         let end = topic.checker.committed_end();
         topic.history.admit_loss(end);
         self.commits.admit_loss(end);
-        for broker in self.brokers.iter_mut().filter(|broker| broker.id != leader) {
-            broker.is_of_the_past = true;
-        }
+        // Who was elected too, until it leads: then what it has is committed, again perhaps.
+        self.brokers.iter_mut().for_each(|broker| broker.is_of_the_past = true);
         self.note(|| format!("what lies at and behind {end} may be lost"));
         Ok(())
     }
