@@ -69,21 +69,17 @@ impl GroupConfig {
             ("group.consumer.min.heartbeat.interval.ms", self.group_consumer_min_heartbeat_interval_ms);
         let interval = ("group.consumer.heartbeat.interval.ms", self.group_consumer_heartbeat_interval_ms);
         let most_interval = ("group.consumer.max.heartbeat.interval.ms", self.group_consumer_max_heartbeat_interval_ms);
-        let pairs = [
-            (classic.0, "at most", classic.1),
-            (session, "at least", least_session),
-            (session, "at most", most_session),
-            (interval, "at least", least_interval),
-            (interval, "at most", most_interval),
-            (interval, "less than", session),
+        type Holds = fn(&i32, &i32) -> bool;
+        let pairs: [(_, &str, Holds, _); 6] = [
+            (classic.0, "at most", i32::le, classic.1),
+            (session, "at least", i32::ge, least_session),
+            (session, "at most", i32::le, most_session),
+            (interval, "at least", i32::ge, least_interval),
+            (interval, "at most", i32::le, most_interval),
+            (interval, "less than", i32::lt, session),
         ];
-        for ((name, value), must, (other, limit)) in pairs {
-            let holds = match must {
-                "at least" => value >= limit,
-                "at most" => value <= limit,
-                _ => value < limit,
-            };
-            if !holds {
+        for ((name, value), must, holds, (other, limit)) in pairs {
+            if !holds(&value, &limit) {
                 return Err(ContradictorySettings { name, value, must, other, limit });
             }
         }
