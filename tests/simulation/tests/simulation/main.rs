@@ -12,7 +12,7 @@ use levada_simulation::{Rules, run};
 const SEEDS: u64 = 20;
 
 /// Seeds that have failed once, which the gate runs too.
-const FIXED: [u64; 10] = [
+const FIXED: [u64; 11] = [
     191,
     216,
     2131,
@@ -23,6 +23,7 @@ const FIXED: [u64; 10] = [
     1_795_372_934_303_151_861,
     1_795_373_106_700_766_531,
     1_795_373_800_768_735_423,
+    1_795_375_196_185_589_955,
 ];
 
 /// How much of the trace a failure shows.
