@@ -104,7 +104,8 @@ class KafkaPython(phases.Client):
         )
         consumer.subscribe([wanted.topic], listener=Listener())
         while not membership.leaving.is_set():
-            messages = consumer.poll(timeout_ms=100, max_records=100)
+            # Longer than a join takes: kafka-python 3.0.12 forgets what it was assigned if the poll ends before the answer comes.
+            messages = consumer.poll(timeout_ms=1000, max_records=100)
             for message in (message for of_place in messages.values() for message in of_place):
                 membership.record(message.partition, message.offset)
             if messages:

@@ -19,6 +19,7 @@ mod network;
 mod node;
 mod node_error;
 mod node_options;
+mod port_block;
 mod process;
 mod process_facts;
 mod proxy;

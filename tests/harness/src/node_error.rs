@@ -40,6 +40,9 @@ pub enum NodeError {
     /// `sandbox.json` is not what was expected.
     #[error("sandbox.json: {0}")]
     Description(#[from] serde_json::Error),
+    /// So many programs listen that no block of ports is free as a whole.
+    #[error("no block of ports between 10000 and 32000 is free as a whole")]
+    NoPorts,
     /// The sandbox has no such process.
     #[error("the sandbox has no {0}")]
     NoSuchProcess(String),

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::{
     NodeError, Role, SandboxOptions, SandboxProcess, binary::without_options, levada_binary, log_tail::log_tail,
-    stdout_lines::stdout_lines,
+    port_block::port_block, stdout_lines::stdout_lines,
 };
 
 /// How long a sandbox may take to get ready before a test gives up; a hang becomes a failure that shows the logs.
@@ -50,6 +50,7 @@ impl Sandbox {
         command.arg("--controllers").arg(options.controllers.to_string());
         command.arg("--brokers").arg(options.brokers.to_string());
         command.arg("--group-coordinators").arg(options.group_coordinators.to_string());
+        command.arg("--base-port").arg(port_block()?.to_string());
         for (flag, settings) in [
             ("--controller-set", &options.controller_settings),
             ("--broker-set", &options.broker_settings),
