@@ -58,10 +58,8 @@ impl GroupConfig {
     /// # Errors
     /// The first two that contradict each other.
     pub fn check(&self) -> Result<(), ContradictorySettings> {
-        let classic = (
-            ("group.min.session.timeout.ms", self.group_min_session_timeout_ms),
-            ("group.max.session.timeout.ms", self.group_max_session_timeout_ms),
-        );
+        let least_classic = ("group.min.session.timeout.ms", self.group_min_session_timeout_ms);
+        let most_classic = ("group.max.session.timeout.ms", self.group_max_session_timeout_ms);
         let least_session = ("group.consumer.min.session.timeout.ms", self.group_consumer_min_session_timeout_ms);
         let session = ("group.consumer.session.timeout.ms", self.group_consumer_session_timeout_ms);
         let most_session = ("group.consumer.max.session.timeout.ms", self.group_consumer_max_session_timeout_ms);
@@ -71,7 +69,7 @@ impl GroupConfig {
         let most_interval = ("group.consumer.max.heartbeat.interval.ms", self.group_consumer_max_heartbeat_interval_ms);
         type Holds = fn(&i32, &i32) -> bool;
         let pairs: [(_, &str, Holds, _); 6] = [
-            (classic.0, "at most", i32::le, classic.1),
+            (least_classic, "at most", i32::le, most_classic),
             (session, "at least", i32::ge, least_session),
             (session, "at most", i32::le, most_session),
             (interval, "at least", i32::ge, least_interval),

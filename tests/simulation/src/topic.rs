@@ -92,8 +92,7 @@ impl Universe {
     }
 
     /// An incomplete leader is elected only if everybody complete has lost bytes, or the topic's option allows it; one whose
-    /// directory has failed counts as complete only if nobody else does. From
-    /// then on what it has is what was committed.
+    /// directory has failed counts as complete only if nobody else does. From then on what it has is what was committed.
     fn justify_loss(&mut self, leader: Option<BrokerId>) -> Result<(), Failure> {
         let Some(topic) = &mut self.topic else { return Ok(()) };
         let is_alone = topic.complete.len() == 1;

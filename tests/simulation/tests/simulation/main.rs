@@ -63,9 +63,10 @@ fn the_rules_hold() {
             let last = report.trace.len().saturating_sub(LAST_LINES);
             let trace = report.trace[last..].join("\n");
             let file = format!("{}/simulation-{seed}.txt", env!("CARGO_TARGET_TMPDIR"));
-            std::fs::write(&file, report.trace.join("\n")).expect("the trace can be kept");
+            let kept = std::fs::write(&file, report.trace.join("\n"));
+            let whole = kept.map_or_else(|error| format!("not kept: {error}"), |()| file);
             panic!(
-                "{trace}\nLEVADA_SIM_SEED={seed}: {failure}\nthe whole trace: {file}\n\
+                "{trace}\nLEVADA_SIM_SEED={seed}: {failure}\nthe whole trace: {whole}\n\
                  `cargo xtask simulate --seed {seed}` replays it"
             );
         }
